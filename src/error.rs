@@ -1,0 +1,138 @@
+//! The library's one error type. Every message names the file, field, tensor or limit at fault and the way out.
+
+use std::path::{Path, PathBuf};
+
+/// What can go wrong in wgrad.
+///
+/// [`Error::is_usage`] tells a mistake in what was asked for (a bad field, an unknown name) from a failure on the way
+/// (a broken file, a lost device); the command maps the first to exit status 2 and the second to 1.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A field of a spec or an argument has a value that cannot be meant.
+    #[error("{field}: {reason}")]
+    Spec {
+        /// The field as the user wrote it, such as `hidden` or `batch`.
+        field: String,
+        /// What is wrong with its value, and which values are right.
+        reason: String,
+    },
+    /// A dataset name that is neither built in nor a directory.
+    #[error("unknown dataset `{name}`: known are {known}, or give a directory with four IDX files")]
+    UnknownDataset {
+        /// The name that was asked for.
+        name: String,
+        /// The built-in names, comma-separated.
+        known: String,
+    },
+    /// A data file whose content is not what its format promises.
+    #[error("{}: {reason}", path.display())]
+    Data {
+        /// The file at fault.
+        path: PathBuf,
+        /// What is wrong, where, and what was expected.
+        reason: String,
+    },
+    /// An array that does not fit the model or its counterpart.
+    #[error("{operation}: {tensor} has shape {got}, but {wanted} is needed")]
+    Shape {
+        /// The operation that was asked for, such as `fit` or `predict`.
+        operation: &'static str,
+        /// The array at fault.
+        tensor: String,
+        /// The shape that is needed, as text.
+        wanted: String,
+        /// The shape that was given, as text.
+        got: String,
+    },
+    /// The operating system refused a file operation.
+    #[error("{}: cannot {action}: {source}", path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What was tried, such as `read` or `create`.
+        action: &'static str,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// A model file that cannot be used.
+    #[error("{}: {reason}", path.display())]
+    Model {
+        /// The model file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// No adapter fits what was asked for.
+    #[error("{0}")]
+    Adapter(String),
+    /// The plan needs more than the device or the machine has. Nothing was allocated.
+    #[error("{what} needs {wanted} bytes, but {limit} is {had} bytes; {hint}")]
+    Limit {
+        /// The tensor or total that is too large.
+        what: String,
+        /// The limit's name.
+        limit: &'static str,
+        /// Bytes wanted.
+        wanted: u64,
+        /// Bytes that the limit allows.
+        had: u64,
+        /// The way out.
+        hint: &'static str,
+    },
+    /// A loss became NaN or infinite.
+    #[error(
+        "loss became {loss} at step {step} (epoch {epoch}{}, learning rate {learning_rate}); try a smaller learning rate{}",
+        if *replicas > 1 { format!(", replica {replica}") } else { String::new() },
+        kept.as_ref().map_or_else(String::new, |p| format!("; the last finite epoch's model is in {}", p.display()))
+    )]
+    NonFinite {
+        /// The loss as it came from the device.
+        loss: f32,
+        /// Zero-based step since training began.
+        step: u64,
+        /// One-based epoch.
+        epoch: usize,
+        /// The replica whose loss it was.
+        replica: usize,
+        /// Replicas in the run.
+        replicas: usize,
+        /// That replica's learning rate.
+        learning_rate: f32,
+        /// Where the last finite epoch's model was saved, if it was.
+        kept: Option<PathBuf>,
+    },
+    /// The GPU failed under us: device loss, out of memory, a validation error.
+    #[error("GPU failure: {0}")]
+    Device(String),
+}
+
+/// `std::result::Result` with [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// A bad value in a field of a spec.
+    pub(crate) fn spec(field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Spec { field: field.into(), reason: reason.into() }
+    }
+
+    /// A data file that breaks its format.
+    pub(crate) fn data(path: &Path, reason: impl Into<String>) -> Self {
+        Self::Data { path: path.to_path_buf(), reason: reason.into() }
+    }
+
+    /// A refused file operation.
+    pub(crate) fn io(path: &Path, action: &'static str, source: std::io::Error) -> Self {
+        Self::Io { path: path.to_path_buf(), action, source }
+    }
+
+    /// A model file that cannot be used.
+    pub(crate) fn model(path: &Path, reason: impl Into<String>) -> Self {
+        Self::Model { path: path.to_path_buf(), reason: reason.into() }
+    }
+
+    /// True for a mistake in what was asked for, false for a failure on the way.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::Spec { .. } | Self::UnknownDataset { .. } | Self::Adapter(_) | Self::Limit { .. })
+    }
+}

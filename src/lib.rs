@@ -1,0 +1,3 @@
+//! wgrad
+pub mod error;
+pub use error::{Error, Result};
