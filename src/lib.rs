@@ -1,3 +1,13 @@
 //! wgrad
 pub mod error;
+pub mod executor;
+pub mod gpu;
+pub mod cpu;
+pub mod ops;
+pub mod plan;
+pub mod random;
+pub mod scalar;
+pub mod spec;
 pub use error::{Error, Result};
+pub use ops::{Activation, Loss};
+pub use spec::*;

@@ -1,0 +1,34 @@
+// input_gradient = (output_gradient weight) * activation'(input), shapes (R, B, I) = (R, B, O) (R, O, I) * (R, B, I).
+// `input` is what the layer before gave, and the activation is that layer's: its derivative is taken from its output.
+
+struct Params {
+    batch: u32,   // B
+    inputs: u32,  // I
+    outputs: u32, // O
+}
+
+@group(1) @binding(0) var<storage, read> output_gradient: array<f32>;      // (R, B, O)
+@group(1) @binding(1) var<storage, read> weight: array<f32>;               // (R, O, I)
+@group(1) @binding(2) var<storage, read> input: array<f32>;                // (R, B, I)
+@group(1) @binding(3) var<storage, read_write> input_gradient: array<f32>; // (R, B, I)
+@group(1) @binding(4) var<uniform> params: Params;
+
+const LEFT_K_FAST: bool = true;
+const RIGHT_K_FAST: bool = false;
+
+fn extents() -> vec3<u32> {
+    return vec3(iteration.rows, params.inputs, params.outputs);
+}
+
+fn left(r: u32, b: u32, o: u32) -> f32 {
+    return output_gradient[(r * params.batch + b) * params.outputs + o];
+}
+
+fn right(r: u32, o: u32, i: u32) -> f32 {
+    return weight[(r * params.outputs + o) * params.inputs + i];
+}
+
+fn finish(r: u32, b: u32, i: u32, sum: f32) {
+    let at = (r * params.batch + b) * params.inputs + i;
+    input_gradient[at] = sum * activation_derivative(input[at]);
+}

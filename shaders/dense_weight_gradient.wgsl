@@ -1,0 +1,87 @@
+// weight_gradient = output_gradientᵀ input, bias_gradient = the sum of output_gradient over the batch, and the
+// optimizer's update of both: shapes (R, O, I) = (R, B, O)ᵀ (R, B, I) and (R, O).
+// The bias is column I of the product, against an input that is always 1. With OPTIMIZER = GRADIENT `weight` and
+// `bias` are the gradients themselves, and the states are not touched.
+
+struct Params {
+    batch: u32,        // B
+    inputs: u32,       // I
+    outputs: u32,      // O
+    order_stride: u32, // N, or 0 when all replicas share one order
+    scale: f32,        // samples are multiplied by it
+    slots: u32,        // S, the optimizer's numbers per parameter
+}
+
+@group(1) @binding(2) var<storage, read> output_gradient: array<f32>;    // (R, B, O)
+@group(1) @binding(3) var<storage, read_write> weight: array<f32>;       // (R, O, I)
+@group(1) @binding(4) var<storage, read_write> bias: array<f32>;         // (R, O)
+@group(1) @binding(5) var<storage, read_write> weight_state: array<f32>; // (R, S, O, I)
+@group(1) @binding(6) var<storage, read_write> bias_state: array<f32>;   // (R, S, O)
+@group(1) @binding(7) var<uniform> params: Params;
+
+const LEFT_K_FAST: bool = false;
+const RIGHT_K_FAST: bool = false;
+
+fn extents() -> vec3<u32> {
+    return vec3(params.outputs, params.inputs + 1u, iteration.rows);
+}
+
+fn left(r: u32, o: u32, b: u32) -> f32 {
+    return output_gradient[(r * params.batch + b) * params.outputs + o];
+}
+
+fn right(r: u32, b: u32, i: u32) -> f32 {
+    if i == params.inputs {
+        return 1.0;
+    }
+    let row = input_row(r, b, params.batch, params.order_stride);
+    return input_value(row * params.inputs + i, params.scale);
+}
+
+fn finish(r: u32, o: u32, i: u32, gradient: f32) {
+    if i == params.inputs {
+        finish_bias(r, o, gradient);
+    } else {
+        finish_weight(r, o, i, gradient);
+    }
+}
+
+fn finish_weight(r: u32, o: u32, i: u32, gradient: f32) {
+    let count = params.outputs * params.inputs;
+    let at = o * params.inputs + i;
+    let own = r * count + at;
+    if OPTIMIZER == GRADIENT {
+        weight[own] = gradient;
+        return;
+    }
+    let state = r * params.slots * count + at;
+    var before = Parameter(weight[own], vec2(weight_state[state], 0.0));
+    if params.slots > 1u {
+        before.state.y = weight_state[state + count];
+    }
+    let after = updated(before, gradient, iteration.hypers[r]);
+    weight[own] = after.value;
+    weight_state[state] = after.state.x;
+    if params.slots > 1u {
+        weight_state[state + count] = after.state.y;
+    }
+}
+
+fn finish_bias(r: u32, o: u32, gradient: f32) {
+    let own = r * params.outputs + o;
+    if OPTIMIZER == GRADIENT {
+        bias[own] = gradient;
+        return;
+    }
+    let state = r * params.slots * params.outputs + o;
+    var before = Parameter(bias[own], vec2(bias_state[state], 0.0));
+    if params.slots > 1u {
+        before.state.y = bias_state[state + params.outputs];
+    }
+    let after = updated(before, gradient, iteration.hypers[r]);
+    bias[own] = after.value;
+    bias_state[state] = after.state.x;
+    if params.slots > 1u {
+        bias_state[state + params.outputs] = after.state.y;
+    }
+}

@@ -1,0 +1,108 @@
+use super::Memory;
+use crate::error::Result;
+use crate::executor::{DeviceInfo, Executor, StepMetrics, TensorData, slot_metrics};
+use crate::ops::{Hyper, Operation};
+use crate::plan::{Iteration, Plan, ProgramId, Role, TensorId};
+use crate::scalar::Scalar;
+
+/// Runs a plan on host memory.
+#[derive(Debug)]
+pub struct CpuExecutor<T: Scalar = f32> {
+    plan: Plan,
+    memory: Memory<T>,
+    kept: Vec<(TensorId, Vec<T>)>,
+    hypers: Vec<Hyper>,
+    finished: Vec<StepMetrics>,
+}
+
+impl<T: Scalar> CpuExecutor<T> {
+    /// Room for all of the plan's tensors, zeroed.
+    ///
+    /// # Errors
+    /// [`Error::Limit`](crate::Error::Limit) if the machine has less free memory than the plan needs.
+    pub fn new(plan: Plan) -> Result<Self> {
+        let widening = size_of::<T>().div_ceil(4) as u64;
+        plan.check_memory("the machine's free memory", available_memory() / widening)?;
+        let memory = Memory::new(&plan);
+        Ok(Self { plan, memory, kept: Vec::new(), hypers: Vec::new(), finished: Vec::new() })
+    }
+
+    /// The tensors, for checks.
+    pub(crate) fn memory(&self) -> &Memory<T> {
+        &self.memory
+    }
+
+    /// The tensors, for checks that perturb them.
+    pub(crate) fn memory_mut(&mut self) -> &mut Memory<T> {
+        &mut self.memory
+    }
+}
+
+impl<T: Scalar> Executor for CpuExecutor<T> {
+    fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    fn info(&self) -> DeviceInfo {
+        let adapter = format!("{} threads", rayon::current_num_threads());
+        DeviceInfo { device: "cpu", adapter, backend: "ndarray".to_owned(), driver: String::new() }
+    }
+
+    fn write(&mut self, id: TensorId, offset: usize, data: TensorData<'_>) -> Result<()> {
+        data.check(&self.plan, id, offset)?;
+        self.memory.write(id, offset, data);
+        Ok(())
+    }
+
+    fn read(&mut self, id: TensorId) -> Result<Vec<f32>> {
+        Ok(self.memory.real(id).iter().map(|value| value.value() as f32).collect())
+    }
+
+    fn submit(&mut self, program: ProgramId, iterations: &[Iteration]) -> Result<()> {
+        for iteration in iterations {
+            // Metrics are read at once, so that one slot is enough.
+            let iteration = Iteration { slot: 0, ..*iteration };
+            for step in 0..self.plan.program(program).steps.len() {
+                self.submit_step(program, step, iteration)?;
+            }
+            let Some(metrics) = self.plan.program(program).metrics else { continue };
+            let values = self.memory.real(metrics);
+            let shape = &self.plan.tensor(metrics).shape;
+            let extents = [shape[0], shape[1], shape[2]];
+            slot_metrics(|at| values[at].value(), iteration, extents, &mut self.finished);
+        }
+        Ok(())
+    }
+
+    fn submit_step(&mut self, program: ProgramId, step: usize, iteration: Iteration) -> Result<()> {
+        self.hypers.clear();
+        self.hypers.extend(self.plan.hypers(iteration.number));
+        self.plan.program(program).steps[step].op.run(&mut self.memory, &iteration, &self.hypers);
+        Ok(())
+    }
+
+    fn metrics(&mut self, _wait: bool) -> Result<Vec<StepMetrics>> {
+        Ok(std::mem::take(&mut self.finished))
+    }
+
+    fn keep_parameters(&mut self) -> Result<()> {
+        let parameters = self.plan.ids().filter(|id| self.plan.tensor(*id).role == Role::Parameter);
+        self.kept = parameters.map(|id| (id, self.memory.real(id).to_vec())).collect();
+        Ok(())
+    }
+
+    fn restore_parameters(&mut self) -> Result<()> {
+        for (id, values) in &self.kept {
+            self.memory.real_mut(*id).copy_from_slice(values);
+        }
+        Ok(())
+    }
+}
+
+/// Bytes that the machine can still give out. Where the system does not say, no limit: the allocator then decides.
+pub(crate) fn available_memory() -> u64 {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let kibibytes = line.and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
+    kibibytes.map_or(u64::MAX, |kibibytes| kibibytes * 1024)
+}

@@ -1,0 +1,93 @@
+use ndarray::ArrayView2;
+
+use crate::executor::TensorData;
+use crate::plan::{Element, Plan, TensorId};
+use crate::scalar::Scalar;
+
+/// One tensor's numbers.
+#[derive(Clone, Debug)]
+enum Storage<T> {
+    Real(Vec<T>),
+    Words(Vec<u32>),
+    Bytes(Vec<u8>),
+}
+
+/// The tensors of a plan in host memory.
+#[derive(Clone, Debug)]
+pub(crate) struct Memory<T> {
+    tensors: Vec<Storage<T>>,
+}
+
+impl<T: Scalar> Memory<T> {
+    /// All tensors of `plan`, zero.
+    pub fn new(plan: &Plan) -> Self {
+        let tensors = plan.tensors.iter().map(|tensor| match tensor.element {
+            Element::F32 => Storage::Real(vec![T::zero(); tensor.len()]),
+            Element::U32 => Storage::Words(vec![0; tensor.len()]),
+            Element::U8 => Storage::Bytes(vec![0; tensor.len()]),
+        });
+        Self { tensors: tensors.collect() }
+    }
+
+    /// An f32 tensor's numbers; empty for tensors of other types, which plans never ask for.
+    pub fn real(&self, id: TensorId) -> &[T] {
+        match &self.tensors[id.index()] {
+            Storage::Real(values) => values,
+            _ => &[],
+        }
+    }
+
+    pub fn real_mut(&mut self, id: TensorId) -> &mut [T] {
+        match &mut self.tensors[id.index()] {
+            Storage::Real(values) => values,
+            _ => &mut [],
+        }
+    }
+
+    /// A u32 tensor's numbers.
+    pub fn words(&self, id: TensorId) -> &[u32] {
+        match &self.tensors[id.index()] {
+            Storage::Words(values) => values,
+            _ => &[],
+        }
+    }
+
+    /// A u8 tensor's numbers.
+    pub fn bytes(&self, id: TensorId) -> &[u8] {
+        match &self.tensors[id.index()] {
+            Storage::Bytes(values) => values,
+            _ => &[],
+        }
+    }
+
+    /// Takes an f32 tensor out, to be written while others are read; [`Memory::put`] brings it back.
+    pub fn take(&mut self, id: TensorId) -> Vec<T> {
+        match &mut self.tensors[id.index()] {
+            Storage::Real(values) => std::mem::take(values),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Brings back what [`Memory::take`] took.
+    pub fn put(&mut self, id: TensorId, values: Vec<T>) {
+        self.tensors[id.index()] = Storage::Real(values);
+    }
+
+    /// Writes elements from `offset` on. The executor has checked type and length.
+    pub fn write(&mut self, id: TensorId, offset: usize, data: TensorData<'_>) {
+        match (&mut self.tensors[id.index()], data) {
+            (Storage::Real(to), TensorData::F32(from)) => {
+                to[offset..offset + from.len()].iter_mut().zip(from).for_each(|(t, f)| *t = T::real(*f));
+            }
+            (Storage::Words(to), TensorData::U32(from)) => to[offset..offset + from.len()].copy_from_slice(from),
+            (Storage::Bytes(to), TensorData::U8(from)) => to[offset..offset + from.len()].copy_from_slice(from),
+            _ => {}
+        }
+    }
+}
+
+/// The first `rows * columns` numbers as a matrix. The plan's shapes make the length right; were it wrong, the slice
+/// index would stop the program rather than give a wrong number.
+pub(crate) fn matrix<T>(values: &[T], rows: usize, columns: usize) -> ArrayView2<'_, T> {
+    ArrayView2::from_shape((rows, columns), &values[..rows * columns]).expect("the slice has just this length")
+}

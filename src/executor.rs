@@ -1,0 +1,156 @@
+//! What the training loop asks of a device: both executors answer it.
+
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::plan::{Element, Iteration, Plan, ProgramId, TensorId};
+
+/// Numbers for a tensor.
+#[derive(Clone, Copy, Debug)]
+pub enum TensorData<'a> {
+    /// For f32 tensors.
+    F32(&'a [f32]),
+    /// For u32 tensors.
+    U32(&'a [u32]),
+    /// For u8 tensors.
+    U8(&'a [u8]),
+}
+
+impl TensorData<'_> {
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::F32(values) => values.len(),
+            Self::U32(values) => values.len(),
+            Self::U8(values) => values.len(),
+        }
+    }
+
+    /// True if there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn element(&self) -> Element {
+        match self {
+            Self::F32(_) => Element::F32,
+            Self::U32(_) => Element::U32,
+            Self::U8(_) => Element::U8,
+        }
+    }
+
+    /// Checks that the data are of the tensor's type and fit into it from `offset` on.
+    pub(crate) fn check(&self, plan: &Plan, id: TensorId, offset: usize) -> Result<()> {
+        let tensor = plan.tensor(id);
+        if self.element() == tensor.element && offset + self.len() <= tensor.len() {
+            return Ok(());
+        }
+        Err(Error::Shape {
+            operation: "write",
+            tensor: tensor.name.clone(),
+            wanted: format!("{:?} {}", tensor.element, plan.shape_text(id)),
+            got: format!("{} of {:?} at {offset}", self.len(), self.element()),
+        })
+    }
+}
+
+/// The loss of one step of one replica, as it was before that step's update.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepMetrics {
+    /// Which step.
+    pub iteration: Iteration,
+    /// Which replica.
+    pub replica: usize,
+    /// Sum of the rows' losses; divided by the rows it is the batch's mean.
+    pub loss_sum: f64,
+    /// Right answers among the rows.
+    pub right: f64,
+}
+
+impl StepMetrics {
+    /// The batch's mean loss.
+    pub fn loss(&self) -> f32 {
+        (self.loss_sum / f64::from(self.iteration.rows)) as f32
+    }
+}
+
+/// What ran the plan, for every report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DeviceInfo {
+    /// `gpu` or `cpu`.
+    pub device: &'static str,
+    /// The adapter's name; for the CPU, how many threads.
+    pub adapter: String,
+    /// `vulkan`, `metal`, `dx12`, or `ndarray` on the CPU.
+    pub backend: String,
+    /// Driver name and version; empty on the CPU.
+    pub driver: String,
+}
+
+/// A device that runs plans.
+pub trait Executor: Send {
+    /// The plan it was made for.
+    fn plan(&self) -> &Plan;
+
+    /// What runs it.
+    fn info(&self) -> DeviceInfo;
+
+    /// Writes elements of a tensor from `offset` on, behind all work submitted so far.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for data of another type or beyond the tensor's end, [`Error::Device`].
+    fn write(&mut self, id: TensorId, offset: usize, data: TensorData<'_>) -> Result<()>;
+
+    /// An f32 tensor's numbers, after all work submitted so far.
+    ///
+    /// # Errors
+    /// [`Error::Device`].
+    fn read(&mut self, id: TensorId) -> Result<Vec<f32>>;
+
+    /// Queues a program's steps for each of the iterations, in order. It does not wait for them to run, but for room
+    /// in the queue where it is full.
+    ///
+    /// # Errors
+    /// [`Error::Device`].
+    fn submit(&mut self, program: ProgramId, iterations: &[Iteration]) -> Result<()>;
+
+    /// Queues one step of a program.
+    ///
+    /// # Errors
+    /// [`Error::Device`].
+    fn submit_step(&mut self, program: ProgramId, step: usize, iteration: Iteration) -> Result<()>;
+
+    /// Metrics of iterations that have finished since the last call, in order; with `wait`, of all that were submitted.
+    ///
+    /// # Errors
+    /// [`Error::Device`].
+    fn metrics(&mut self, wait: bool) -> Result<Vec<StepMetrics>>;
+
+    /// Keeps the parameters as they are now, on the device.
+    ///
+    /// # Errors
+    /// [`Error::Device`].
+    fn keep_parameters(&mut self) -> Result<()>;
+
+    /// Brings back the parameters that were kept last.
+    ///
+    /// # Errors
+    /// [`Error::Device`].
+    fn restore_parameters(&mut self) -> Result<()>;
+}
+
+/// The metrics of one iteration, read from its slot of a program's metrics (R, slots, blocks, 2).
+pub(crate) fn slot_metrics(
+    values: impl Fn(usize) -> f64,
+    iteration: Iteration,
+    [replicas, slots, blocks]: [usize; 3],
+    into: &mut Vec<StepMetrics>,
+) {
+    // Blocks without live rows hold what an earlier, longer batch left.
+    let live = crate::ops::LossStep::blocks(iteration.rows as usize);
+    for replica in 0..replicas {
+        let start = (replica * slots + iteration.slot as usize) * blocks * 2;
+        let sum = |part: usize| (0..live).map(|block| values(start + 2 * block + part)).sum();
+        into.push(StepMetrics { iteration, replica, loss_sum: sum(0), right: sum(1) });
+    }
+}

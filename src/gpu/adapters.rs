@@ -1,0 +1,285 @@
+//! Which adapters there are, and which one to take.
+
+use std::sync::{Arc, Mutex};
+
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::executor::DeviceInfo;
+
+const BACKENDS: wgpu::Backends =
+    wgpu::Backends::VULKAN.union(wgpu::Backends::METAL).union(wgpu::Backends::DX12);
+
+/// What to say when there is none.
+const HOW_TO_GET_ONE: &str = "install a Vulkan driver (Debian and Ubuntu: `apt-get install libvulkan1 mesa-vulkan-drivers`), or use `--device cpu`";
+
+/// Which adapter a user asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum GpuRequest {
+    /// The best real GPU; never a software rasterizer.
+    #[default]
+    Best,
+    /// The adapter whose name contains this text, in any case, or whose index in [`adapters`] this is; software
+    /// rasterizers too.
+    Named(String),
+}
+
+/// How a device is opened.
+#[derive(Clone, Debug, Default)]
+pub struct GpuOptions {
+    /// Which adapter.
+    pub request: GpuRequest,
+    /// Keep to `wgpu::Limits::default()` even where the adapter allows larger buffers.
+    pub default_limits: bool,
+}
+
+/// One adapter, for reports.
+#[derive(Clone, Debug, Serialize)]
+pub struct AdapterReport {
+    /// For `--adapter`.
+    pub index: usize,
+    /// The adapter's name.
+    pub name: String,
+    /// `vulkan`, `metal` or `dx12`.
+    pub backend: String,
+    /// Driver name and version.
+    pub driver: String,
+    /// `discrete`, `integrated`, `virtual`, `software` or `other`.
+    pub kind: &'static str,
+    /// Whether it meets `wgpu::Limits::default()`; if not, which limit it misses.
+    pub below_default_limits: Option<String>,
+    /// Bytes of its largest storage binding.
+    pub max_storage_binding: u64,
+    /// Bytes of its largest buffer.
+    pub max_buffer: u64,
+    /// Bytes of workgroup memory.
+    pub max_workgroup_memory: u32,
+    /// Invocations a workgroup.
+    pub max_invocations: u32,
+    /// Whether it can time its own work.
+    pub timestamps: bool,
+    /// Whether `auto` may take it: a real GPU that meets the limits.
+    pub eligible: bool,
+}
+
+/// An open device.
+#[derive(Clone, Debug)]
+pub struct Gpu {
+    pub(crate) device: wgpu::Device,
+    pub(crate) queue: wgpu::Queue,
+    pub(crate) info: wgpu::AdapterInfo,
+    pub(crate) failure: Arc<Mutex<Option<String>>>,
+}
+
+/// Every adapter of the machine.
+pub async fn adapters() -> Vec<AdapterReport> {
+    enumerate().await.iter().enumerate().map(|(index, adapter)| report(index, adapter)).collect()
+}
+
+/// [`adapters`], blocking.
+pub fn adapters_blocking() -> Vec<AdapterReport> {
+    pollster::block_on(adapters())
+}
+
+/// The adapter that `auto` takes: the first discrete, else integrated, else virtual or other GPU; never a software
+/// rasterizer, which the CPU executor outruns.
+pub fn automatic(reports: &[AdapterReport]) -> Option<&AdapterReport> {
+    let rank = |kind| match kind {
+        "discrete" => 0,
+        "integrated" => 1,
+        _ => 2,
+    };
+    reports.iter().filter(|report| report.eligible).min_by_key(|report| (rank(report.kind), report.index))
+}
+
+impl Gpu {
+    /// Opens an adapter.
+    ///
+    /// # Errors
+    /// [`Error::Adapter`] if there is none that fits: it lists those that there are.
+    pub async fn request(options: &GpuOptions) -> Result<Self> {
+        let adapters = enumerate().await;
+        let reports: Vec<_> = adapters.iter().enumerate().map(|(index, adapter)| report(index, adapter)).collect();
+        let chosen = choose(&reports, &options.request)?;
+        if let Some(missing) = &chosen.below_default_limits {
+            let name = &chosen.name;
+            return Err(Error::Adapter(format!("adapter `{name}` is below WebGPU's default limits: {missing}")));
+        }
+        Self::open(&adapters[chosen.index], options.default_limits).await
+    }
+
+    /// [`Gpu::request`], blocking.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn request_blocking(options: &GpuOptions) -> Result<Self> {
+        pollster::block_on(Self::request(options))
+    }
+
+    async fn open(adapter: &wgpu::Adapter, default_limits: bool) -> Result<Self> {
+        let (mut limits, had) = (wgpu::Limits::default(), adapter.limits());
+        if !default_limits {
+            // Only sizes: kernels never need more than the defaults, large models and datasets do.
+            limits.max_buffer_size = limits.max_buffer_size.max(had.max_buffer_size);
+            limits.max_storage_buffer_binding_size =
+                limits.max_storage_buffer_binding_size.max(had.max_storage_buffer_binding_size);
+        }
+        let features = adapter.features() & wgpu::Features::TIMESTAMP_QUERY;
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("wgrad"),
+            required_features: features,
+            required_limits: limits,
+            ..Default::default()
+        };
+        let (device, queue) =
+            adapter.request_device(&descriptor).await.map_err(|error| Error::Device(error.to_string()))?;
+        let failure = Arc::new(Mutex::new(None));
+        let (lost, uncaptured) = (failure.clone(), failure.clone());
+        device.set_device_lost_callback(move |reason, message| note(&lost, format!("device lost ({reason:?}): {message}")));
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| note(&uncaptured, error.to_string())));
+        Ok(Self { device, queue, info: adapter.get_info(), failure })
+    }
+
+    /// For reports.
+    pub fn info(&self) -> DeviceInfo {
+        DeviceInfo {
+            device: "gpu",
+            adapter: self.info.name.clone(),
+            backend: self.info.backend.to_string(),
+            driver: driver(&self.info),
+        }
+    }
+
+    /// True for a rasterizer that runs on the CPU.
+    pub fn is_software(&self) -> bool {
+        self.info.device_type == wgpu::DeviceType::Cpu
+    }
+
+    /// An error if the device has failed since it was opened.
+    pub(crate) fn check(&self) -> Result<()> {
+        let failure = self.failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        failure.as_ref().map_or(Ok(()), |message| Err(Error::Device(message.clone())))
+    }
+}
+
+/// The first failure is the cause; those after it follow from it.
+fn note(failure: &Mutex<Option<String>>, message: String) {
+    let mut failure = failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    // One line: messages go to a terminal, one line each.
+    failure.get_or_insert_with(|| message.split_whitespace().collect::<Vec<_>>().join(" "));
+}
+
+async fn enumerate() -> Vec<wgpu::Adapter> {
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = BACKENDS;
+    wgpu::Instance::new(descriptor).enumerate_adapters(BACKENDS).await
+}
+
+fn driver(info: &wgpu::AdapterInfo) -> String {
+    format!("{} {}", info.driver, info.driver_info).trim().to_owned()
+}
+
+fn report(index: usize, adapter: &wgpu::Adapter) -> AdapterReport {
+    let (info, limits) = (adapter.get_info(), adapter.limits());
+    let kind = match info.device_type {
+        wgpu::DeviceType::DiscreteGpu => "discrete",
+        wgpu::DeviceType::IntegratedGpu => "integrated",
+        wgpu::DeviceType::VirtualGpu => "virtual",
+        wgpu::DeviceType::Cpu => "software",
+        wgpu::DeviceType::Other => "other",
+    };
+    let below_default_limits = below_default(&limits);
+    AdapterReport {
+        index,
+        kind,
+        eligible: kind != "software" && below_default_limits.is_none(),
+        backend: info.backend.to_string(),
+        driver: driver(&info),
+        name: info.name,
+        below_default_limits,
+        max_storage_binding: limits.max_storage_buffer_binding_size,
+        max_buffer: limits.max_buffer_size,
+        max_workgroup_memory: limits.max_compute_workgroup_storage_size,
+        max_invocations: limits.max_compute_invocations_per_workgroup,
+        timestamps: adapter.features().contains(wgpu::Features::TIMESTAMP_QUERY),
+    }
+}
+
+fn below_default(limits: &wgpu::Limits) -> Option<String> {
+    let mut missing = Vec::new();
+    wgpu::Limits::default().check_limits_with_fail_fn(limits, false, |name, wanted, had| {
+        missing.push(format!("{name} is {had}, wanted {wanted}"));
+    });
+    (!missing.is_empty()).then(|| missing.join("; "))
+}
+
+fn choose<'a>(reports: &'a [AdapterReport], request: &GpuRequest) -> Result<&'a AdapterReport> {
+    if reports.is_empty() {
+        return Err(Error::Adapter(format!("no GPU adapter found; {HOW_TO_GET_ONE}")));
+    }
+    let listed = || {
+        let names: Vec<_> = reports.iter().map(|r| format!("{} `{}` ({}, {})", r.index, r.name, r.backend, r.kind)).collect();
+        names.join(", ")
+    };
+    match request {
+        GpuRequest::Best => automatic(reports).ok_or_else(|| {
+            let listed = listed();
+            Error::Adapter(format!("no real GPU found, only {listed}; name one with `--adapter`, or {HOW_TO_GET_ONE}"))
+        }),
+        GpuRequest::Named(name) => {
+            let by_index = name.parse::<usize>().ok().and_then(|index| reports.get(index));
+            let text = name.to_lowercase();
+            let by_name = || reports.iter().find(|report| report.name.to_lowercase().contains(&text));
+            by_index.or_else(by_name).ok_or_else(|| {
+                Error::Adapter(format!("no adapter matches `{name}`; there are: {}", listed()))
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made_up(index: usize, name: &str, kind: &'static str) -> AdapterReport {
+        AdapterReport {
+            index,
+            name: name.to_owned(),
+            backend: "vulkan".to_owned(),
+            driver: String::new(),
+            kind,
+            below_default_limits: None,
+            max_storage_binding: 1 << 27,
+            max_buffer: 1 << 28,
+            max_workgroup_memory: 16384,
+            max_invocations: 256,
+            timestamps: false,
+            eligible: kind != "software",
+        }
+    }
+
+    #[test]
+    fn auto_prefers_a_discrete_gpu_and_never_takes_software() {
+        let all = [made_up(0, "llvmpipe", "software"), made_up(1, "Iris", "integrated"), made_up(2, "RTX", "discrete")];
+        assert_eq!(automatic(&all).map(|r| r.index), Some(2));
+        assert_eq!(automatic(&all[..2]).map(|r| r.index), Some(1));
+        assert!(automatic(&all[..1]).is_none());
+    }
+
+    #[test]
+    fn a_software_adapter_must_be_named() {
+        let all = [made_up(0, "llvmpipe (LLVM 15)", "software")];
+        let refused = choose(&all, &GpuRequest::Best).unwrap_err().to_string();
+        assert!(refused.contains("llvmpipe") && refused.contains("--adapter"), "{refused}");
+        assert_eq!(choose(&all, &GpuRequest::Named("LLVMpipe".into())).unwrap().index, 0);
+        assert_eq!(choose(&all, &GpuRequest::Named("0".into())).unwrap().index, 0);
+        let unknown = choose(&all, &GpuRequest::Named("radeon".into())).unwrap_err().to_string();
+        assert!(unknown.contains("radeon") && unknown.contains("llvmpipe"), "{unknown}");
+    }
+
+    #[test]
+    fn no_adapter_at_all_says_how_to_get_one() {
+        let refused = choose(&[], &GpuRequest::Best).unwrap_err().to_string();
+        assert!(refused.contains("mesa-vulkan-drivers"), "{refused}");
+    }
+}

@@ -1,0 +1,360 @@
+use super::pipelines::{Choice, Kernel, Pipelines};
+use super::queue::{Flight, poll};
+use super::reflect::Access;
+use super::Gpu;
+use crate::error::{Error, Result};
+use crate::executor::{DeviceInfo, Executor, StepMetrics, TensorData, slot_metrics};
+use crate::ops::{Hyper, Operation};
+use crate::plan::{Iteration, Plan, Program, ProgramId, Role, Step, TensorId};
+use crate::spec::MAX_REPLICAS;
+
+/// The smallest stride that every adapter at default limits allows between dynamic uniform offsets.
+const UNIFORM_ALIGNMENT: u64 = 256;
+/// Rows, first, slot, number: the words before the hyper-parameters in WGSL's `Iteration`.
+const ITERATION_HEADER: u64 = 16;
+/// How much of a large upload is staged at a time.
+const UPLOAD_CHUNK: usize = 16 << 20;
+
+/// One dispatch, ready.
+#[derive(Debug)]
+struct Dispatch {
+    kernel: Kernel,
+    bind_group: wgpu::BindGroup,
+    workgroups: [u32; 3],
+}
+
+/// Runs a plan on a GPU. Pipelines, buffers and bind groups are made when it is made, none later.
+pub struct GpuExecutor {
+    gpu: Gpu,
+    plan: Plan,
+    buffers: Vec<wgpu::Buffer>,
+    kept: Vec<(TensorId, wgpu::Buffer)>,
+    programs: [Vec<Dispatch>; 3],
+    iterations: wgpu::Buffer,
+    iteration_group: wgpu::BindGroup,
+    stride: u64,
+    staged: Vec<u8>,
+    flights: [Flight; 3],
+}
+
+impl GpuExecutor {
+    /// Compiles a plan for an open device.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] if a tensor is too large for the device, before anything is allocated; [`Error::Device`].
+    pub fn new(gpu: Gpu, plan: Plan) -> Result<Self> {
+        Self::with_choice(gpu, plan, Choice::Automatic)
+    }
+
+    /// As [`GpuExecutor::new`], with the kernels' variants chosen.
+    pub(crate) fn with_choice(gpu: Gpu, plan: Plan, choice: Choice) -> Result<Self> {
+        let limits = gpu.device.limits();
+        let largest = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+        plan.check_bindings("the adapter's max_storage_buffer_binding_size", largest)?;
+        if gpu.is_software() {
+            plan.check_memory("the machine's free memory", crate::cpu::available_memory())?;
+        }
+        guarded(&gpu.clone(), || Self::build(gpu, plan, choice))
+    }
+
+    fn build(gpu: Gpu, plan: Plan, choice: Choice) -> Result<Self> {
+        let buffers: Vec<_> = plan.tensors.iter().map(|t| storage(&gpu, &t.name, t.bytes())).collect();
+        let parameters = plan.ids().filter(|id| plan.tensor(*id).role == Role::Parameter);
+        let kept = parameters.map(|id| (id, storage(&gpu, "kept", plan.tensor(id).bytes()))).collect();
+        let stride = (ITERATION_HEADER + (plan.replicas.len() * size_of::<Hyper>()) as u64)
+            .next_multiple_of(UNIFORM_ALIGNMENT);
+        let bound = ITERATION_HEADER + (MAX_REPLICAS * size_of::<Hyper>()) as u64;
+        let iterations = gpu.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("iterations"),
+            size: plan.slots as u64 * stride + bound,
+            usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        let layout = iteration_layout(&gpu, bound);
+        let iteration_group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some("iteration"),
+            layout: &layout,
+            entries: &[wgpu::BindGroupEntry {
+                binding: 0,
+                resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                    buffer: &iterations,
+                    offset: 0,
+                    size: wgpu::BufferSize::new(bound),
+                }),
+            }],
+        });
+        let mut pipelines = Pipelines::new(&gpu.device, &layout, gpu.is_software(), choice);
+        let mut program = |program: &Program| {
+            let steps = program.steps.iter();
+            steps.map(|step| dispatch(&gpu, &mut pipelines, &plan, &buffers, step)).collect::<Result<Vec<_>>>()
+        };
+        let programs = [program(&plan.train)?, program(&plan.evaluate)?, program(&plan.predict)?];
+        let flights = Default::default();
+        let staged = Vec::new();
+        Ok(Self { gpu, plan, buffers, kept, programs, iterations, iteration_group, stride, staged, flights })
+    }
+
+    /// For reports: the kernel and variant of each training step.
+    pub fn kernels(&self) -> impl Iterator<Item = (&'static str, &'static str)> + '_ {
+        self.programs[0].iter().map(|dispatch| (dispatch.kernel.stem, dispatch.kernel.variant))
+    }
+
+    /// Writes the uniforms of the next submission's steps, in one piece.
+    fn write_iterations(&mut self, iterations: &[Iteration]) {
+        self.staged.clear();
+        for iteration in iterations {
+            let start = self.staged.len();
+            let Iteration { rows, first, slot, number } = *iteration;
+            self.staged.extend_from_slice(bytemuck::cast_slice(&[rows, first, slot, number]));
+            for hyper in self.plan.hypers(number) {
+                self.staged.extend_from_slice(bytemuck::bytes_of(&hyper));
+            }
+            self.staged.resize(start + self.stride as usize, 0);
+        }
+        self.gpu.queue.write_buffer(&self.iterations, 0, &self.staged);
+    }
+
+    /// One submission: a compute pass with all steps of all iterations, then the copy of the metrics.
+    fn submit_chunk(&mut self, program: ProgramId, iterations: &[Iteration]) -> Result<()> {
+        let metrics = self.plan.program(program).metrics;
+        let staging = match metrics {
+            Some(id) => Some(self.flights[program as usize].staging(&self.gpu, self.plan.tensor(id).bytes())?),
+            None => None,
+        };
+        self.write_iterations(iterations);
+        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+        {
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            for (slot, _) in iterations.iter().enumerate() {
+                pass.set_bind_group(0, &self.iteration_group, &[slot as u32 * self.stride as u32]);
+                self.programs[program as usize].iter().for_each(|dispatch| dispatch.encode(&mut pass));
+            }
+        }
+        if let (Some(id), Some(staging)) = (metrics, &staging) {
+            encoder.copy_buffer_to_buffer(&self.buffers[id.index()], 0, staging, 0, staging.size());
+        }
+        let index = self.gpu.queue.submit([encoder.finish()]);
+        if let Some(staging) = staging {
+            self.flights[program as usize].push(program, iterations, staging, index);
+        }
+        self.gpu.check()
+    }
+
+    fn copy_parameters(&self, keep: bool) -> Result<()> {
+        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+        for (id, kept) in &self.kept {
+            let live = &self.buffers[id.index()];
+            let (from, to) = if keep { (live, kept) } else { (kept, live) };
+            encoder.copy_buffer_to_buffer(from, 0, to, 0, kept.size());
+        }
+        self.gpu.queue.submit([encoder.finish()]);
+        self.gpu.check()
+    }
+}
+
+impl Dispatch {
+    fn encode(&self, pass: &mut wgpu::ComputePass<'_>) {
+        let [x, y, z] = self.workgroups;
+        pass.set_pipeline(&self.kernel.pipeline);
+        pass.set_bind_group(1, &self.bind_group, &[]);
+        pass.dispatch_workgroups(x, y, z);
+    }
+}
+
+impl Executor for GpuExecutor {
+    fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    fn info(&self) -> DeviceInfo {
+        self.gpu.info()
+    }
+
+    fn write(&mut self, id: TensorId, offset: usize, data: TensorData<'_>) -> Result<()> {
+        data.check(&self.plan, id, offset)?;
+        let buffer = &self.buffers[id.index()];
+        match data {
+            TensorData::F32(values) => upload(&self.gpu, buffer, 4 * offset, bytemuck::cast_slice(values)),
+            TensorData::U32(values) => upload(&self.gpu, buffer, 4 * offset, bytemuck::cast_slice(values)),
+            TensorData::U8(values) => upload(&self.gpu, buffer, offset, values),
+        }
+        self.gpu.check()
+    }
+
+    fn read(&mut self, id: TensorId) -> Result<Vec<f32>> {
+        let buffer = &self.buffers[id.index()];
+        let size = buffer.size();
+        let staging = self.gpu.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("read"),
+            size,
+            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+        encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, size);
+        self.gpu.queue.submit([encoder.finish()]);
+        let (sender, receiver) = futures::channel::oneshot::channel();
+        staging.map_async(wgpu::MapMode::Read, .., move |result| {
+            sender.send(result).ok();
+        });
+        poll(&self.gpu, wgpu::PollType::wait_indefinitely())?;
+        let mapped = pollster::block_on(receiver).map_err(|_| Error::Device("the device dropped a read".to_owned()))?;
+        mapped.map_err(|error| Error::Device(error.to_string()))?;
+        let view = staging.get_mapped_range(..).map_err(|error| Error::Device(error.to_string()))?;
+        Ok(bytemuck::pod_collect_to_vec(&view))
+    }
+
+    fn submit(&mut self, program: ProgramId, iterations: &[Iteration]) -> Result<()> {
+        let mut rest = iterations;
+        while !rest.is_empty() {
+            let steps = self.flights[program as usize].steps().min(self.plan.slots).min(rest.len());
+            let numbered: Vec<_> =
+                rest[..steps].iter().enumerate().map(|(slot, i)| Iteration { slot: slot as u32, ..*i }).collect();
+            self.submit_chunk(program, &numbered)?;
+            rest = &rest[steps..];
+        }
+        Ok(())
+    }
+
+    fn submit_step(&mut self, program: ProgramId, step: usize, iteration: Iteration) -> Result<()> {
+        self.write_iterations(&[iteration]);
+        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+        {
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            pass.set_bind_group(0, &self.iteration_group, &[0]);
+            self.programs[program as usize][step].encode(&mut pass);
+        }
+        self.gpu.queue.submit([encoder.finish()]);
+        self.gpu.check()
+    }
+
+    fn metrics(&mut self, wait: bool) -> Result<Vec<StepMetrics>> {
+        let mut all = Vec::new();
+        for flight in &mut self.flights {
+            for finished in flight.finished(&self.gpu, wait)? {
+                let Some(id) = self.plan.program(finished.program).metrics else { continue };
+                let shape = &self.plan.tensor(id).shape;
+                for iteration in finished.iterations {
+                    let value = |at: usize| f64::from(finished.metrics[at]);
+                    slot_metrics(value, iteration, [shape[0], shape[1], shape[2]], &mut all);
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    fn keep_parameters(&mut self) -> Result<()> {
+        self.copy_parameters(true)
+    }
+
+    fn restore_parameters(&mut self) -> Result<()> {
+        self.copy_parameters(false)
+    }
+}
+
+/// Runs `make` with out-of-memory and validation errors turned into typed ones.
+fn guarded<T>(gpu: &Gpu, make: impl FnOnce() -> Result<T>) -> Result<T> {
+    let memory = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+    let validation = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
+    let made = make();
+    for scope in [validation, memory] {
+        if let Some(error) = pollster::block_on(scope.pop()) {
+            let message = error.to_string();
+            return Err(Error::Device(message.split_whitespace().collect::<Vec<_>>().join(" ")));
+        }
+    }
+    made
+}
+
+fn storage(gpu: &Gpu, label: &str, bytes: u64) -> wgpu::Buffer {
+    gpu.device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some(label),
+        size: bytes,
+        usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    })
+}
+
+/// The layout of group 0, which all pipelines share, so that it is set once a step.
+fn iteration_layout(gpu: &Gpu, bytes: u64) -> wgpu::BindGroupLayout {
+    gpu.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+        label: Some("iteration"),
+        entries: &[wgpu::BindGroupLayoutEntry {
+            binding: 0,
+            visibility: wgpu::ShaderStages::COMPUTE,
+            ty: wgpu::BindingType::Buffer {
+                ty: wgpu::BufferBindingType::Uniform,
+                has_dynamic_offset: true,
+                min_binding_size: wgpu::BufferSize::new(bytes),
+            },
+            count: None,
+        }],
+    })
+}
+
+fn dispatch(
+    gpu: &Gpu,
+    pipelines: &mut Pipelines<'_>,
+    plan: &Plan,
+    buffers: &[wgpu::Buffer],
+    step: &Step,
+) -> Result<Dispatch> {
+    let replicas = plan.replicas.len();
+    let (kernel, params, [x, y]) = pipelines.kernel(&step.op, replicas)?;
+    let workgroups = workgroups(gpu, step, [x, y, replicas])?;
+    let params_buffer = gpu.device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some(&step.label),
+        size: params.len() as u64,
+        usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    });
+    gpu.queue.write_buffer(&params_buffer, 0, &params);
+    let arguments = step.op.arguments();
+    let mut entries = Vec::new();
+    for binding in &pipelines.reflection(kernel.stem).bindings {
+        let buffer = match binding.access {
+            Access::Uniform(_) => &params_buffer,
+            _ => {
+                let argument = arguments.iter().find(|(name, _)| *name == binding.name);
+                let missing = || Error::Device(format!("{}.wgsl: no tensor for {}", kernel.stem, binding.name));
+                &buffers[argument.ok_or_else(missing)?.1.index()]
+            }
+        };
+        entries.push(wgpu::BindGroupEntry { binding: binding.index, resource: buffer.as_entire_binding() });
+    }
+    let bind_group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+        label: Some(&step.label),
+        layout: &kernel.layout,
+        entries: &entries,
+    });
+    Ok(Dispatch { kernel, bind_group, workgroups })
+}
+
+/// Workgroup counts within the device's limit.
+fn workgroups(gpu: &Gpu, step: &Step, counts: [usize; 3]) -> Result<[u32; 3]> {
+    let limit = gpu.device.limits().max_compute_workgroups_per_dimension;
+    match counts.iter().find(|count| **count > limit as usize) {
+        None => Ok(counts.map(|count| count as u32)),
+        Some(count) => Err(Error::Limit {
+            what: format!("{} ({count} workgroups)", step.label),
+            limit: "the adapter's max_compute_workgroups_per_dimension",
+            wanted: *count as u64,
+            had: u64::from(limit),
+            hint: "use narrower layers, a smaller batch or fewer replicas",
+        }),
+    }
+}
+
+/// Uploads in pieces, so that staging memory stays small. A tail of less than a word is padded.
+fn upload(gpu: &Gpu, buffer: &wgpu::Buffer, offset: usize, bytes: &[u8]) {
+    for (index, chunk) in bytes.chunks(UPLOAD_CHUNK).enumerate() {
+        let at = (offset + index * UPLOAD_CHUNK) as u64;
+        let whole = chunk.len() / 4 * 4;
+        gpu.queue.write_buffer(buffer, at, &chunk[..whole]);
+        if whole < chunk.len() {
+            let mut tail = [0; 4];
+            tail[..chunk.len() - whole].copy_from_slice(&chunk[whole..]);
+            gpu.queue.write_buffer(buffer, at + whole as u64, &tail);
+        }
+    }
+}

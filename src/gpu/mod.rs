@@ -1,0 +1,11 @@
+//! The GPU executor: the plan's steps as WGSL dispatches through wgpu. The only module that imports wgpu's devices.
+
+mod adapters;
+mod executor;
+mod pipelines;
+mod queue;
+pub mod reflect;
+
+pub use adapters::{AdapterReport, Gpu, GpuOptions, GpuRequest, adapters, adapters_blocking, automatic};
+pub use executor::GpuExecutor;
+pub(crate) use pipelines::Choice;

@@ -1,0 +1,209 @@
+//! Pipelines, made once per distinct specialization, and which variant of a kernel to take.
+
+use std::collections::HashMap;
+
+use super::reflect::{Access, Reflection, Specialized};
+use crate::error::{Error, Result};
+use crate::ops::{Constant, ModuleConstants, Op, Operation, Param, Variant};
+
+/// Which variant of each kernel an executor takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Choice {
+    /// By adapter and shape.
+    Automatic,
+    /// The variant of this name where a kernel has it, for verification and benchmarks.
+    Named(&'static str),
+}
+
+/// Workgroups with which a real GPU is busy; below it the small tiles win by spreading wider.
+const BUSY_WORKGROUPS: usize = 64;
+
+/// A kernel, ready to be dispatched.
+#[derive(Clone, Debug)]
+pub(super) struct Kernel {
+    pub pipeline: wgpu::ComputePipeline,
+    pub layout: wgpu::BindGroupLayout,
+    pub stem: &'static str,
+    pub variant: &'static str,
+}
+
+struct Module {
+    shader: wgpu::ShaderModule,
+    reflection: Reflection,
+    layout: wgpu::BindGroupLayout,
+}
+
+/// All that has been compiled for a device.
+pub(super) struct Pipelines<'a> {
+    device: &'a wgpu::Device,
+    iteration_layout: &'a wgpu::BindGroupLayout,
+    software: bool,
+    choice: Choice,
+    modules: HashMap<&'static str, Module>,
+    kernels: HashMap<String, Kernel>,
+}
+
+impl<'a> Pipelines<'a> {
+    pub fn new(
+        device: &'a wgpu::Device,
+        iteration_layout: &'a wgpu::BindGroupLayout,
+        software: bool,
+        choice: Choice,
+    ) -> Self {
+        Self { device, iteration_layout, software, choice, modules: HashMap::new(), kernels: HashMap::new() }
+    }
+
+    /// The kernel of an operation, its uniform `Params`, and its workgroups along x and y.
+    pub fn kernel(&mut self, op: &Op, replicas: usize) -> Result<(Kernel, Vec<u8>, [usize; 2])> {
+        let stem = op.shader().stem;
+        if !self.modules.contains_key(stem) {
+            let module = self.module(op)?;
+            self.modules.insert(stem, module);
+        }
+        let module = &self.modules[stem];
+        let variant = self.variant(op, &module.reflection, replicas);
+        let constants = resolve(op, variant, &module.reflection)?;
+        let key = format!("{stem} {} {constants:?}", variant.entry);
+        if !self.kernels.contains_key(&key) {
+            let kernel = self.compile(module, stem, variant, &constants);
+            self.kernels.insert(key.clone(), kernel);
+        }
+        let specialized = Specialized { reflection: &module.reflection, overrides: &constants };
+        let params = pack(op.params(), &module.reflection, stem)?;
+        Ok((self.kernels[&key].clone(), params, op.grid(variant, &specialized)))
+    }
+
+    /// The bindings of an operation with the buffers' names, in order.
+    pub fn reflection(&self, stem: &str) -> &Reflection {
+        &self.modules[stem].reflection
+    }
+
+    fn module(&self, op: &Op) -> Result<Module> {
+        let shader = op.shader();
+        let reflection = Reflection::of(shader)?;
+        let entries: Vec<_> = reflection
+            .bindings
+            .iter()
+            .map(|binding| wgpu::BindGroupLayoutEntry {
+                binding: binding.index,
+                visibility: wgpu::ShaderStages::COMPUTE,
+                ty: wgpu::BindingType::Buffer {
+                    ty: match binding.access {
+                        Access::Uniform(_) => wgpu::BufferBindingType::Uniform,
+                        Access::Read => wgpu::BufferBindingType::Storage { read_only: true },
+                        Access::ReadWrite => wgpu::BufferBindingType::Storage { read_only: false },
+                    },
+                    has_dynamic_offset: false,
+                    min_binding_size: None,
+                },
+                count: None,
+            })
+            .collect();
+        let layout = self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+            label: Some(shader.stem),
+            entries: &entries,
+        });
+        let shader = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: Some(shader.stem),
+            source: wgpu::ShaderSource::Wgsl(shader.source.into()),
+        });
+        Ok(Module { shader, reflection, layout })
+    }
+
+    fn compile(
+        &self,
+        module: &Module,
+        stem: &'static str,
+        variant: &'static Variant,
+        constants: &[(&'static str, f64)],
+    ) -> Kernel {
+        let layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: Some(stem),
+            bind_group_layouts: &[Some(self.iteration_layout), Some(&module.layout)],
+            immediate_size: 0,
+        });
+        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(stem),
+            layout: Some(&layout),
+            module: &module.shader,
+            entry_point: Some(variant.entry),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                constants,
+                // Every kernel writes its workgroup memory before it reads it.
+                zero_initialize_workgroup_memory: false,
+            },
+            cache: None,
+        });
+        Kernel { pipeline, layout: module.layout.clone(), stem, variant: variant.name }
+    }
+
+    /// Software adapters gain nothing from workgroup memory; real GPUs want large tiles as soon as those fill them.
+    fn variant(&self, op: &Op, reflection: &Reflection, replicas: usize) -> &'static Variant {
+        let variants = op.variants();
+        let named = |name: &str| variants.iter().find(|variant| variant.name == name);
+        let preferred = match self.choice {
+            Choice::Named(name) => named(name),
+            Choice::Automatic if self.software => named("direct"),
+            Choice::Automatic => named("tile64")
+                .filter(|large| {
+                    let specialized = Specialized { reflection, overrides: large.constants };
+                    let [x, y] = op.grid(large, &specialized);
+                    x * y * replicas >= BUSY_WORKGROUPS
+                })
+                .or_else(|| named("tile16")),
+        };
+        preferred.unwrap_or(&variants[0])
+    }
+}
+
+/// The numbers of all `override` constants that an operation and a variant set.
+fn resolve(op: &Op, variant: &Variant, reflection: &Reflection) -> Result<Vec<(&'static str, f64)>> {
+    let mut resolved: Vec<(&'static str, f64)> = variant.constants.to_vec();
+    for (name, value) in op.constants() {
+        let number = match value {
+            Constant::Number(number) => number,
+            Constant::Named(constant) => f64::from(reflection.constant(&constant).ok_or_else(|| {
+                Error::Device(format!("{}.wgsl: no constant {constant} for {name}", op.shader().stem))
+            })?),
+        };
+        resolved.push((name, number));
+    }
+    Ok(resolved)
+}
+
+/// `Params` in the layout that WGSL gives them.
+fn pack(params: Vec<(&'static str, Param)>, reflection: &Reflection, stem: &str) -> Result<Vec<u8>> {
+    let mut bytes = vec![0; reflection.params_size as usize];
+    if params.len() != reflection.params.len() {
+        return Err(Error::Device(format!("{stem}.wgsl: Params has other fields than the operation")));
+    }
+    for (name, value) in params {
+        let field = reflection.params.iter().find(|field| field.name == name);
+        let offset = field.ok_or_else(|| Error::Device(format!("{stem}.wgsl: Params has no field {name}")))?.offset;
+        let word = match value {
+            Param::Unsigned(number) => u32::try_from(number)
+                .map_err(|_| Error::Device(format!("{stem}: {name} is {number}, over 32 bits")))?
+                .to_le_bytes(),
+            Param::Float(number) => number.to_le_bytes(),
+        };
+        bytes[offset..offset + 4].copy_from_slice(&word);
+    }
+    Ok(bytes)
+}
+
+/// For tests: whether every name that an operation uses is in its shader.
+#[cfg(test)]
+pub(super) fn check_names(op: &Op) -> Result<()> {
+    let reflection = Reflection::of(op.shader())?;
+    for variant in op.variants() {
+        let constants = resolve(op, variant, &reflection)?;
+        for (name, _) in &constants {
+            if !reflection.overrides.iter().any(|own| own == name) {
+                return Err(Error::Device(format!("{}.wgsl: no override {name}", op.shader().stem)));
+            }
+        }
+        let specialized = Specialized { reflection: &reflection, overrides: &constants };
+        op.grid(variant, &specialized as &dyn ModuleConstants);
+    }
+    pack(op.params(), &reflection, op.shader().stem).map(|_| ())
+}

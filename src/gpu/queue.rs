@@ -1,0 +1,145 @@
+//! Work in flight: submissions whose metrics the host has not read yet, and how many steps go into one.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use futures::channel::oneshot;
+
+use super::Gpu;
+use crate::error::{Error, Result};
+use crate::plan::{Iteration, ProgramId};
+
+/// Submissions that may be in flight: one runs, one waits, and the host encodes a third.
+const DEPTH: usize = 3;
+
+/// GPU time that a submission aims at, well under the 250 ms that a watchdog may allow.
+const TARGET: Duration = Duration::from_millis(80);
+
+/// A submission.
+struct InFlight {
+    program: ProgramId,
+    iterations: Vec<Iteration>,
+    /// Metrics are copied into it behind the work.
+    staging: wgpu::Buffer,
+    submitted: Instant,
+    index: wgpu::SubmissionIndex,
+    mapped: oneshot::Receiver<(Result<(), wgpu::BufferAsyncError>, Instant)>,
+}
+
+/// A submission whose metrics can be read.
+pub(super) struct Finished {
+    pub program: ProgramId,
+    pub iterations: Vec<Iteration>,
+    /// The metrics tensor's numbers.
+    pub metrics: Vec<f32>,
+}
+
+/// One program's submissions.
+#[derive(Default)]
+pub(super) struct Flight {
+    queue: VecDeque<InFlight>,
+    spare: Vec<wgpu::Buffer>,
+    done: VecDeque<Finished>,
+    last_done: Option<Instant>,
+    steps: usize,
+}
+
+impl Flight {
+    /// Steps for the next submission: one to begin with, then as many as fit the target, at most doubling.
+    pub fn steps(&self) -> usize {
+        self.steps.max(1)
+    }
+
+    /// A buffer for metrics of `bytes`, once there is room in the queue.
+    pub fn staging(&mut self, gpu: &Gpu, bytes: u64) -> Result<wgpu::Buffer> {
+        while self.queue.len() >= DEPTH {
+            self.wait_for_first(gpu)?;
+        }
+        let fits = self.spare.iter().position(|buffer| buffer.size() == bytes);
+        Ok(fits.map(|at| self.spare.swap_remove(at)).unwrap_or_else(|| {
+            gpu.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("metrics staging"),
+                size: bytes,
+                usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            })
+        }))
+    }
+
+    /// Notes a submission that copies its metrics into `staging`.
+    pub fn push(
+        &mut self,
+        program: ProgramId,
+        iterations: &[Iteration],
+        staging: wgpu::Buffer,
+        index: wgpu::SubmissionIndex,
+    ) {
+        let (sender, mapped) = oneshot::channel();
+        staging.map_async(wgpu::MapMode::Read, .., move |result| {
+            // The receiver is gone only when the executor is, and then nobody waits for this.
+            sender.send((result, Instant::now())).ok();
+        });
+        let iterations = iterations.to_vec();
+        self.queue.push_back(InFlight { program, iterations, staging, submitted: Instant::now(), index, mapped });
+    }
+
+    /// What has finished; with `wait`, all that was submitted.
+    pub fn finished(&mut self, gpu: &Gpu, wait: bool) -> Result<impl Iterator<Item = Finished> + use<'_>> {
+        poll(gpu, wgpu::PollType::Poll)?;
+        while !self.queue.is_empty() && (self.collect_first(gpu)? || wait) {
+            if wait && !self.queue.is_empty() {
+                self.wait_for_first(gpu)?;
+            }
+        }
+        Ok(self.done.drain(..))
+    }
+
+    fn wait_for_first(&mut self, gpu: &Gpu) -> Result<()> {
+        let Some(first) = self.queue.front() else { return Ok(()) };
+        poll(gpu, wgpu::PollType::Wait { submission_index: Some(first.index.clone()), timeout: None })?;
+        if !self.collect_first(gpu)? {
+            // The work is done, but its mapping has not been reported yet.
+            poll(gpu, wgpu::PollType::wait_indefinitely())?;
+            self.collect_first(gpu)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the oldest submission's metrics if they have arrived.
+    fn collect_first(&mut self, gpu: &Gpu) -> Result<bool> {
+        let Some(first) = self.queue.front_mut() else { return Ok(false) };
+        let (result, at) = match first.mapped.try_recv() {
+            Ok(None) => return gpu.check().map(|()| false),
+            Ok(Some(arrived)) => arrived,
+            Err(_) => return Err(Error::Device("the device dropped a read".to_owned())),
+        };
+        gpu.check()?;
+        result.map_err(|error| Error::Device(error.to_string()))?;
+        let Some(first) = self.queue.pop_front() else { return Ok(false) };
+        let metrics = {
+            let view = first.staging.get_mapped_range(..).map_err(|error| Error::Device(error.to_string()))?;
+            bytemuck::pod_collect_to_vec(&view)
+        };
+        first.staging.unmap();
+        self.spare.push(first.staging);
+        self.adapt(first.submitted, at, first.iterations.len());
+        self.done.push_back(Finished { program: first.program, iterations: first.iterations, metrics });
+        Ok(true)
+    }
+
+    /// A submission ran from its own start, or from the end of the one before, to the moment its metrics arrived.
+    fn adapt(&mut self, submitted: Instant, done: Instant, steps: usize) {
+        let from = self.last_done.map_or(submitted, |last| last.max(submitted));
+        self.last_done = Some(done);
+        let per_step = (done.saturating_duration_since(from) / steps as u32).max(Duration::from_nanos(100));
+        let fitting = (TARGET.as_nanos() / per_step.as_nanos()) as usize;
+        self.steps = fitting.clamp(1, 2 * self.steps());
+    }
+}
+
+/// Lets wgpu call back, and reports what has failed.
+pub(super) fn poll(gpu: &Gpu, how: wgpu::PollType) -> Result<()> {
+    let polled = gpu.device.poll(how);
+    gpu.check()?;
+    polled.map(|_| ()).map_err(|error| Error::Device(error.to_string()))
+}

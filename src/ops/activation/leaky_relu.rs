@@ -1,0 +1,17 @@
+use super::{Function, Init, Scalar};
+
+/// f(z) = z where z >= 0, else 0.01 z; f' = 1 where f > 0, else 0.01 (Maas, Hannun, Ng, "Rectifier nonlinearities
+/// improve neural network acoustic models", ICML 2013; the slope is PyTorch's default).
+pub(crate) struct LeakyRelu;
+
+const SLOPE: f32 = 0.01;
+
+impl Function for LeakyRelu {
+    fn value<T: Scalar>(z: T) -> T {
+        z.max(T::real(SLOPE) * z)
+    }
+    fn derivative<T: Scalar>(a: T) -> T {
+        if a > T::zero() { T::one() } else { T::real(SLOPE) }
+    }
+    const INIT: Init = Init::HeUniform;
+}

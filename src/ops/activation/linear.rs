@@ -1,0 +1,14 @@
+use super::{Function, Init, Scalar};
+
+/// f(z) = z, f' = 1.
+pub(crate) struct Linear;
+
+impl Function for Linear {
+    fn value<T: Scalar>(z: T) -> T {
+        z
+    }
+    fn derivative<T: Scalar>(_: T) -> T {
+        T::one()
+    }
+    const INIT: Init = Init::GlorotUniform;
+}

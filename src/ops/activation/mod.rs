@@ -1,0 +1,69 @@
+//! Activations. A new one is a file here, a word in the list below, and its formula in `shaders/include/activation.wgsl`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::scalar::Scalar;
+use crate::spec::Init;
+
+/// An activation function, elementwise unless it says otherwise.
+pub(crate) trait Function {
+    /// The value at `z`.
+    fn value<T: Scalar>(z: T) -> T;
+    /// The derivative, in terms of the value `a = f(z)`.
+    fn derivative<T: Scalar>(a: T) -> T;
+    /// The initialization that keeps variances level through a layer with this activation.
+    const INIT: Init;
+}
+
+macro_rules! activations {
+    ($($module:ident: $name:ident),+ $(,)?) => {
+        $(mod $module;)+
+
+        /// What a dense layer applies to its sums. Formulas, derivatives and sources are in the file of each.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Activation {
+            $(#[doc = concat!("`", stringify!($module), "`")] $name,)+
+        }
+
+        impl Activation {
+            /// Every activation, in the order of the list.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// The name in specs, on the command line and, in capitals, in WGSL.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$name => stringify!($module)),+ }
+            }
+
+            /// The value at `z`.
+            pub(crate) fn value<T: Scalar>(self, z: T) -> T {
+                match self { $(Self::$name => $module::$name::value(z)),+ }
+            }
+
+            /// The derivative, in terms of the value `a = f(z)`.
+            pub(crate) fn derivative<T: Scalar>(self, a: T) -> T {
+                match self { $(Self::$name => $module::$name::derivative(a)),+ }
+            }
+
+            /// The default initialization of a layer with this activation.
+            pub fn default_init(self) -> Init {
+                match self { $(Self::$name => $module::$name::INIT),+ }
+            }
+        }
+    };
+}
+
+activations! {
+    linear: Linear,
+    relu: Relu,
+    leaky_relu: LeakyRelu,
+    sigmoid: Sigmoid,
+    tanh: Tanh,
+    softmax: Softmax,
+}
+
+impl std::fmt::Display for Activation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.name())
+    }
+}

@@ -1,0 +1,15 @@
+use super::{Function, Init, Scalar};
+
+/// f(z) = max(z, 0), f' = 1 where f > 0, else 0 (Nair and Hinton, "Rectified linear units improve restricted Boltzmann
+/// machines", ICML 2010).
+pub(crate) struct Relu;
+
+impl Function for Relu {
+    fn value<T: Scalar>(z: T) -> T {
+        z.max(T::zero())
+    }
+    fn derivative<T: Scalar>(a: T) -> T {
+        if a > T::zero() { T::one() } else { T::zero() }
+    }
+    const INIT: Init = Init::HeUniform;
+}

@@ -1,0 +1,14 @@
+use super::{Function, Init, Scalar};
+
+/// f(z) = 1 / (1 + e^-z), f' = f (1 - f).
+pub(crate) struct Sigmoid;
+
+impl Function for Sigmoid {
+    fn value<T: Scalar>(z: T) -> T {
+        T::one() / (T::one() + (-z).exp())
+    }
+    fn derivative<T: Scalar>(a: T) -> T {
+        a * (T::one() - a)
+    }
+    const INIT: Init = Init::GlorotUniform;
+}

@@ -1,0 +1,96 @@
+//! `output = activation(input weightᵀ + bias)`, shapes (R, B, O) = (R, B, I) (R, O, I)ᵀ + (R, O).
+
+use ndarray::{ArrayView2, ArrayViewMut2};
+use rayon::prelude::*;
+
+use super::{
+    Activation, Constant, Dense, Hyper, Input, ModuleConstants, Operation, Param, Shader, Variant, matmul, shader,
+};
+use crate::cpu::{Memory, ROW_SHARD, matrix};
+use crate::plan::{Iteration, TensorId};
+use crate::scalar::Scalar;
+
+pub(super) static SHADER: Shader = shader!("dense_forward", "iteration", "activation", "input", "matmul");
+
+/// A dense layer's forward pass.
+#[derive(Clone, Debug)]
+pub(crate) struct DenseForward {
+    pub dense: Dense,
+    pub input: Input,
+    /// (R, O, I)
+    pub weight: TensorId,
+    /// (R, O)
+    pub bias: TensorId,
+    /// (R, B, O)
+    pub output: TensorId,
+    pub activation: Activation,
+}
+
+impl Operation for DenseForward {
+    fn shader(&self) -> &'static Shader {
+        &SHADER
+    }
+
+    fn variants(&self) -> &'static [Variant] {
+        matmul::MATMUL_VARIANTS
+    }
+
+    fn constants(&self) -> Vec<(&'static str, Constant)> {
+        vec![("ACTIVATION", Constant::named(self.activation.name())), self.input.constant()]
+    }
+
+    fn params(&self) -> Vec<(&'static str, Param)> {
+        self.dense.params().into_iter().chain(self.input.params()).collect()
+    }
+
+    fn arguments(&self) -> Vec<(&'static str, TensorId)> {
+        let own = [("weight", self.weight), ("bias", self.bias), ("output", self.output)];
+        self.input.arguments().into_iter().chain(own).collect()
+    }
+
+    fn grid(&self, variant: &Variant, module: &dyn ModuleConstants) -> [usize; 2] {
+        matmul::grid(self.dense.batch, self.dense.outputs, variant, module)
+    }
+
+    fn flops(&self) -> u64 {
+        self.dense.flops()
+    }
+
+    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, _: &[Hyper]) {
+        let mut output = memory.take(self.output);
+        let Dense { batch, outputs, .. } = self.dense;
+        let rows = iteration.rows as usize;
+        output.par_chunks_mut(batch * outputs).enumerate().for_each(|(r, replica)| {
+            replica[..rows * outputs].par_chunks_mut(ROW_SHARD * outputs).enumerate().for_each(|(shard, part)| {
+                self.forward_shard(memory, iteration, r, shard * ROW_SHARD, part);
+            });
+        });
+        memory.put(self.output, output);
+    }
+}
+
+impl DenseForward {
+    /// Rows `first..` of replica `r`, as many as `output` (rows, O) holds.
+    fn forward_shard<T: Scalar>(
+        &self,
+        memory: &Memory<T>,
+        iteration: &Iteration,
+        r: usize,
+        first: usize,
+        output: &mut [T],
+    ) {
+        let Dense { batch, inputs, outputs } = self.dense;
+        let rows = output.len() / outputs;
+        let x = self.input.rows(memory, iteration, r, [batch, inputs], first..first + rows);
+        let weight: ArrayView2<T> = matrix(&memory.real(self.weight)[r * outputs * inputs..], outputs, inputs);
+        let bias = &memory.real(self.bias)[r * outputs..(r + 1) * outputs];
+        if let Ok(product) = ArrayViewMut2::from_shape((rows, outputs), &mut *output) {
+            T::matmul(matrix(&x, rows, inputs), weight.t(), product);
+        }
+        for row in output.chunks_mut(outputs) {
+            for (sum, b) in row.iter_mut().zip(bias) {
+                *sum = self.activation.value(*sum + *b);
+            }
+        }
+    }
+}

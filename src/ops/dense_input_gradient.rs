@@ -1,0 +1,91 @@
+//! `input_gradient = (output_gradient weight) * activation'(input)`, shapes (R, B, I) = (R, B, O) (R, O, I) * (R, B, I).
+
+use ndarray::ArrayViewMut2;
+use rayon::prelude::*;
+
+use super::{Activation, Constant, Dense, Hyper, ModuleConstants, Operation, Param, Shader, Variant, matmul, shader};
+use crate::cpu::{Memory, ROW_SHARD, matrix};
+use crate::plan::{Iteration, TensorId};
+use crate::scalar::Scalar;
+
+pub(super) static SHADER: Shader = shader!("dense_input_gradient", "iteration", "activation", "matmul");
+
+/// The gradient of the loss by the sums of the layer before.
+#[derive(Clone, Debug)]
+pub(crate) struct DenseInputGradient {
+    pub dense: Dense,
+    /// (R, B, O)
+    pub output_gradient: TensorId,
+    /// (R, O, I)
+    pub weight: TensorId,
+    /// (R, B, I), what the layer before gave
+    pub input: TensorId,
+    /// (R, B, I)
+    pub input_gradient: TensorId,
+    /// The layer before's.
+    pub activation: Activation,
+}
+
+impl Operation for DenseInputGradient {
+    fn shader(&self) -> &'static Shader {
+        &SHADER
+    }
+
+    fn variants(&self) -> &'static [Variant] {
+        matmul::MATMUL_VARIANTS
+    }
+
+    fn constants(&self) -> Vec<(&'static str, Constant)> {
+        vec![("ACTIVATION", Constant::named(self.activation.name()))]
+    }
+
+    fn params(&self) -> Vec<(&'static str, Param)> {
+        self.dense.params()
+    }
+
+    fn arguments(&self) -> Vec<(&'static str, TensorId)> {
+        vec![
+            ("output_gradient", self.output_gradient),
+            ("weight", self.weight),
+            ("input", self.input),
+            ("input_gradient", self.input_gradient),
+        ]
+    }
+
+    fn grid(&self, variant: &Variant, module: &dyn ModuleConstants) -> [usize; 2] {
+        matmul::grid(self.dense.batch, self.dense.inputs, variant, module)
+    }
+
+    fn flops(&self) -> u64 {
+        self.dense.flops()
+    }
+
+    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, _: &[Hyper]) {
+        let mut gradient = memory.take(self.input_gradient);
+        let Dense { batch, inputs, .. } = self.dense;
+        let rows = iteration.rows as usize;
+        gradient.par_chunks_mut(batch * inputs).enumerate().for_each(|(r, replica)| {
+            replica[..rows * inputs].par_chunks_mut(ROW_SHARD * inputs).enumerate().for_each(|(shard, part)| {
+                self.backward_shard(memory, r, r * batch + shard * ROW_SHARD, part);
+            });
+        });
+        memory.put(self.input_gradient, gradient);
+    }
+}
+
+impl DenseInputGradient {
+    /// Rows of replica `r`, the first of them row `first` of all replicas' rows.
+    fn backward_shard<T: Scalar>(&self, memory: &Memory<T>, r: usize, first: usize, gradient: &mut [T]) {
+        let Dense { inputs, outputs, .. } = self.dense;
+        let rows = gradient.len() / inputs;
+        let output_gradient = matrix(&memory.real(self.output_gradient)[first * outputs..], rows, outputs);
+        let weight = matrix(&memory.real(self.weight)[r * outputs * inputs..], outputs, inputs);
+        if let Ok(product) = ArrayViewMut2::from_shape((rows, inputs), &mut *gradient) {
+            T::matmul(output_gradient, weight, product);
+        }
+        let input = &memory.real(self.input)[first * inputs..];
+        for (g, a) in gradient.iter_mut().zip(input) {
+            *g = *g * self.activation.derivative(*a);
+        }
+    }
+}

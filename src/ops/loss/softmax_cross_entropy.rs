@@ -1,0 +1,25 @@
+//! `loss = log(sum_o exp(z_o)) - z_t`, `gradient_o = (softmax(z)_o - [o = t]) / rows` for logits z and class t
+//! (Goodfellow, Bengio, Courville, "Deep Learning", section 6.2.2.3; PyTorch's `CrossEntropyLoss`).
+
+use super::{Row, RowLoss, Scalar, Shader, Target, shader, shifted_exponentials};
+
+/// Softmax cross-entropy from logits with integer classes.
+pub(super) struct SoftmaxCrossEntropy;
+
+impl RowLoss for SoftmaxCrossEntropy {
+    const SHADER: Shader = shader!("softmax_cross_entropy", "iteration", "activation", "loss");
+
+    fn row<T: Scalar>(row: &Row<'_, T>, gradient: &mut [T]) -> (T, bool) {
+        let (best, exponentials, total) = shifted_exponentials(row.outputs);
+        let Target::Class(class) = row.target else {
+            // The plan refuses such targets; a NaN shows the mistake where a wrong number would hide it.
+            return (T::real(f32::NAN), false);
+        };
+        let rows = T::real(row.rows as f32);
+        for (o, (g, e)) in gradient.iter_mut().zip(exponentials).enumerate() {
+            *g = (e / total - T::real(f32::from(u8::from(o == class)))) / rows;
+        }
+        let loss = total.ln() - (row.outputs[class] - row.outputs[best]);
+        (loss, best == class)
+    }
+}

@@ -1,0 +1,175 @@
+//! The operations that plans consist of: one file each, of the same stem as its shader.
+//!
+//! An operation knows its parameters, the tensors it reads and writes, its grid, its WGSL source, and its CPU function,
+//! which is generic over [`Scalar`](crate::scalar::Scalar) and so also derives the error bound that verification uses.
+//! Bindings, access, parameter layout and tile constants belong to the WGSL; Rust looks them up by name.
+
+mod activation;
+mod dense;
+mod dense_forward;
+mod dense_input_gradient;
+mod dense_weight_gradient;
+mod input;
+mod loss;
+mod matmul;
+mod softmax;
+
+pub(crate) mod optimizer;
+
+pub use activation::Activation;
+pub use loss::Loss;
+
+pub(crate) use dense::Dense;
+pub(crate) use dense_forward::DenseForward;
+pub(crate) use dense_input_gradient::DenseInputGradient;
+pub(crate) use dense_weight_gradient::{DenseWeightGradient, Destination};
+pub(crate) use input::{Input, InputKind};
+pub(crate) use loss::{LossStep, TargetKind};
+pub(crate) use matmul::MATMUL_VARIANTS;
+pub(crate) use optimizer::Hyper;
+pub(crate) use softmax::Softmax;
+
+use crate::cpu::Memory;
+use crate::plan::{Iteration, TensorId};
+use crate::scalar::Scalar;
+
+/// One kernel family: a WGSL file with what it includes.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Shader {
+    /// The file's stem under `shaders/`, which is also its Rust file's.
+    pub stem: &'static str,
+    /// The whole source: the included parts, then the file.
+    pub source: &'static str,
+}
+
+/// The [`Shader`] of a stem, with the parts of `shaders/include/` that it needs.
+macro_rules! shader {
+    ($stem:literal, $($part:literal),+) => {
+        $crate::ops::Shader {
+            stem: $stem,
+            source: concat!(
+                $(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/include/", $part, ".wgsl")), "\n",)+
+                include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $stem, ".wgsl")),
+            ),
+        }
+    };
+}
+pub(crate) use shader;
+
+/// One way to run a shader: an entry point and the constants that shape its tiles.
+#[derive(Debug, PartialEq)]
+pub struct Variant {
+    /// Its name in reports.
+    pub name: &'static str,
+    /// The WGSL entry point.
+    pub entry: &'static str,
+    /// Values of WGSL `override` constants.
+    pub constants: &'static [(&'static str, f64)],
+}
+
+/// The only variant of a shader that has one way to run.
+pub(crate) const PLAIN: &[Variant] = &[Variant { name: "plain", entry: "main", constants: &[] }];
+
+/// The value of a WGSL `override` constant.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Constant {
+    /// A number.
+    Number(f64),
+    /// The value of the WGSL constant of this name.
+    Named(String),
+}
+
+impl Constant {
+    /// The constant that is called like `name`, in capitals.
+    fn named(name: &str) -> Self {
+        Self::Named(name.to_uppercase())
+    }
+}
+
+/// The value of a field of an operation's uniform `Params`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Param {
+    /// A `u32`.
+    Unsigned(usize),
+    /// An `f32`.
+    Float(f32),
+}
+
+/// WGSL constants of a module by name, such as tile sizes; known after reflection.
+pub(crate) trait ModuleConstants {
+    /// The value of `const name` or of `override name` as it is specialized.
+    fn value(&self, name: &str) -> u32;
+}
+
+/// What every operation tells the executors.
+pub(crate) trait Operation {
+    /// The kernel family.
+    fn shader(&self) -> &'static Shader;
+    /// The ways to run it.
+    fn variants(&self) -> &'static [Variant] {
+        PLAIN
+    }
+    /// WGSL `override` constants by name.
+    fn constants(&self) -> Vec<(&'static str, Constant)>;
+    /// Fields of `Params` by name.
+    fn params(&self) -> Vec<(&'static str, Param)>;
+    /// The tensor behind each WGSL storage binding, by the binding's name.
+    fn arguments(&self) -> Vec<(&'static str, TensorId)>;
+    /// Workgroups per replica, along x and y.
+    fn grid(&self, variant: &Variant, module: &dyn ModuleConstants) -> [usize; 2];
+    /// Floating-point operations of a full batch of one replica, a multiply-add counted as two.
+    fn flops(&self) -> u64;
+    /// Runs it on the CPU, for all replicas.
+    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hypers: &[Hyper]);
+}
+
+macro_rules! operations {
+    ($($name:ident($operation:ty)),+ $(,)?) => {
+        /// A step's operation.
+        #[derive(Clone, Debug)]
+        pub(crate) enum Op { $($name($operation)),+ }
+
+        impl Operation for Op {
+            fn shader(&self) -> &'static Shader {
+                match self { $(Self::$name(op) => op.shader()),+ }
+            }
+            fn variants(&self) -> &'static [Variant] {
+                match self { $(Self::$name(op) => op.variants()),+ }
+            }
+            fn constants(&self) -> Vec<(&'static str, Constant)> {
+                match self { $(Self::$name(op) => op.constants()),+ }
+            }
+            fn params(&self) -> Vec<(&'static str, Param)> {
+                match self { $(Self::$name(op) => op.params()),+ }
+            }
+            fn arguments(&self) -> Vec<(&'static str, TensorId)> {
+                match self { $(Self::$name(op) => op.arguments()),+ }
+            }
+            fn grid(&self, variant: &Variant, module: &dyn ModuleConstants) -> [usize; 2] {
+                match self { $(Self::$name(op) => op.grid(variant, module)),+ }
+            }
+            fn flops(&self) -> u64 {
+                match self { $(Self::$name(op) => op.flops()),+ }
+            }
+            fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hypers: &[Hyper]) {
+                match self { $(Self::$name(op) => op.run(memory, iteration, hypers)),+ }
+            }
+        }
+    };
+}
+
+operations! {
+    DenseForward(DenseForward),
+    DenseInputGradient(DenseInputGradient),
+    DenseWeightGradient(DenseWeightGradient),
+    Loss(LossStep),
+    Softmax(Softmax),
+}
+
+/// Every kernel family, for the registry's tests and verification.
+pub fn shaders() -> Vec<&'static Shader> {
+    let mut all =
+        vec![&dense_forward::SHADER, &dense_input_gradient::SHADER, &dense_weight_gradient::SHADER, &softmax::SHADER];
+    all.extend(Loss::ALL.iter().map(|loss| loss.shader()));
+    all
+}

@@ -1,0 +1,74 @@
+//! `probabilities = exp(z - max z) / sum exp(z - max z)` over each row of logits z; shapes (R, B, O). Subtracting the
+//! largest logit keeps the exponentials from overflowing (Goodfellow et al., "Deep Learning", section 4.1).
+
+use super::{Constant, Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
+use crate::cpu::Memory;
+use crate::plan::{Iteration, TensorId};
+use crate::scalar::Scalar;
+
+pub(super) static SHADER: Shader = shader!("softmax", "iteration");
+
+/// Probabilities from logits, for predictions.
+#[derive(Clone, Debug)]
+pub(crate) struct Softmax {
+    pub batch: usize,
+    pub outputs: usize,
+    /// (R, B, O)
+    pub logits: TensorId,
+    /// (R, B, O)
+    pub probabilities: TensorId,
+}
+
+impl Operation for Softmax {
+    fn shader(&self) -> &'static Shader {
+        &SHADER
+    }
+
+    fn constants(&self) -> Vec<(&'static str, Constant)> {
+        Vec::new()
+    }
+
+    fn params(&self) -> Vec<(&'static str, Param)> {
+        vec![("batch", Param::Unsigned(self.batch)), ("outputs", Param::Unsigned(self.outputs))]
+    }
+
+    fn arguments(&self) -> Vec<(&'static str, TensorId)> {
+        vec![("logits", self.logits), ("probabilities", self.probabilities)]
+    }
+
+    fn grid(&self, _: &Variant, module: &dyn ModuleConstants) -> [usize; 2] {
+        [self.batch.div_ceil(module.value("ROW_GROUP") as usize), 1]
+    }
+
+    fn flops(&self) -> u64 {
+        4 * (self.batch * self.outputs) as u64
+    }
+
+    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hypers: &[Hyper]) {
+        let mut probabilities = memory.take(self.probabilities);
+        let rows = iteration.rows as usize;
+        for r in 0..hypers.len() {
+            let start = r * self.batch * self.outputs;
+            let live = start..start + rows * self.outputs;
+            let logits = memory.real(self.logits)[live.clone()].chunks(self.outputs);
+            for (row, out) in logits.zip(probabilities[live].chunks_mut(self.outputs)) {
+                let (_, exponentials, total) = shifted_exponentials(row);
+                out.iter_mut().zip(exponentials).for_each(|(p, e)| *p = e / total);
+            }
+        }
+        memory.put(self.probabilities, probabilities);
+    }
+}
+
+/// The index of the first largest logit, exp(z - max z) of each, and their sum.
+pub(super) fn shifted_exponentials<T: Scalar>(row: &[T]) -> (usize, Vec<T>, T) {
+    let best = largest(row);
+    let exponentials: Vec<T> = row.iter().map(|z| (*z - row[best]).exp()).collect();
+    let total = T::sum(exponentials.iter().copied());
+    (best, exponentials, total)
+}
+
+/// The index of the first largest number of a row.
+pub(super) fn largest<T: Scalar>(row: &[T]) -> usize {
+    (1..row.len()).fold(0, |best, o| if row[o] > row[best] { o } else { best })
+}

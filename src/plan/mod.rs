@@ -1,0 +1,242 @@
+//! Plans: what a spec means for one batch size and one number of replicas. Plain data that both executors interpret.
+
+mod build;
+mod print;
+
+pub(crate) use build::{Capacity, PlanRequest};
+
+use crate::error::{Error, Result};
+use crate::ops::{Hyper, Op, Operation, TargetKind};
+use crate::ops::optimizer::Optimizer;
+use crate::spec::Replica;
+
+/// A tensor of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TensorId(usize);
+
+impl TensorId {
+    /// Its place in [`Plan::tensors`].
+    pub fn index(self) -> usize {
+        self.0
+    }
+}
+
+/// What a tensor's elements are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Element {
+    /// 32-bit float.
+    F32,
+    /// 32-bit unsigned integer.
+    U32,
+    /// Byte; four to a word on the GPU.
+    U8,
+}
+
+/// What a tensor is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Trained numbers.
+    Parameter,
+    /// Gradient of the loss.
+    Gradient,
+    /// The optimizer's memory.
+    OptimizerState,
+    /// Between two steps.
+    Activation,
+    /// The samples.
+    Input,
+    /// What the samples should give.
+    Target,
+    /// Indices of the samples, in the order of the epoch.
+    Order,
+    /// Losses and right answers, for the host.
+    Metric,
+}
+
+/// One tensor: its name, shape and role.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tensor {
+    /// Unique in the plan.
+    pub name: String,
+    /// Extents, the last one contiguous.
+    pub shape: Vec<usize>,
+    /// The element type.
+    pub element: Element,
+    /// What it is for.
+    pub role: Role,
+}
+
+impl Tensor {
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// True if it has no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes on a device, where tensors are whole words.
+    pub fn bytes(&self) -> u64 {
+        let bytes = match self.element {
+            Element::F32 | Element::U32 => 4,
+            Element::U8 => 1,
+        };
+        // In u128, so that even a shape that no machine can hold is compared with the limits rather than overflow.
+        let exact: u128 = self.shape.iter().map(|extent| *extent as u128).product::<u128>() * bytes;
+        u64::try_from(exact.next_multiple_of(4)).unwrap_or(u64::MAX)
+    }
+}
+
+/// One operation with its arguments, under a name.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// `layer 0 forward`
+    pub label: String,
+    pub(crate) op: Op,
+}
+
+impl Step {
+    /// The stem of its kernel family.
+    pub fn operation(&self) -> &'static str {
+        self.op.shader().stem
+    }
+}
+
+/// The steps for one batch, and the tensors that the host fills for them.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// B, rows a batch has at most.
+    pub batch: usize,
+    /// In this order.
+    pub steps: Vec<Step>,
+    /// The samples, (N, I).
+    pub samples: TensorId,
+    /// Their targets, u32 (N) or f32 (N, O).
+    pub targets: TensorId,
+    /// Which samples a batch takes, (R, N) or (N).
+    pub order: TensorId,
+    /// (R, slots, blocks, 2), if the program measures a loss.
+    pub metrics: Option<TensorId>,
+    /// (R, B, O): what the last layer gives.
+    pub outputs: TensorId,
+}
+
+/// Which of a plan's programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProgramId {
+    /// Forward, loss, backward, update.
+    Train,
+    /// Forward, loss.
+    Evaluate,
+    /// Forward, with the probabilities that the loss implies.
+    Predict,
+}
+
+/// One batch of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Iteration {
+    /// Samples in it, at most B.
+    pub rows: u32,
+    /// Where in the order it starts.
+    pub first: u32,
+    /// Where in the metrics its loss goes; executors assign it.
+    pub slot: u32,
+    /// Optimizer steps so far, this one included.
+    pub number: u32,
+}
+
+/// One dense layer's parameters.
+#[derive(Clone, Copy, Debug)]
+pub struct LayerTensors {
+    /// (R, O, I)
+    pub weight: TensorId,
+    /// (R, O)
+    pub bias: TensorId,
+    /// (R, S, O, I)
+    pub weight_state: TensorId,
+    /// (R, S, O)
+    pub bias_state: TensorId,
+    /// (R, O, I) and (R, O), of plans that keep gradients.
+    pub gradient: Option<[TensorId; 2]>,
+}
+
+/// What both executors run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// All tensors.
+    pub tensors: Vec<Tensor>,
+    /// The R replicas.
+    pub replicas: Vec<Replica>,
+    /// The update rule.
+    pub optimizer: Optimizer,
+    /// The dense layers' parameters.
+    pub layers: Vec<LayerTensors>,
+    /// What the targets are.
+    pub targets: TargetKind,
+    /// Steps that the metrics have room for: the most between two reads.
+    pub slots: usize,
+    pub(crate) train: Program,
+    pub(crate) evaluate: Program,
+    pub(crate) predict: Program,
+}
+
+impl Plan {
+    /// One of its programs.
+    pub fn program(&self, id: ProgramId) -> &Program {
+        match id {
+            ProgramId::Train => &self.train,
+            ProgramId::Evaluate => &self.evaluate,
+            ProgramId::Predict => &self.predict,
+        }
+    }
+
+    /// A tensor's description.
+    pub fn tensor(&self, id: TensorId) -> &Tensor {
+        &self.tensors[id.0]
+    }
+
+    /// Every tensor's id.
+    pub fn ids(&self) -> impl Iterator<Item = TensorId> + use<> {
+        (0..self.tensors.len()).map(TensorId)
+    }
+
+    /// Bytes of all tensors.
+    pub fn bytes(&self) -> u64 {
+        self.tensors.iter().fold(0, |total, tensor| total.saturating_add(tensor.bytes()))
+    }
+
+    /// The replicas' hyper-parameters at optimizer step `number`.
+    pub(crate) fn hypers(&self, number: u32) -> impl Iterator<Item = Hyper> + '_ {
+        self.replicas.iter().map(move |replica| Hyper::at(replica, self.optimizer, number))
+    }
+
+    /// Checks every tensor against a device's largest binding, before anything is allocated.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] that names the tensor.
+    pub(crate) fn check_bindings(&self, limit: &'static str, had: u64) -> Result<()> {
+        let Some(largest) = self.tensors.iter().max_by_key(|tensor| tensor.bytes()) else { return Ok(()) };
+        if largest.bytes() <= had {
+            return Ok(());
+        }
+        let what = format!("{} {:?}", largest.name, largest.shape);
+        let hint = "use narrower layers, a smaller batch or fewer replicas, or `--device cpu`";
+        Err(Error::Limit { what, limit, wanted: largest.bytes(), had, hint })
+    }
+
+    /// Checks the whole against a memory size, before anything is allocated.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] with the total.
+    pub(crate) fn check_memory(&self, limit: &'static str, had: u64) -> Result<()> {
+        let wanted = self.bytes();
+        if wanted <= had {
+            return Ok(());
+        }
+        let what = format!("the plan ({} tensors)", self.tensors.len());
+        let hint = "use narrower layers, a smaller batch or fewer replicas";
+        Err(Error::Limit { what, limit, wanted, had, hint })
+    }
+}

@@ -1,0 +1,85 @@
+//! A plan as text, for `--print-plan`.
+
+use std::fmt::{Display, Formatter, Result};
+
+use super::{Element, Plan, Program, Role, Tensor, TensorId};
+use crate::ops::Operation;
+
+impl Display for Plan {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let replicas = self.replicas.len();
+        let parameters: usize = self.tensors.iter().filter(|t| t.role == Role::Parameter).map(Tensor::len).sum();
+        writeln!(f, "plan: {replicas} replica(s) R, batch {} B, {parameters} parameters", self.train.batch)?;
+        writeln!(f, "\ntensors ({} bytes in all)", self.bytes())?;
+        for tensor in &self.tensors {
+            writeln!(f, "  {tensor}")?;
+        }
+        self.write_program(f, "training step", &self.train)?;
+        self.write_program(f, "evaluation of a batch", &self.evaluate)?;
+        self.write_program(f, "prediction of a batch", &self.predict)
+    }
+}
+
+impl Plan {
+    fn write_program(&self, f: &mut Formatter<'_>, title: &str, program: &Program) -> Result {
+        let (steps, layers) = (program.steps.len(), self.layers.len());
+        writeln!(f, "\n{title}: {steps} dispatches for L = {layers} dense layers")?;
+        for (index, step) in program.steps.iter().enumerate() {
+            let arguments = step.op.arguments();
+            let mut names: Vec<String> = Vec::new();
+            for (binding, id) in arguments {
+                // Where a tensor stands in for a binding that this variant of the operation does not use, say it once.
+                let tensor = &self.tensor(id).name;
+                if !names.iter().any(|name| name.ends_with(&format!("={tensor}"))) {
+                    names.push(format!("{binding}={tensor}"));
+                }
+            }
+            let settings: Vec<String> = step.op.constants().iter().map(|(_, value)| value.to_string()).collect();
+            let settings = if settings.is_empty() { String::new() } else { format!(" [{}]", settings.join(" ")) };
+            writeln!(f, "  {index}  {:<24} {}{settings}", step.label, step.operation())?;
+            writeln!(f, "     {}", names.join("  "))?;
+        }
+        Ok(())
+    }
+
+    /// The shape of a tensor as text.
+    pub(crate) fn shape_text(&self, id: TensorId) -> String {
+        shape_text(&self.tensor(id).shape)
+    }
+}
+
+fn shape_text(shape: &[usize]) -> String {
+    let extents: Vec<String> = shape.iter().map(ToString::to_string).collect();
+    format!("({})", extents.join(", "))
+}
+
+impl Display for Tensor {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let element = match self.element {
+            Element::F32 => "f32",
+            Element::U32 => "u32",
+            Element::U8 => "u8",
+        };
+        let role = match self.role {
+            Role::Parameter => "parameter",
+            Role::Gradient => "gradient",
+            Role::OptimizerState => "optimizer state",
+            Role::Activation => "activation",
+            Role::Input => "input",
+            Role::Target => "target",
+            Role::Order => "order",
+            Role::Metric => "metric",
+        };
+        let shape = shape_text(&self.shape);
+        write!(f, "{:<28} {element:<4} {shape:<22} {role:<16} {:>12} bytes", self.name, self.bytes())
+    }
+}
+
+impl Display for crate::ops::Constant {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        match self {
+            Self::Number(value) => write!(f, "{value}"),
+            Self::Named(name) => f.write_str(&name.to_lowercase()),
+        }
+    }
+}

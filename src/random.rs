@@ -1,0 +1,153 @@
+//! Philox4x32-10, the counter-based generator behind every random choice.
+//!
+//! Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011, and its Random123
+//! reference vectors. A value is a pure function of (seed, purpose, epoch or layer, element), so that replica r of a
+//! run draws what a single run with its seed draws, and a resumed run draws what an uninterrupted one does.
+
+use std::convert::Infallible;
+
+use rand::rand_core::TryRng;
+
+const MULTIPLIER_0: u32 = 0xD251_1F53;
+const MULTIPLIER_1: u32 = 0xCD9E_8D57;
+const WEYL_0: u32 = 0x9E37_79B9;
+const WEYL_1: u32 = 0xBB67_AE85;
+const ROUNDS: u32 = 10;
+
+/// What a stream of random numbers is for; streams of different purposes never overlap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Purpose {
+    /// Initial weights; the stream's index is the dense layer.
+    Weights = 0,
+    /// The order of an epoch's samples; the index is the epoch.
+    Order = 1,
+    /// Inputs that verification and benchmarks make up; the index is the tensor.
+    Inputs = 2,
+}
+
+/// One block of Philox4x32-10: four words from a 128-bit counter and a 64-bit key.
+pub fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
+    for _ in 0..ROUNDS {
+        let first = u64::from(counter[0]) * u64::from(MULTIPLIER_0);
+        let second = u64::from(counter[2]) * u64::from(MULTIPLIER_1);
+        counter = [
+            (second >> 32) as u32 ^ counter[1] ^ key[0],
+            second as u32,
+            (first >> 32) as u32 ^ counter[3] ^ key[1],
+            first as u32,
+        ];
+        key = [key[0].wrapping_add(WEYL_0), key[1].wrapping_add(WEYL_1)];
+    }
+    counter
+}
+
+/// A stream of random words for one purpose: an [`rand::Rng`], so that rand's distributions work on it.
+#[derive(Clone, Debug)]
+pub struct Stream {
+    key: [u32; 2],
+    counter: [u32; 4],
+    block: [u32; 4],
+    used: usize,
+}
+
+impl Stream {
+    /// The stream of `purpose` number `index` under `seed`.
+    pub fn new(seed: u64, purpose: Purpose, index: u32) -> Self {
+        let key = [seed as u32, (seed >> 32) as u32];
+        Self { key, counter: [0, 0, index, purpose as u32], block: [0; 4], used: 4 }
+    }
+
+    /// The next word.
+    pub fn word(&mut self) -> u32 {
+        if self.used == 4 {
+            self.block = philox(self.counter, self.key);
+            let low = self.counter[0].wrapping_add(1);
+            self.counter[1] = self.counter[1].wrapping_add(u32::from(low == 0));
+            self.counter[0] = low;
+            self.used = 0;
+        }
+        self.used += 1;
+        self.block[self.used - 1]
+    }
+
+    /// Uniform in [0, 1), 24 bits.
+    pub fn unit(&mut self) -> f32 {
+        (self.word() >> 8) as f32 * (1.0 / (1 << 24) as f32)
+    }
+
+    /// Uniform in [-limit, limit).
+    pub fn symmetric(&mut self, limit: f32) -> f32 {
+        (2.0 * self.unit() - 1.0) * limit
+    }
+
+    /// Standard normal by Box and Muller (1958), in f64 before rounding.
+    pub fn normal(&mut self) -> f32 {
+        let radius = (-2.0 * (1.0 - f64::from(self.unit())).ln()).sqrt();
+        (radius * (std::f64::consts::TAU * f64::from(self.unit())).cos()) as f32
+    }
+}
+
+impl TryRng for Stream {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(self.word())
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(u64::from(self.word()) | u64::from(self.word()) << 32)
+    }
+
+    fn try_fill_bytes(&mut self, target: &mut [u8]) -> Result<(), Infallible> {
+        for chunk in target.chunks_mut(4) {
+            let bytes = self.word().to_le_bytes();
+            chunk.copy_from_slice(&bytes[..chunk.len()]);
+        }
+        Ok(())
+    }
+}
+
+/// The order in which an epoch visits `len` samples: a permutation drawn from (seed, epoch), or 0, 1, 2, ...
+pub fn epoch_order(seed: u64, epoch: usize, len: usize, shuffle: bool) -> Vec<u32> {
+    use rand::seq::SliceRandom;
+    let mut order: Vec<u32> = (0..len as u32).collect();
+    if shuffle {
+        order.shuffle(&mut Stream::new(seed, Purpose::Order, epoch as u32));
+    }
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The known answers of Random123's kat_vectors for philox4x32 10.
+    #[test]
+    fn philox_gives_the_published_vectors() {
+        assert_eq!(philox([0; 4], [0; 2]), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
+        assert_eq!(philox([u32::MAX; 4], [u32::MAX; 2]), [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]);
+        let pi = [0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344];
+        assert_eq!(philox(pi, [0xa409_3822, 0x299f_31d0]), [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]);
+    }
+
+    #[test]
+    fn an_epoch_visits_every_sample_once_in_its_own_order() {
+        let first = epoch_order(7, 0, 1000, true);
+        let mut sorted = first.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, epoch_order(7, 0, 1000, false));
+        assert_eq!(first, epoch_order(7, 0, 1000, true));
+        assert_ne!(first, epoch_order(7, 1, 1000, true));
+        assert_ne!(first, epoch_order(8, 0, 1000, true));
+    }
+
+    #[test]
+    fn normals_have_mean_zero_and_variance_one() {
+        let mut stream = Stream::new(1, Purpose::Weights, 0);
+        let draws: Vec<f64> = (0..20_000).map(|_| f64::from(stream.normal())).collect();
+        let mean = draws.iter().sum::<f64>() / draws.len() as f64;
+        let variance = draws.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / draws.len() as f64;
+        assert!(mean.abs() < 0.03 && (variance - 1.0).abs() < 0.05, "mean {mean}, variance {variance}");
+    }
+}

@@ -1,0 +1,272 @@
+//! The number types that the CPU functions of the operations run on.
+//!
+//! Every operation's CPU function is written once, generic over [`Scalar`]. On `f32` it is the CPU executor, on `f64`
+//! the oracle of gradient checks, and on [`Bounded`] it computes the exact value together with a bound on what any
+//! conforming f32 device may answer: the error bound of verification is derived by running the operation itself.
+
+use std::fmt::Debug;
+use std::ops::{Add, Div, Mul, Neg, Sub};
+
+use ndarray::linalg::general_mat_mul;
+use ndarray::{ArrayView2, ArrayViewMut2};
+
+/// A real number that operations compute with.
+pub trait Scalar:
+    Copy
+    + Debug
+    + Send
+    + Sync
+    + PartialOrd
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + 'static
+{
+    /// An exact constant or input.
+    fn real(value: f32) -> Self;
+    /// The value, without its bound.
+    fn value(self) -> f64;
+    /// e to the power of self.
+    fn exp(self) -> Self;
+    /// Natural logarithm.
+    fn ln(self) -> Self;
+    /// Square root.
+    fn sqrt(self) -> Self;
+    /// The larger of the two.
+    fn max(self, other: Self) -> Self;
+    /// Sum of the terms in any order.
+    fn sum(terms: impl Iterator<Item = Self>) -> Self;
+    /// `c = a b`, shapes (M, K), (K, N), (M, N).
+    fn matmul(a: ArrayView2<Self>, b: ArrayView2<Self>, c: ArrayViewMut2<Self>);
+    /// Zero.
+    fn zero() -> Self {
+        Self::real(0.0)
+    }
+    /// One.
+    fn one() -> Self {
+        Self::real(1.0)
+    }
+    /// Absolute value.
+    fn abs(self) -> Self {
+        self.max(-self)
+    }
+}
+
+macro_rules! float_scalar {
+    ($float:ty) => {
+        impl Scalar for $float {
+            fn real(value: f32) -> Self {
+                Self::from(value)
+            }
+            fn value(self) -> f64 {
+                f64::from(self)
+            }
+            fn exp(self) -> Self {
+                <$float>::exp(self)
+            }
+            fn ln(self) -> Self {
+                <$float>::ln(self)
+            }
+            fn sqrt(self) -> Self {
+                <$float>::sqrt(self)
+            }
+            fn max(self, other: Self) -> Self {
+                // Not f32::max, which hides a NaN: a diverged run must show itself.
+                if other > self { other } else { self }
+            }
+            fn sum(terms: impl Iterator<Item = Self>) -> Self {
+                terms.fold(0.0, |total, term| total + term)
+            }
+            fn matmul(a: ArrayView2<Self>, b: ArrayView2<Self>, mut c: ArrayViewMut2<Self>) {
+                general_mat_mul(1.0, &a, &b, 0.0, &mut c);
+            }
+        }
+    };
+}
+float_scalar!(f32);
+float_scalar!(f64);
+
+/// An f64 value and a bound on the distance of any conforming f32 evaluation from it.
+///
+/// Rounding is that of the WGSL specification's accuracy table (section "Floating Point Accuracy"): additions and
+/// products correctly rounded, division 2.5 ULP, exp 3 + 2|x| ULP, log 3 ULP or 2^-21 absolute, sqrt through
+/// inverseSqrt 2 ULP. Results under the smallest normal number may be flushed to zero.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounded {
+    /// The value, in f64 from exact inputs.
+    pub value: f64,
+    /// How far an f32 device may be from it.
+    pub bound: f64,
+}
+
+/// Unit roundoff of f32, 2^-24: half the distance from 1 to the next number. Correct rounding errs by at most this
+/// share, but WGSL allows a device to round in either direction, so that one operation errs by a whole ULP, 2^-23.
+const ULP: f64 = f32::EPSILON as f64;
+const FLUSHED: f64 = f32::MIN_POSITIVE as f64;
+const DIVISION_ULPS: f64 = 2.5;
+const SQRT_ULPS: f64 = 5.0; // x * inverseSqrt(x): 2 ULP of the inverse, 2.5 of the division, rounding
+const LOG_ULPS: f64 = 3.0;
+const LOG_ABSOLUTE: f64 = 1.0 / (1 << 21) as f64; // for arguments in [0.5, 2]
+
+impl Bounded {
+    /// A value whose operands' errors carry `carried` over, itself rounded `ulps` ULP wrong at most.
+    fn rounded(value: f64, carried: f64, ulps: f64) -> Self {
+        Self { value, bound: carried + ulps * ULP * (value.abs() + carried) + FLUSHED }
+    }
+}
+
+impl PartialEq for Bounded {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
+impl PartialOrd for Bounded {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        self.value.partial_cmp(&other.value)
+    }
+}
+
+impl Add for Bounded {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self::rounded(self.value + other.value, self.bound + other.bound, 1.0)
+    }
+}
+
+impl Sub for Bounded {
+    type Output = Self;
+    fn sub(self, other: Self) -> Self {
+        self + -other
+    }
+}
+
+impl Mul for Bounded {
+    type Output = Self;
+    fn mul(self, other: Self) -> Self {
+        let carried =
+            self.value.abs() * other.bound + other.value.abs() * self.bound + self.bound * other.bound;
+        Self::rounded(self.value * other.value, carried, 1.0)
+    }
+}
+
+impl Div for Bounded {
+    type Output = Self;
+    /// |a/b - a'/b'| <= (|a| eb + |b| ea) / (|b| (|b| - eb)), and no bound at all when b may be zero.
+    fn div(self, other: Self) -> Self {
+        let least = other.value.abs() - other.bound;
+        let carried = if least > 0.0 {
+            (self.value.abs() * other.bound + other.value.abs() * self.bound) / (other.value.abs() * least)
+        } else {
+            f64::INFINITY
+        };
+        Self::rounded(self.value / other.value, carried, DIVISION_ULPS)
+    }
+}
+
+impl Neg for Bounded {
+    type Output = Self;
+    fn neg(self) -> Self {
+        Self { value: -self.value, bound: self.bound }
+    }
+}
+
+impl Scalar for Bounded {
+    fn real(value: f32) -> Self {
+        Self { value: f64::from(value), bound: 0.0 }
+    }
+
+    fn value(self) -> f64 {
+        self.value
+    }
+
+    fn exp(self) -> Self {
+        let value = self.value.exp();
+        let ulps = 3.0 + 2.0 * (self.value.abs() + self.bound);
+        Self::rounded(value, value * self.bound.exp_m1(), ulps)
+    }
+
+    fn ln(self) -> Self {
+        let least = self.value - self.bound;
+        let carried = if least > 0.0 { (self.value / least).ln() } else { f64::INFINITY };
+        let mut result = Self::rounded(self.value.ln(), carried, LOG_ULPS);
+        result.bound += LOG_ABSOLUTE;
+        result
+    }
+
+    /// |sqrt(x) - sqrt(x')| is at most sqrt(e), and at most e / sqrt(x - e) where that is real.
+    fn sqrt(self) -> Self {
+        let least = self.value - self.bound;
+        let slope = if least > 0.0 { self.bound / (2.0 * least.sqrt()) } else { f64::INFINITY };
+        Self::rounded(self.value.sqrt(), slope.min(self.bound.sqrt()), SQRT_ULPS)
+    }
+
+    fn max(self, other: Self) -> Self {
+        Self { value: self.value.max(other.value), bound: self.bound.max(other.bound) }
+    }
+
+    fn abs(self) -> Self {
+        Self { value: self.value.abs(), bound: self.bound }
+    }
+
+    fn sum(terms: impl Iterator<Item = Self>) -> Self {
+        let (mut count, mut value, mut size, mut carried) = (0.0, 0.0, 0.0, 0.0);
+        for term in terms {
+            count += 1.0;
+            value += term.value;
+            size += term.value.abs() + term.bound;
+            carried += term.bound;
+        }
+        Self { value, bound: carried + summation_error(count, size) }
+    }
+
+    fn matmul(a: ArrayView2<Self>, b: ArrayView2<Self>, mut c: ArrayViewMut2<Self>) {
+        for ((row, column), out) in c.indexed_iter_mut() {
+            *out = Self::sum(a.row(row).iter().zip(b.column(column)).map(|(x, y)| *x * *y));
+        }
+    }
+}
+
+/// The error of adding `count` terms of total size `size` in any order: (n-1) ULP of the sum of sizes
+/// (Higham, "Accuracy and Stability of Numerical Algorithms", section 4.2), with room for the second-order term.
+fn summation_error(count: f64, size: f64) -> f64 {
+    let first_order = (count - 1.0).max(0.0) * ULP;
+    first_order / (1.0 - first_order) * size + count * FLUSHED
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The bound holds for f32 itself on signed random chains, and is not so wide that it means nothing.
+    #[test]
+    fn bounds_hold_for_f32_and_are_tight() {
+        use crate::random::{Purpose, Stream};
+        let mut stream = Stream::new(3, Purpose::Inputs, 0);
+        for _ in 0..2000 {
+            let (x, y) = (stream.symmetric(4.0), stream.symmetric(4.0));
+            let exact = chain(Bounded::real(x), Bounded::real(y));
+            let error = (f64::from(chain(x, y)) - exact.value).abs();
+            assert!(error <= exact.bound, "{x} {y}: error {error}, bound {}", exact.bound);
+            assert!(exact.bound < 1e-3 * exact.value.abs().max(1.0), "{x} {y}: bound {}", exact.bound);
+        }
+    }
+
+    fn chain<T: Scalar>(x: T, y: T) -> T {
+        let e = (-x.abs()).exp();
+        (x * y + e) / (T::one() + e) - (T::one() + y * y).sqrt() * (T::one() + e).ln()
+    }
+
+    #[test]
+    fn a_divisor_that_may_be_zero_has_no_bound() {
+        let tiny = Bounded { value: 1e-9, bound: 1e-8 };
+        assert!((Bounded::real(1.0) / tiny).bound.is_infinite());
+    }
+
+    #[test]
+    fn the_larger_of_a_number_and_nan_does_not_hide_the_nan() {
+        assert!(Scalar::max(f32::NAN, 0.0).is_nan());
+    }
+}
