@@ -1,3 +1,4 @@
 //! wgrad
+pub mod data;
 pub mod error;
 pub use error::{Error, Result};
