@@ -77,7 +77,10 @@ pub fn fashion_mnist() -> Result<TrainTest> {
 /// [`Error::UnknownDataset`] when `name` is neither; [`Error::Data`] when files are missing, damaged or do not belong together;
 /// [`Error::Io`] when one cannot be read; [`Error::Spec`] when `data_dir` or `WGRAD_DATA` is empty.
 pub fn load(name: &str, data_dir: Option<&Path>) -> Result<TrainTest> {
-    let search = Search::of_process(data_dir);
+    load_with(&Search::of_process(data_dir), name)
+}
+
+fn load_with(search: &Search, name: &str) -> Result<TrainTest> {
     if name == MNIST.name {
         let place = search.builtin(&MNIST, KNOWN)?;
         return read(name, &place.files, (!place.named).then_some(&MNIST_CHECKSUMS));
@@ -178,5 +181,21 @@ mod tests {
     fn a_shipped_file_cut_off_says_how_to_restore_it() {
         let error = read_labels_checked(&LABELS[..10], crc(LABELS)).unwrap_err().to_string();
         assert!(error.contains("truncated") && error.contains("git checkout datasets/mnist"), "{error}");
+    }
+
+    #[test]
+    fn files_found_in_the_usual_places_are_checksummed_and_no_others() {
+        let root = TempDir::new().unwrap();
+        let dir = root.path().join("datasets/mnist");
+        fs::create_dir_all(&dir).unwrap();
+        for part in ["train", "t10k"] {
+            fs::write(dir.join(format!("{part}-images-idx3-ubyte")), [0, 0, 8, 2, 0, 0, 0, 3, 0, 0, 0, 1, 7, 8, 9])
+                .unwrap();
+            fs::write(dir.join(format!("{part}-labels-idx1-ubyte")), LABELS).unwrap();
+        }
+        let search = |data_dir| Search { data_dir, variable: None, roots: vec![root.path().into()] };
+        let error = load_with(&search(None), "mnist").unwrap_err().to_string();
+        assert!(error.contains("train-images") && error.contains("instead of e9f4d8b3"), "{error}");
+        assert_eq!(load_with(&search(Some(&dir)), "mnist").unwrap().train.len(), 3);
     }
 }
