@@ -1,4 +1,5 @@
 //! wgrad
+pub mod data;
 pub mod error;
 pub mod executor;
 pub mod gpu;

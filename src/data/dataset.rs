@@ -1,0 +1,313 @@
+//! Samples with their targets, checked once when they are put together, so that training need not check again.
+
+use crate::{Error, Result};
+use ndarray::{Array2, ArrayView2, Axis, Slice};
+
+/// What a model reads: one row a sample, in C order.
+///
+/// Images stay bytes, in memory and on the device; they are normalized where they are read.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Features {
+    /// (N, I) pixels, 0 to 255.
+    U8(Array2<u8>),
+    /// (N, I) finite numbers, in whatever unit the user has.
+    F32(Array2<f32>),
+}
+
+impl Features {
+    /// N, the number of rows.
+    pub fn len(&self) -> usize {
+        self.dim().0
+    }
+
+    /// True without a single row.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// I, the number of inputs in a row.
+    pub fn inputs(&self) -> usize {
+        self.dim().1
+    }
+
+    /// Bytes in one row: I for [`Features::U8`], 4 I for [`Features::F32`].
+    pub fn row_bytes(&self) -> usize {
+        self.inputs() * self.element_bytes()
+    }
+
+    /// Bytes in one element: 1 or 4.
+    pub fn element_bytes(&self) -> usize {
+        match self {
+            Self::U8(_) => size_of::<u8>(),
+            Self::F32(_) => size_of::<f32>(),
+        }
+    }
+
+    /// (N, I).
+    pub fn dim(&self) -> (usize, usize) {
+        match self {
+            Self::U8(x) => x.dim(),
+            Self::F32(x) => x.dim(),
+        }
+    }
+
+    fn first(&self, n: usize) -> Self {
+        match self {
+            Self::U8(x) => Self::U8(first_rows(x, n)),
+            Self::F32(x) => Self::F32(first_rows(x, n)),
+        }
+    }
+}
+
+/// What a model should answer: one entry a sample.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Targets {
+    /// (N,) class indices, each below [`Dataset::classes`].
+    Classes(Vec<u32>),
+    /// (N, O) finite numbers.
+    Values(Array2<f32>),
+}
+
+impl Targets {
+    /// N, the number of targets.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Classes(labels) => labels.len(),
+            Self::Values(y) => y.nrows(),
+        }
+    }
+
+    /// True without a single target.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn first(&self, n: usize) -> Self {
+        match self {
+            Self::Classes(labels) => Self::Classes(labels.iter().take(n).copied().collect()),
+            Self::Values(y) => Self::Values(first_rows(y, n)),
+        }
+    }
+}
+
+/// N samples, each with its target. Never empty, never with a NaN or an infinity, always in C order.
+///
+/// ```
+/// use wgrad::data::Dataset;
+/// let x = ndarray::arr2(&[[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]);
+/// let xor = Dataset::classification(x.view(), &[0, 1, 1, 0])?;
+/// assert_eq!((xor.len(), xor.inputs(), xor.classes()), (4, 2, 2));
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    name: String,
+    features: Features, // (N, I)
+    targets: Targets,   // (N,) or (N, O)
+    classes: usize,
+}
+
+impl Dataset {
+    /// Images (N, I) with their labels (N,), taken over without a copy.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when there are no images, no pixels, or not one label an image.
+    pub fn from_images(name: impl Into<String>, images: Array2<u8>, labels: Vec<u32>) -> Result<Self> {
+        const OPERATION: &str = "from_images";
+        check_not_empty(OPERATION, "images", images.dim())?;
+        check_labels(OPERATION, images.nrows(), &labels)?;
+        let images = if images.is_standard_layout() { images } else { c_order(images.view()) };
+        Ok(Self::labelled(name.into(), Features::U8(images), labels))
+    }
+
+    /// Feature rows `x` (N, I) with the class of each (N,); classes count from 0.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when there are no rows, no columns, or not one label a row; [`Error::Spec`] for a number that is
+    /// not finite.
+    pub fn classification(x: ArrayView2<f32>, labels: &[u32]) -> Result<Self> {
+        const OPERATION: &str = "classification";
+        check_not_empty(OPERATION, "x", x.dim())?;
+        check_labels(OPERATION, x.nrows(), labels)?;
+        check_finite("x", x)?;
+        Ok(Self::labelled(OPERATION.into(), Features::F32(c_order(x)), labels.to_vec()))
+    }
+
+    /// Images `x` (N, I) of bytes with the class of each (N,); classes count from 0.
+    ///
+    /// # Errors
+    /// As [`Dataset::from_images`].
+    pub fn image_classification(x: ArrayView2<u8>, labels: &[u32]) -> Result<Self> {
+        const OPERATION: &str = "image_classification";
+        check_not_empty(OPERATION, "x", x.dim())?;
+        check_labels(OPERATION, x.nrows(), labels)?;
+        Ok(Self::labelled(OPERATION.into(), Features::U8(c_order(x)), labels.to_vec()))
+    }
+
+    /// Feature rows `x` (N, I) with the values `y` (N, O) that a model should answer.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when either has no rows or no columns, or their rows differ in number; [`Error::Spec`] for a number
+    /// that is not finite.
+    pub fn regression(x: ArrayView2<f32>, y: ArrayView2<f32>) -> Result<Self> {
+        const OPERATION: &str = "regression";
+        check_not_empty(OPERATION, "x", x.dim())?;
+        if y.nrows() != x.nrows() || y.ncols() == 0 {
+            let wanted = format!("({}, O) with O at least 1, one row for each row of x", x.nrows());
+            return Err(shape(OPERATION, "y", wanted, format!("{:?}", y.dim())));
+        }
+        check_finite("x", x)?;
+        check_finite("y", y)?;
+        let (features, targets) = (Features::F32(c_order(x)), Targets::Values(c_order(y)));
+        Ok(Self { name: OPERATION.into(), features, targets, classes: 0 })
+    }
+
+    /// The same samples under another name, which reports then show.
+    #[must_use]
+    pub fn with_name(self, name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..self }
+    }
+
+    /// The name that reports show.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// (N, I).
+    pub fn features(&self) -> &Features {
+        &self.features
+    }
+
+    /// (N,) classes or (N, O) values.
+    pub fn targets(&self) -> &Targets {
+        &self.targets
+    }
+
+    /// N, the number of samples.
+    pub fn len(&self) -> usize {
+        self.features.len()
+    }
+
+    /// Always false: no constructor makes an empty dataset.
+    pub fn is_empty(&self) -> bool {
+        self.features.is_empty()
+    }
+
+    /// I, the number of inputs a sample has.
+    pub fn inputs(&self) -> usize {
+        self.features.inputs()
+    }
+
+    /// The number of classes, which is the highest label plus one; 0 for [`Targets::Values`].
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// A copy of the first `n` samples. The number of classes stays, even if some have no sample left.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] when `n` is 0 or more than there are.
+    pub fn take(&self, n: usize) -> Result<Self> {
+        if n == 0 || n > self.len() {
+            let reason = format!("cannot take {n} of the {0} samples of {1}; use 1 to {0}", self.len(), self.name);
+            return Err(Error::spec("samples", reason));
+        }
+        Ok(Self {
+            name: self.name.clone(),
+            features: self.features.first(n),
+            targets: self.targets.first(n),
+            classes: self.classes,
+        })
+    }
+
+    fn labelled(name: String, features: Features, labels: Vec<u32>) -> Self {
+        let classes = labels.iter().max().map_or(0, |&top| (top as usize).saturating_add(1));
+        Self { name, features, targets: Targets::Classes(labels), classes }
+    }
+
+    /// (I, bytes an element, O or 0 for classes): what two parts of one dataset have in common.
+    fn kind(&self) -> (usize, usize, usize) {
+        let outputs = match &self.targets {
+            Targets::Classes(_) => 0,
+            Targets::Values(y) => y.ncols(),
+        };
+        (self.inputs(), self.features.element_bytes(), outputs)
+    }
+}
+
+/// What a model learns from, and what it is judged on.
+#[derive(Clone, Debug)]
+pub struct TrainTest {
+    /// Samples to learn from.
+    pub train: Dataset,
+    /// Samples held back; same inputs and number of classes as `train`.
+    pub test: Dataset,
+}
+
+impl TrainTest {
+    /// Puts two parts together and gives both the larger number of classes, so that a class absent from one still counts.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when they differ in inputs, in element type, or in the form of their targets.
+    pub fn new(mut train: Dataset, mut test: Dataset) -> Result<Self> {
+        if train.kind() != test.kind() {
+            let wanted = format!("{}, as in the training part", describe(&train));
+            return Err(shape("TrainTest::new", "test", wanted, describe(&test)));
+        }
+        let classes = train.classes.max(test.classes);
+        (train.classes, test.classes) = (classes, classes);
+        Ok(Self { train, test })
+    }
+}
+
+fn describe(data: &Dataset) -> String {
+    let (inputs, bytes, outputs) = data.kind();
+    let element = if bytes == 1 { "u8" } else { "f32" };
+    match outputs {
+        0 => format!("(N, {inputs}) {element} with class labels"),
+        _ => format!("(N, {inputs}) {element} with (N, {outputs}) values"),
+    }
+}
+
+fn shape(operation: &'static str, tensor: &str, wanted: impl Into<String>, got: String) -> Error {
+    Error::Shape { operation, tensor: tensor.into(), wanted: wanted.into(), got }
+}
+
+fn check_not_empty(operation: &'static str, tensor: &str, dim: (usize, usize)) -> Result<()> {
+    match dim {
+        (0, _) | (_, 0) => Err(shape(operation, tensor, "(N, I) with N and I at least 1", format!("{dim:?}"))),
+        _ => Ok(()),
+    }
+}
+
+fn check_labels(operation: &'static str, rows: usize, labels: &[u32]) -> Result<()> {
+    if labels.len() == rows {
+        return Ok(());
+    }
+    Err(shape(operation, "labels", format!("({rows},), one label for each row"), format!("({},)", labels.len())))
+}
+
+fn check_finite(field: &str, x: ArrayView2<f32>) -> Result<()> {
+    match first_non_finite(x) {
+        None => Ok(()),
+        Some((row, column, value)) => {
+            let reason = format!("row {row}, column {column} (both from 0) is {value}; every number must be finite");
+            Err(Error::spec(field, reason))
+        }
+    }
+}
+
+/// The first NaN or infinity in `x` (N, I), as (row, column, value), both counted from 0.
+pub(crate) fn first_non_finite(x: ArrayView2<f32>) -> Option<(usize, usize, f32)> {
+    x.indexed_iter().find(|(_, value)| !value.is_finite()).map(|((row, column), &value)| (row, column, value))
+}
+
+/// A copy in C order, whatever the strides of `x`: uploads read rows one after another.
+fn c_order<T: Clone>(x: ArrayView2<T>) -> Array2<T> {
+    x.as_standard_layout().into_owned()
+}
+
+/// The caller has checked that `x` has `n` rows.
+fn first_rows<T: Clone>(x: &Array2<T>, n: usize) -> Array2<T> {
+    c_order(x.slice_axis(Axis(0), Slice::from(..n)))
+}

@@ -1,0 +1,9 @@
+//! The data module from outside: every file that can be bad, arbitrary bytes, and the real MNIST.
+
+mod csv;
+mod dataset;
+mod datasets;
+mod idx;
+mod npy;
+mod rows;
+mod support;
