@@ -1,14 +1,18 @@
 //! wgrad
+pub mod cpu;
 pub mod data;
 pub mod error;
 pub mod executor;
 pub mod gpu;
-pub mod cpu;
 pub mod ops;
 pub mod plan;
 pub mod random;
 pub mod scalar;
 pub mod spec;
+pub mod train;
+pub mod verify;
+
+pub use data::datasets;
 pub use error::{Error, Result};
 pub use ops::{Activation, Loss};
 pub use spec::*;

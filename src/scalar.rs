@@ -146,8 +146,7 @@ impl Sub for Bounded {
 impl Mul for Bounded {
     type Output = Self;
     fn mul(self, other: Self) -> Self {
-        let carried =
-            self.value.abs() * other.bound + other.value.abs() * self.bound + self.bound * other.bound;
+        let carried = self.value.abs() * other.bound + other.value.abs() * self.bound + self.bound * other.bound;
         Self::rounded(self.value * other.value, carried, 1.0)
     }
 }

@@ -7,8 +7,7 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::executor::DeviceInfo;
 
-const BACKENDS: wgpu::Backends =
-    wgpu::Backends::VULKAN.union(wgpu::Backends::METAL).union(wgpu::Backends::DX12);
+const BACKENDS: wgpu::Backends = wgpu::Backends::VULKAN.union(wgpu::Backends::METAL).union(wgpu::Backends::DX12);
 
 /// What to say when there is none.
 const HOW_TO_GET_ONE: &str = "install a Vulkan driver (Debian and Ubuntu: `apt-get install libvulkan1 mesa-vulkan-drivers`), or use `--device cpu`";
@@ -135,7 +134,9 @@ impl Gpu {
             adapter.request_device(&descriptor).await.map_err(|error| Error::Device(error.to_string()))?;
         let failure = Arc::new(Mutex::new(None));
         let (lost, uncaptured) = (failure.clone(), failure.clone());
-        device.set_device_lost_callback(move |reason, message| note(&lost, format!("device lost ({reason:?}): {message}")));
+        device.set_device_lost_callback(move |reason, message| {
+            note(&lost, format!("device lost ({reason:?}): {message}"))
+        });
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| note(&uncaptured, error.to_string())));
         Ok(Self { device, queue, info: adapter.get_info(), failure })
     }
@@ -218,7 +219,8 @@ fn choose<'a>(reports: &'a [AdapterReport], request: &GpuRequest) -> Result<&'a 
         return Err(Error::Adapter(format!("no GPU adapter found; {HOW_TO_GET_ONE}")));
     }
     let listed = || {
-        let names: Vec<_> = reports.iter().map(|r| format!("{} `{}` ({}, {})", r.index, r.name, r.backend, r.kind)).collect();
+        let names: Vec<_> =
+            reports.iter().map(|r| format!("{} `{}` ({}, {})", r.index, r.name, r.backend, r.kind)).collect();
         names.join(", ")
     };
     match request {
@@ -230,9 +232,9 @@ fn choose<'a>(reports: &'a [AdapterReport], request: &GpuRequest) -> Result<&'a 
             let by_index = name.parse::<usize>().ok().and_then(|index| reports.get(index));
             let text = name.to_lowercase();
             let by_name = || reports.iter().find(|report| report.name.to_lowercase().contains(&text));
-            by_index.or_else(by_name).ok_or_else(|| {
-                Error::Adapter(format!("no adapter matches `{name}`; there are: {}", listed()))
-            })
+            by_index
+                .or_else(by_name)
+                .ok_or_else(|| Error::Adapter(format!("no adapter matches `{name}`; there are: {}", listed())))
         }
     }
 }

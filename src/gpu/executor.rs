@@ -1,7 +1,7 @@
+use super::Gpu;
 use super::pipelines::{Choice, Kernel, Pipelines};
 use super::queue::{Flight, poll};
 use super::reflect::Access;
-use super::Gpu;
 use crate::error::{Error, Result};
 use crate::executor::{DeviceInfo, Executor, StepMetrics, TensorData, slot_metrics};
 use crate::ops::{Hyper, Operation};
@@ -61,8 +61,8 @@ impl GpuExecutor {
         let buffers: Vec<_> = plan.tensors.iter().map(|t| storage(&gpu, &t.name, t.bytes())).collect();
         let parameters = plan.ids().filter(|id| plan.tensor(*id).role == Role::Parameter);
         let kept = parameters.map(|id| (id, storage(&gpu, "kept", plan.tensor(id).bytes()))).collect();
-        let stride = (ITERATION_HEADER + (plan.replicas.len() * size_of::<Hyper>()) as u64)
-            .next_multiple_of(UNIFORM_ALIGNMENT);
+        let stride =
+            (ITERATION_HEADER + (plan.replicas.len() * size_of::<Hyper>()) as u64).next_multiple_of(UNIFORM_ALIGNMENT);
         let bound = ITERATION_HEADER + (MAX_REPLICAS * size_of::<Hyper>()) as u64;
         let iterations = gpu.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("iterations"),

@@ -99,10 +99,9 @@ impl<'a> Pipelines<'a> {
                 count: None,
             })
             .collect();
-        let layout = self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-            label: Some(shader.stem),
-            entries: &entries,
-        });
+        let layout = self
+            .device
+            .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(shader.stem), entries: &entries });
         let shader = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some(shader.stem),
             source: wgpu::ShaderSource::Wgsl(shader.source.into()),

@@ -127,9 +127,8 @@ fn size(module: &Module, ty: Handle<Type>) -> u64 {
 
 fn fields(module: &Module, ty: Handle<Type>) -> Vec<Field> {
     let TypeInner::Struct { members, .. } = &module.types[ty].inner else { return Vec::new() };
-    let field = |member: &naga::StructMember| {
-        Some(Field { name: member.name.clone()?, offset: member.offset as usize })
-    };
+    let field =
+        |member: &naga::StructMember| Some(Field { name: member.name.clone()?, offset: member.offset as usize });
     members.iter().filter_map(field).collect()
 }
 

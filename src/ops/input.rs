@@ -70,9 +70,9 @@ impl Input {
         };
         let scale = T::real(self.scale);
         match self.kind {
-            InputKind::Activations => {
-                Cow::Borrowed(&memory.real(self.tensor)[(r * batch + rows.start) * inputs..(r * batch + rows.end) * inputs])
-            }
+            InputKind::Activations => Cow::Borrowed(
+                &memory.real(self.tensor)[(r * batch + rows.start) * inputs..(r * batch + rows.end) * inputs],
+            ),
             InputKind::SamplesF32 => {
                 let source = memory.real(self.tensor);
                 let mut gathered = Vec::with_capacity(rows.len() * inputs);

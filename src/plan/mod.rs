@@ -6,8 +6,8 @@ mod print;
 pub(crate) use build::{Capacity, PlanRequest};
 
 use crate::error::{Error, Result};
-use crate::ops::{Hyper, Op, Operation, TargetKind};
 use crate::ops::optimizer::Optimizer;
+use crate::ops::{Hyper, Op, Operation, TargetKind};
 use crate::spec::Replica;
 
 /// A tensor of a plan.

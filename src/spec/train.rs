@@ -2,8 +2,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Sequential;
 use crate::error::{Error, Result};
-use crate::ops::{Activation, Loss};
 pub use crate::ops::optimizer::Optimizer;
+use crate::ops::{Activation, Loss};
 
 /// Replicas whose hyper-parameters fit the table that WGSL reserves for them.
 pub const MAX_REPLICAS: usize = 1024;
@@ -118,10 +118,16 @@ impl Replica {
     fn validate(&self, optimizer: Optimizer) -> Result<()> {
         let Self { learning_rate, weight_decay, momentum, .. } = *self;
         if !(learning_rate.is_finite() && learning_rate >= 0.0) {
-            return Err(Error::spec("learning rate", format!("must be a finite number of at least 0, got {learning_rate}")));
+            return Err(Error::spec(
+                "learning rate",
+                format!("must be a finite number of at least 0, got {learning_rate}"),
+            ));
         }
         if !(weight_decay.is_finite() && weight_decay >= 0.0) {
-            return Err(Error::spec("weight decay", format!("must be a finite number of at least 0, got {weight_decay}")));
+            return Err(Error::spec(
+                "weight decay",
+                format!("must be a finite number of at least 0, got {weight_decay}"),
+            ));
         }
         if !(0.0..1.0).contains(&momentum) {
             return Err(Error::spec("momentum", format!("must be at least 0 and below 1, got {momentum}")));

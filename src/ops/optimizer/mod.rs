@@ -110,7 +110,9 @@ impl Optimizer {
         let gradient = gradient + T::real(hyper.weight_decay) * before.value;
         match self {
             Self::Sgd { nesterov } => sgd::update(nesterov, before, gradient, hyper),
-            Self::Adam { beta2, epsilon } => adam::update([beta2 as f32, complement(beta2)], epsilon, before, gradient, hyper),
+            Self::Adam { beta2, epsilon } => {
+                adam::update([beta2 as f32, complement(beta2)], epsilon, before, gradient, hyper)
+            }
         }
     }
 }

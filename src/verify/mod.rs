@@ -1,0 +1,1 @@
+//! Verification: the GPU against the CPU reference.
