@@ -126,17 +126,17 @@ pub trait Executor: Send {
     /// [`Error::Device`].
     fn metrics(&mut self, wait: bool) -> Result<Vec<StepMetrics>>;
 
-    /// Keeps the parameters as they are now, on the device.
+    /// Keeps the parameters as they are now, on the device, in one of two places.
     ///
     /// # Errors
     /// [`Error::Device`].
-    fn keep_parameters(&mut self) -> Result<()>;
+    fn keep_parameters(&mut self, generation: usize) -> Result<()>;
 
-    /// Brings back the parameters that were kept last.
+    /// Brings back the parameters that were kept there last.
     ///
     /// # Errors
     /// [`Error::Device`].
-    fn restore_parameters(&mut self) -> Result<()>;
+    fn restore_parameters(&mut self, generation: usize) -> Result<()>;
 }
 
 /// The metrics of one iteration, read from its slot of a program's metrics (R, slots, blocks, 2).

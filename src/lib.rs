@@ -12,7 +12,8 @@ pub mod spec;
 pub mod train;
 pub mod verify;
 
-pub use data::datasets;
+pub use data::{Dataset, Features, Targets, TrainTest, datasets};
 pub use error::{Error, Result};
 pub use ops::{Activation, Loss};
 pub use spec::*;
+pub use train::*;

@@ -28,7 +28,7 @@ pub struct GpuExecutor {
     gpu: Gpu,
     plan: Plan,
     buffers: Vec<wgpu::Buffer>,
-    kept: Vec<(TensorId, wgpu::Buffer)>,
+    kept: [Vec<(TensorId, wgpu::Buffer)>; 2],
     programs: [Vec<Dispatch>; 3],
     iterations: wgpu::Buffer,
     iteration_group: wgpu::BindGroup,
@@ -48,9 +48,7 @@ impl GpuExecutor {
 
     /// As [`GpuExecutor::new`], with the kernels' variants chosen.
     pub(crate) fn with_choice(gpu: Gpu, plan: Plan, choice: Choice) -> Result<Self> {
-        let limits = gpu.device.limits();
-        let largest = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
-        plan.check_bindings("the adapter's max_storage_buffer_binding_size", largest)?;
+        plan.check_bindings("the adapter's max_storage_buffer_binding_size", gpu.largest_binding())?;
         if gpu.is_software() {
             plan.check_memory("the machine's free memory", crate::cpu::available_memory())?;
         }
@@ -59,8 +57,9 @@ impl GpuExecutor {
 
     fn build(gpu: Gpu, plan: Plan, choice: Choice) -> Result<Self> {
         let buffers: Vec<_> = plan.tensors.iter().map(|t| storage(&gpu, &t.name, t.bytes())).collect();
-        let parameters = plan.ids().filter(|id| plan.tensor(*id).role == Role::Parameter);
-        let kept = parameters.map(|id| (id, storage(&gpu, "kept", plan.tensor(id).bytes()))).collect();
+        let parameters: Vec<_> = plan.ids().filter(|id| plan.tensor(*id).role == Role::Parameter).collect();
+        let keep = || parameters.iter().map(|id| (*id, storage(&gpu, "kept", plan.tensor(*id).bytes()))).collect();
+        let kept = [keep(), keep()];
         let stride =
             (ITERATION_HEADER + (plan.replicas.len() * size_of::<Hyper>()) as u64).next_multiple_of(UNIFORM_ALIGNMENT);
         let bound = ITERATION_HEADER + (MAX_REPLICAS * size_of::<Hyper>()) as u64;
@@ -140,9 +139,9 @@ impl GpuExecutor {
         self.gpu.check()
     }
 
-    fn copy_parameters(&self, keep: bool) -> Result<()> {
+    fn copy_parameters(&self, generation: usize, keep: bool) -> Result<()> {
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-        for (id, kept) in &self.kept {
+        for (id, kept) in &self.kept[generation] {
             let live = &self.buffers[id.index()];
             let (from, to) = if keep { (live, kept) } else { (kept, live) };
             encoder.copy_buffer_to_buffer(from, 0, to, 0, kept.size());
@@ -243,12 +242,12 @@ impl Executor for GpuExecutor {
         Ok(all)
     }
 
-    fn keep_parameters(&mut self) -> Result<()> {
-        self.copy_parameters(true)
+    fn keep_parameters(&mut self, generation: usize) -> Result<()> {
+        self.copy_parameters(generation, true)
     }
 
-    fn restore_parameters(&mut self) -> Result<()> {
-        self.copy_parameters(false)
+    fn restore_parameters(&mut self, generation: usize) -> Result<()> {
+        self.copy_parameters(generation, false)
     }
 }
 
