@@ -1,6 +1,6 @@
 //! The training loop: it queues work, reads metrics behind it, and tells callbacks.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::report::{Callback, EpochReport, Evaluation, History, Progress, RunInfo, Scores, StepReport};
 use super::session::{Session, Shape, iterations};
@@ -11,8 +11,10 @@ use crate::executor::StepMetrics;
 use crate::plan::{Iteration, ProgramId};
 use crate::random::epoch_order;
 
-/// Steps queued between two looks at what has finished.
-const STEPS_BETWEEN_LOOKS: usize = 128;
+/// The most steps queued between two looks at what has finished.
+const MOST_STEPS_BETWEEN_LOOKS: usize = 128;
+/// Queuing that takes longer means that the queue is full and the device slow: look more often.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// How long to train.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +64,7 @@ impl Trainer {
         let run = self.run_info(data, &fit, !resident)?;
         callback.on_start(&run);
         self.trained_on = Some(data.name().to_owned());
-        let mut watch = Watch { started, first_step: None, left: fit.steps.unwrap_or(u64::MAX) };
+        let mut watch = Watch { started, first_step: None, left: fit.steps.unwrap_or(u64::MAX), look: 1 };
         let mut reports: Vec<EpochReport> = Vec::new();
         let (steps_before, mut training_seconds) = (self.steps, 0.0);
         self.keep()?;
@@ -168,9 +170,16 @@ impl Trainer {
                 session.upload_chunk(data, orders, first as usize, count)?;
                 chunk.iter_mut().for_each(|i| i.first -= first);
             }
-            for part in chunk.chunks(STEPS_BETWEEN_LOOKS) {
+            let mut rest = &chunk[..];
+            while !rest.is_empty() {
+                let (part, after) = rest.split_at(watch.look.min(rest.len()));
+                let queued = Instant::now();
                 session.executor.submit(ProgramId::Train, part)?;
-                tally.take(session.executor.metrics(false)?, &learning_rates, watch, callback)?;
+                // The very first step is waited for: its time is reported, and a device that fails does so here.
+                let metrics = session.executor.metrics(watch.first_step.is_none())?;
+                tally.take(metrics, &learning_rates, watch, callback)?;
+                watch.adapt(queued.elapsed());
+                rest = after;
             }
         }
         finish(session, tally, &learning_rates, watch, callback)
@@ -211,6 +220,15 @@ struct Watch {
     started: Instant,
     first_step: Option<f64>,
     left: u64,
+    /// Steps to queue before the next look at what has finished.
+    look: usize,
+}
+
+impl Watch {
+    fn adapt(&mut self, queuing: Duration) {
+        let wanted = if queuing < PATIENCE { self.look * 2 } else { self.look / 2 };
+        self.look = wanted.clamp(1, MOST_STEPS_BETWEEN_LOOKS);
+    }
 }
 
 /// An epoch's metrics so far.
