@@ -1,4 +1,5 @@
 //! wgrad
+pub mod bench;
 pub mod cpu;
 pub mod data;
 pub mod error;

@@ -73,6 +73,14 @@ impl Device {
         }
     }
 
+    /// Whether a plan fits, before anything is allocated for it.
+    pub(crate) fn check(&self, plan: &Plan) -> Result<()> {
+        match &self.kind {
+            Kind::Cpu => CpuExecutor::<f32>::check(plan),
+            Kind::Gpu(gpu) => GpuExecutor::check(gpu, plan),
+        }
+    }
+
     pub(crate) fn executor(&self, plan: Plan) -> Result<Box<dyn Executor>> {
         Ok(match &self.kind {
             Kind::Cpu => Box::new(CpuExecutor::<f32>::new(plan)?),
