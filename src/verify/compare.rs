@@ -132,7 +132,8 @@ mod tests {
         let wanted = oracle(a.view(), b.view());
         for wrong in [b.dot(&a), a.t().dot(&b), a.dot(&b.t()), b.t().dot(&a.t())] {
             let result = compare(&standard(&wrong), &wanted);
-            assert!(result.misses > 30, "{result:?}");
+            // The transposed product has its diagonal in common with the product.
+            assert!(result.misses >= 30, "{result:?}");
         }
     }
 
