@@ -12,19 +12,33 @@ use crate::ops::{Op, Operation};
 use crate::plan::{ProgramId, TensorId};
 use crate::scalar::Bounded;
 
-/// Runs a suite in each of its kernel's variants.
-pub(super) fn run(gpu: &Gpu, suite: &Suite, report: &mut dyn FnMut(Row)) -> Result<()> {
-    let mut oracle = CpuExecutor::<Bounded>::new(suite.plan.clone())?;
-    suite.fill(&mut oracle)?;
-    submit(suite, &mut oracle)?;
-    let Some(first) = suite.plan.train.steps.first() else { return Ok(()) };
-    for variant in first.op.variants() {
-        let mut device = GpuExecutor::with_choice(gpu.clone(), suite.plan.clone(), Choice::Named(variant.name))?;
-        suite.fill(&mut device)?;
-        submit(suite, &mut device)?;
-        report(compare_suite(suite, variant.name, &oracle, &mut device)?);
+/// A suite with the oracle's answers.
+pub(super) struct Answered {
+    pub suite: Suite,
+    oracle: CpuExecutor<Bounded>,
+}
+
+impl Answered {
+    /// Lets the oracle answer.
+    pub fn new(suite: Suite) -> Result<Self> {
+        let mut oracle = CpuExecutor::<Bounded>::new(suite.plan.clone())?;
+        suite.fill(&mut oracle)?;
+        submit(&suite, &mut oracle)?;
+        Ok(Self { suite, oracle })
     }
-    Ok(())
+
+    /// Runs the suite in each of its kernel's variants.
+    pub fn check(&self, gpu: &Gpu, report: &mut dyn FnMut(Row)) -> Result<()> {
+        let Self { suite, oracle } = self;
+        let Some(first) = suite.plan.train.steps.first() else { return Ok(()) };
+        for variant in first.op.variants() {
+            let mut device = GpuExecutor::with_choice(gpu.clone(), suite.plan.clone(), Choice::Named(variant.name))?;
+            suite.fill(&mut device)?;
+            submit(suite, &mut device)?;
+            report(compare_suite(suite, variant.name, oracle, &mut device)?);
+        }
+        Ok(())
+    }
 }
 
 fn submit(suite: &Suite, executor: &mut dyn Executor) -> Result<()> {

@@ -43,7 +43,7 @@ pub fn verify(gpu: &Gpu, options: &VerifyOptions, report: &mut dyn FnMut(&Row)) 
     let wanted = |name: &str| options.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
     for suite in cases::suites(options.seed, options.quick)? {
         if wanted(suite.kernel) {
-            kernels::run(gpu, &suite, &mut add)?;
+            kernels::Answered::new(suite)?.check(gpu, &mut add)?;
         }
     }
     for network in network::networks(options.seed)? {

@@ -28,6 +28,9 @@ const FREE_STEPS: u32 = 100;
 /// over a hundred steps of a network this small, at learning rates this low, errors add up rather than multiply.
 const FREE_TOLERANCE: f64 = 1e-4;
 
+/// Adam's steps are about as long as its learning rate, whatever the gradient: it wants a lower one than SGD.
+const ADAM_RATE: f32 = 0.1;
+
 /// A network with its data, and how it is trained.
 pub(super) struct Network {
     pub name: String,
@@ -58,7 +61,11 @@ impl Network {
         let model = Sequential::new(inputs).dense(first, Activation::Relu).dense(second, Activation::Tanh);
         let model = model.dense(outputs, Activation::Linear);
         let (shuffle, pixel_scale) = (true, 1.0 / 255.0);
-        let spec = TrainSpec { loss, optimizer, batch: BATCH, replicas: replicas(REPLICAS), shuffle, pixel_scale };
+        let mut replicas = replicas(REPLICAS);
+        if let Optimizer::Adam { .. } = optimizer {
+            replicas.iter_mut().for_each(|replica| replica.learning_rate *= ADAM_RATE);
+        }
+        let spec = TrainSpec { loss, optimizer, batch: BATCH, replicas, shuffle, pixel_scale };
         let capacity = Capacity { batch: BATCH, samples: SAMPLES, order: SAMPLES };
         let plan = PlanRequest {
             model: &model,

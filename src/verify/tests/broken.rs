@@ -2,20 +2,16 @@
 
 use crate::gpu::Gpu;
 use crate::ops::{Shader, shaders};
+use crate::verify::cases::suites;
+use crate::verify::kernels::Answered;
 use crate::verify::{Row, VerifyOptions, test_gpu, verify};
 
-/// The rows of `verify` with a piece of the kernel's WGSL replaced.
-fn rows(gpu: &Gpu, stem: &str, from: &str, to: &str) -> Vec<Row> {
+/// The device, with a piece of a kernel's WGSL replaced.
+fn broken(gpu: &Gpu, stem: &str, from: &str, to: &str) -> Gpu {
     let own = shaders().into_iter().find(|shader| shader.stem == stem).unwrap();
     assert_eq!(own.source.matches(from).count(), 1, "{stem}: `{from}` must be there just once");
     let source = own.source.replace(from, to).leak();
-    let broken: &'static Shader = Box::leak(Box::new(Shader { stem: own.stem, source }));
-    let gpu = Gpu { replaced: vec![broken], ..gpu.clone() };
-    let options = VerifyOptions { seed: 2, filter: Some(stem.to_owned()), quick: true };
-    let mut rows = Vec::new();
-    let summary = verify(&gpu, &options, &mut |row| rows.push(row.clone())).unwrap();
-    assert!(!summary.passed(), "{stem} with `{to}` for `{from}` passed");
-    rows
+    Gpu { replaced: vec![Box::leak(Box::new(Shader { stem: own.stem, source }))], ..gpu.clone() }
 }
 
 /// The variants with a row that failed.
@@ -74,15 +70,35 @@ const MUTATIONS: &[(&str, &str, &str, &[&str])] = &[
 ];
 
 #[test]
-fn broken_kernels_fail_by_name() {
+fn broken_kernels_fail() {
     let gpu = test_gpu().unwrap();
+    let several = suites(2, true).unwrap().into_iter().filter(|suite| suite.plan.replicas.len() > 1);
+    let suites: Vec<_> = several.map(|suite| Answered::new(suite).unwrap()).collect();
     let mut wrong = Vec::new();
     for (stem, from, to, variants) in MUTATIONS {
-        let rows = rows(&gpu, stem, from, to);
-        assert!(rows.iter().all(|row| row.kernel == *stem), "{rows:?}");
+        let gpu = broken(&gpu, stem, from, to);
+        let mut rows = Vec::new();
+        for answered in suites.iter().filter(|answered| answered.suite.kernel == *stem) {
+            answered.check(&gpu, &mut |row| rows.push(row)).unwrap();
+        }
         if failed(&rows) != *variants {
             wrong.push(format!("{stem}, `{to}`: failed {:?}, wanted {variants:?}", failed(&rows)));
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn verification_names_the_broken_kernel() {
+    let gpu = broken(&test_gpu().unwrap(), "softmax", "if b >= iteration.rows", "if b > iteration.rows");
+    let options = VerifyOptions { seed: 2, filter: Some("softmax".to_owned()), quick: true };
+    let mut failed = Vec::new();
+    let summary = verify(&gpu, &options, &mut |row| {
+        if !row.passed() {
+            failed.push(row.kernel.clone());
+        }
+    });
+    assert!(!summary.unwrap().passed());
+    failed.dedup();
+    assert_eq!(failed, ["softmax"]);
 }
