@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::Gpu;
 use super::reflect::{Access, Reflection, Specialized};
 use crate::error::{Error, Result};
-use crate::ops::{Constant, ModuleConstants, Op, Operation, Param, Variant};
+use crate::ops::{Constant, Op, Operation, Param, Variant};
 
 /// Which variant of each kernel an executor takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,19 +186,10 @@ fn pack(params: Vec<(&'static str, Param)>, reflection: &Reflection, stem: &str)
     Ok(bytes)
 }
 
-/// For tests: whether every name that an operation uses is in its shader.
+/// For tests: the constants of each of an operation's variants, once every name that it uses is found in its shader.
 #[cfg(test)]
-pub(super) fn check_names(op: &Op) -> Result<()> {
+pub(crate) fn specializations(op: &Op) -> Result<Vec<(&'static Variant, Vec<(&'static str, f64)>)>> {
     let reflection = Reflection::of(op.shader())?;
-    for variant in op.variants() {
-        let constants = resolve(op, variant, &reflection)?;
-        for (name, _) in &constants {
-            if !reflection.overrides.iter().any(|own| own == name) {
-                return Err(Error::Device(format!("{}.wgsl: no override {name}", op.shader().stem)));
-            }
-        }
-        let specialized = Specialized { reflection: &reflection, overrides: &constants };
-        op.grid(variant, &specialized as &dyn ModuleConstants);
-    }
-    pack(op.params(), &reflection, op.shader().stem).map(|_| ())
+    pack(op.params(), &reflection, op.shader().stem)?;
+    op.variants().iter().map(|variant| Ok((variant, resolve(op, variant, &reflection)?))).collect()
 }

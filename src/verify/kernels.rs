@@ -27,17 +27,19 @@ impl Answered {
         Ok(Self { suite, oracle })
     }
 
-    /// Runs the suite in each of its kernel's variants.
-    pub fn check(&self, gpu: &Gpu, report: &mut dyn FnMut(Row)) -> Result<()> {
+    /// The ways to run the suite's kernel.
+    pub fn variants(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let variants = self.suite.plan.train.steps.first().map(|step| step.op.variants()).unwrap_or_default();
+        variants.iter().map(|variant| variant.name)
+    }
+
+    /// Runs the suite in one variant of its kernel.
+    pub fn check(&self, gpu: &Gpu, variant: &'static str) -> Result<Row> {
         let Self { suite, oracle } = self;
-        let Some(first) = suite.plan.train.steps.first() else { return Ok(()) };
-        for variant in first.op.variants() {
-            let mut device = GpuExecutor::with_choice(gpu.clone(), suite.plan.clone(), Choice::Named(variant.name))?;
-            suite.fill(&mut device)?;
-            submit(suite, &mut device)?;
-            report(compare_suite(suite, variant.name, oracle, &mut device)?);
-        }
-        Ok(())
+        let mut device = GpuExecutor::with_choice(gpu.clone(), suite.plan.clone(), Choice::Named(variant))?;
+        suite.fill(&mut device)?;
+        submit(suite, &mut device)?;
+        compare_suite(suite, variant, oracle, &mut device)
     }
 }
 

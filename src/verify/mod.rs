@@ -43,7 +43,10 @@ pub fn verify(gpu: &Gpu, options: &VerifyOptions, report: &mut dyn FnMut(&Row)) 
     let wanted = |name: &str| options.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
     for suite in cases::suites(options.seed, options.quick)? {
         if wanted(suite.kernel) {
-            kernels::Answered::new(suite)?.check(gpu, &mut add)?;
+            let answered = kernels::Answered::new(suite)?;
+            for variant in answered.variants() {
+                add(answered.check(gpu, variant)?);
+            }
         }
     }
     for network in network::networks(options.seed)? {

@@ -3,4 +3,5 @@ mod determinism;
 mod golden;
 mod gradients;
 mod parity;
+mod registry;
 mod training;
