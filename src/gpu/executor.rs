@@ -11,7 +11,7 @@ use crate::spec::MAX_REPLICAS;
 /// The smallest stride that every adapter at default limits allows between dynamic uniform offsets.
 const UNIFORM_ALIGNMENT: u64 = 256;
 /// Rows, first, slot, number: the words before the hyper-parameters in WGSL's `Iteration`.
-const ITERATION_HEADER: u64 = 16;
+pub(crate) const ITERATION_HEADER: u64 = 16;
 /// How much of a large upload is staged at a time.
 const UPLOAD_CHUNK: usize = 16 << 20;
 
@@ -88,7 +88,7 @@ impl GpuExecutor {
                 }),
             }],
         });
-        let mut pipelines = Pipelines::new(&gpu.device, &layout, gpu.is_software(), choice);
+        let mut pipelines = Pipelines::new(&gpu, &layout, choice);
         let mut program = |program: &Program| {
             let steps = program.steps.iter();
             steps.map(|step| dispatch(&gpu, &mut pipelines, &plan, &buffers, step)).collect::<Result<Vec<_>>>()

@@ -8,4 +8,8 @@ pub mod reflect;
 
 pub use adapters::{AdapterReport, Gpu, GpuOptions, GpuRequest, adapters, adapters_blocking, automatic};
 pub use executor::GpuExecutor;
+#[cfg(test)]
+pub(crate) use executor::ITERATION_HEADER;
 pub(crate) use pipelines::Choice;
+#[cfg(test)]
+pub(crate) use pipelines::specializations;

@@ -24,8 +24,10 @@ pub(crate) use dense_forward::DenseForward;
 pub(crate) use dense_input_gradient::DenseInputGradient;
 pub(crate) use dense_weight_gradient::{DenseWeightGradient, Destination};
 pub(crate) use input::{Input, InputKind};
+#[cfg(test)]
+pub(crate) use loss::METRIC_ROWS;
 pub(crate) use loss::{LossStep, TargetKind};
-pub(crate) use matmul::MATMUL_VARIANTS;
+pub(crate) use matmul::{MATMUL_VARIANTS, edge};
 pub(crate) use optimizer::Hyper;
 pub(crate) use softmax::Softmax;
 

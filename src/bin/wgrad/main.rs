@@ -65,7 +65,7 @@ fn main() -> ExitCode {
         Command::Train(args) => train::run(args, &output, started),
         Command::Eval(args) => eval::run(args, &output),
         Command::Predict(args) => predict::run(args, &output),
-        Command::Verify(args) => verify::run(args, &output),
+        Command::Verify(args) => verify::run(args, &output, started),
         Command::Adapters(_) => adapters::run(&output),
         Command::Bench(args) => bench::run(args, &output),
     };

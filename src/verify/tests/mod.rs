@@ -1,0 +1,7 @@
+mod broken;
+mod determinism;
+mod golden;
+mod gradients;
+mod parity;
+mod registry;
+mod training;

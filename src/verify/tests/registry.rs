@@ -1,0 +1,212 @@
+//! Every shader of the registry: its files, what it says of itself against what Rust says, and its translations.
+
+use std::collections::BTreeMap;
+use std::mem::{offset_of, size_of};
+use std::path::{Path, PathBuf};
+
+use naga::back::{hlsl, msl, pipeline_constants::process_overrides, spv};
+use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+use naga::{AddressSpace, Module, ShaderStage, TypeInner};
+
+use crate::gpu::reflect::{Access, Reflection};
+use crate::gpu::{ITERATION_HEADER, specializations};
+use crate::ops::{Hyper, METRIC_ROWS, ModuleConstants, Op, Operation, Shader, Variant, shaders};
+use crate::spec::MAX_REPLICAS;
+use crate::verify::cases::suites;
+
+fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|own| own == extension) {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+fn stem(path: &Path) -> &str {
+    path.file_stem().unwrap().to_str().unwrap()
+}
+
+fn parsed(shader: &Shader) -> (Module, ModuleInfo) {
+    let module = naga::front::wgsl::parse_str(shader.source)
+        .unwrap_or_else(|error| panic!("{}: {}", shader.stem, error.emit_to_string(shader.source)));
+    let info = Validator::new(ValidationFlags::all(), Capabilities::default())
+        .validate(&module)
+        .unwrap_or_else(|error| panic!("{}: {}", shader.stem, error.emit_to_string(shader.source)));
+    (module, info)
+}
+
+/// One operation for each combination of constants that verification's cases have.
+fn operations() -> BTreeMap<String, Op> {
+    let ops = suites(0, false).unwrap().into_iter().flat_map(|suite| suite.plan.train.steps).map(|step| step.op);
+    ops.map(|op| (format!("{} {:?}", op.shader().stem, op.constants()), op)).collect()
+}
+
+/// Every specialization of every kernel: what cases and variants ask for.
+fn specialized(mut check: impl FnMut(&str, &Op, &'static Variant, &Module, &ModuleInfo)) {
+    for (name, op) in operations() {
+        let (module, info) = parsed(op.shader());
+        for (variant, constants) in specializations(&op).unwrap() {
+            for (name, _) in &constants {
+                let mut overrides = module.overrides.iter();
+                assert!(overrides.any(|(_, own)| own.name.as_deref() == Some(*name)), "{name} is no override");
+            }
+            let constants = constants.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            let entry = Some((ShaderStage::Compute, variant.entry));
+            let (module, info) = process_overrides(&module, &info, entry, &constants).unwrap();
+            check(&format!("{name} {}", variant.name), &op, variant, &module, &info);
+        }
+    }
+}
+
+#[test]
+fn each_shader_has_its_rust_file_and_each_is_in_the_registry() {
+    let mut registered: Vec<_> = shaders().iter().map(|shader| shader.stem).collect();
+    registered.sort_unstable();
+    let all = files("shaders", "wgsl");
+    let families = all.iter().filter(|path| path.parent().unwrap().ends_with("shaders"));
+    let mut in_wgsl: Vec<_> = families.map(|path| stem(path)).collect();
+    in_wgsl.sort_unstable();
+    assert_eq!(registered, in_wgsl);
+    let sources = files("src/ops", "rs");
+    let with_shader = |path: &&PathBuf| std::fs::read_to_string(path).unwrap().contains("shader!(\"");
+    let mut in_rust: Vec<_> = sources.iter().filter(with_shader).map(|path| stem(path)).collect();
+    in_rust.sort_unstable();
+    assert_eq!(registered, in_rust);
+    for path in sources.iter().filter(with_shader) {
+        let wanted = format!("shader!(\"{}\"", stem(path));
+        let text = std::fs::read_to_string(path).unwrap().replace(char::is_whitespace, "");
+        assert!(text.contains(&wanted), "{} has the shader of another stem", path.display());
+    }
+}
+
+#[test]
+fn every_kernel_family_is_among_the_cases() {
+    for shader in shaders() {
+        assert!(operations().values().any(|op| op.shader() == shader), "{}", shader.stem);
+    }
+}
+
+#[test]
+fn bindings_and_params_have_the_operations_names() {
+    for (name, op) in operations() {
+        let reflection = Reflection::of(op.shader()).unwrap();
+        let bindings = reflection.bindings.iter().filter(|binding| !matches!(binding.access, Access::Uniform(_)));
+        let bindings: Vec<_> = bindings.map(|binding| binding.name.as_str()).collect();
+        let arguments: Vec<_> = op.arguments().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(bindings, arguments, "{name}");
+        let fields: Vec<_> = reflection.params.iter().map(|field| field.name.as_str()).collect();
+        let params: Vec<_> = op.params().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(fields, params, "{name}");
+        assert!(!reflection.entries.is_empty());
+    }
+}
+
+/// Every WGSL constant that a grid asks for is there.
+#[test]
+fn grids_ask_for_constants_that_exist() {
+    struct Strict<'a>(&'a Reflection, &'a [(&'static str, f64)]);
+    impl ModuleConstants for Strict<'_> {
+        fn value(&self, name: &str) -> u32 {
+            let own = self.1.iter().find(|(own, _)| *own == name).map(|(_, value)| *value as u32);
+            own.or_else(|| self.0.constant(name)).unwrap_or_else(|| panic!("no constant {name}"))
+        }
+    }
+    for op in operations().values() {
+        let reflection = Reflection::of(op.shader()).unwrap();
+        for (variant, constants) in specializations(op).unwrap() {
+            let [x, y] = op.grid(variant, &Strict(&reflection, &constants));
+            assert!(x > 0 && y > 0);
+        }
+    }
+}
+
+#[test]
+fn every_specialization_translates_to_every_backend() {
+    specialized(|name, _, variant, module, info| {
+        let entry = (ShaderStage::Compute, variant.entry.to_owned());
+        let options = spv::PipelineOptions { shader_stage: entry.0, entry_point: entry.1.clone() };
+        spv::write_vec(module, info, &spv::Options::default(), Some(&options))
+            .unwrap_or_else(|e| panic!("{name}: {e}"));
+        let options = msl::PipelineOptions { entry_point: Some(entry.clone()), ..Default::default() };
+        // Names a Metal version that has what WebGPU needs; the default is 1.0.
+        let metal = msl::Options { lang_version: (2, 0), ..Default::default() };
+        let (text, _) = msl::write_string(module, info, &metal, &options).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert!(text.contains("kernel"), "{name}");
+        let options = hlsl::PipelineOptions { entry_point: Some(entry) };
+        let (mut text, own) = (String::new(), hlsl::Options::default());
+        let translated = hlsl::Writer::new(&mut text, &own, &options).write(module, info, None);
+        translated.unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(text.contains("numthreads"), "{name}");
+    });
+}
+
+/// Invariant 7: no shader asks for more than WebGPU's default limits.
+#[test]
+fn every_specialization_keeps_to_the_default_limits() {
+    let limits = wgpu::Limits::default();
+    specialized(|name, _, variant, module, _| {
+        let variables = |wanted: fn(AddressSpace) -> bool| {
+            let own = module.global_variables.iter().filter(move |(_, variable)| wanted(variable.space));
+            own.map(|(_, variable)| module.types[variable.ty].inner.size(module.to_ctx()))
+        };
+        let storage = variables(|space| matches!(space, AddressSpace::Storage { .. })).count();
+        assert!(storage <= limits.max_storage_buffers_per_shader_stage as usize, "{name}: {storage} storage buffers");
+        let memory: u32 = variables(|space| space == AddressSpace::WorkGroup).sum();
+        assert!(memory <= limits.max_compute_workgroup_storage_size, "{name}: {memory} bytes of workgroup memory");
+        let entry = module.entry_points.iter().find(|entry| entry.name == variant.entry).unwrap();
+        let [x, y, z] = entry.workgroup_size;
+        assert!(x * y * z <= limits.max_compute_invocations_per_workgroup, "{name}: {} invocations", x * y * z);
+        assert!(x <= limits.max_compute_workgroup_size_x && y <= limits.max_compute_workgroup_size_y);
+        let uniforms = variables(|space| space == AddressSpace::Uniform).max().unwrap_or(0);
+        assert!(u64::from(uniforms) <= limits.max_uniform_buffer_binding_size, "{name}: {uniforms} bytes of uniform");
+    });
+}
+
+/// A struct's size, and its fields with their offsets.
+fn layout(module: &Module, name: &str) -> (usize, Vec<(String, usize)>) {
+    let (_, ty) = module.types.iter().find(|(_, ty)| ty.name.as_deref() == Some(name)).unwrap();
+    let TypeInner::Struct { members, span } = &ty.inner else { panic!("{name} is no struct") };
+    let field = |member: &naga::StructMember| (member.name.clone().unwrap(), member.offset as usize);
+    (*span as usize, members.iter().map(field).collect())
+}
+
+#[test]
+fn the_uniforms_have_the_layout_that_rust_writes() {
+    for shader in shaders() {
+        let (module, _) = parsed(shader);
+        let (size, fields) = layout(&module, "Hyper");
+        let wanted = [
+            ("learning_rate", offset_of!(Hyper, learning_rate)),
+            ("weight_decay", offset_of!(Hyper, weight_decay)),
+            ("momentum", offset_of!(Hyper, momentum)),
+            ("momentum_complement", offset_of!(Hyper, momentum_complement)),
+            ("correction", offset_of!(Hyper, correction)),
+            ("reserved", offset_of!(Hyper, reserved)),
+        ];
+        assert_eq!(fields, wanted.map(|(name, at)| (name.to_owned(), at)), "{}", shader.stem);
+        assert_eq!(size, size_of::<Hyper>());
+        let (size, fields) = layout(&module, "Iteration");
+        let wanted = [("rows", 0), ("first", 4), ("slot", 8), ("number", 12), ("hypers", ITERATION_HEADER as usize)];
+        assert_eq!(fields, wanted.map(|(name, at)| (name.to_owned(), at)), "{}", shader.stem);
+        assert_eq!(size, ITERATION_HEADER as usize + MAX_REPLICAS * size_of::<Hyper>());
+        let reflection = Reflection::of(shader).unwrap();
+        assert_eq!(reflection.iteration_size as usize, size);
+        assert_eq!(reflection.constant("MAX_REPLICAS"), Some(MAX_REPLICAS as u32));
+    }
+}
+
+#[test]
+fn losses_sum_as_many_rows_as_rust_makes_room_for() {
+    for op in operations().values().filter(|op| matches!(op, Op::Loss(_))) {
+        let reflection = Reflection::of(op.shader()).unwrap();
+        assert_eq!(reflection.constant("ROW_GROUP"), Some(METRIC_ROWS as u32), "{}", op.shader().stem);
+    }
+}
