@@ -14,7 +14,7 @@ Examples:
   wgrad adapters
   wgrad train mnist --adapter 0
 
-Every limit that is not shown is at WebGPU's default, which is all that wgrad needs.
+Sizes may be larger than WebGPU's defaults; no kernel needs more than those.
 JSON events: adapter (one each), choice.";
 
 /// List the GPU adapters of this machine, and which one `--device auto` takes.
@@ -40,18 +40,19 @@ pub fn run(output: &Output) -> Result<()> {
     }
     let choice = choice(&reports)?;
     output.event("choice", &choice);
-    output.text(&format!("--device auto takes the {}", choice.reason));
+    let place = choice.index.map_or("the CPU".to_owned(), |index| format!("adapter {index}"));
+    output.text(&format!("--device auto takes {place}: {}", choice.reason));
     Ok(())
 }
 
 fn choice(reports: &[AdapterReport]) -> Result<Choice> {
     if let Some(best) = automatic(reports) {
         let (index, name, kind) = (best.index, &best.name, best.kind);
-        let reason = format!("GPU {index}, {name}: the best real GPU ({kind})");
+        let reason = format!("{name} is the best real GPU ({kind})");
         return Ok(Choice { device: "gpu", index: Some(index), reason });
     }
     let device = Device::auto()?;
-    let reason = format!("CPU: {}", device.note().unwrap_or("no real GPU meets the limits"));
+    let reason = device.note().unwrap_or("no real GPU meets the limits").to_owned();
     Ok(Choice { device: "cpu", index: None, reason })
 }
 

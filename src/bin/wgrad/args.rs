@@ -32,9 +32,9 @@ enum DeviceChoice {
 }
 
 impl DeviceArgs {
-    /// Opens the device, and notes why where it is not the one that was hoped for.
-    pub fn open(&self, output: &Output) -> Result<Device> {
-        let device = match (self.device, &self.adapter) {
+    /// Opens the device.
+    pub fn open(&self) -> Result<Device> {
+        Ok(match (self.device, &self.adapter) {
             (DeviceChoice::Cpu, Some(name)) => {
                 let reason = format!("--adapter {name} is for GPUs; leave it out, or leave out --device cpu");
                 return Err(Failure::Usage(reason));
@@ -43,11 +43,15 @@ impl DeviceArgs {
             (_, Some(name)) => Device::gpu(GpuRequest::Named(name.clone()))?,
             (DeviceChoice::Gpu, None) => Device::gpu(GpuRequest::Best)?,
             (DeviceChoice::Auto, None) => Device::auto()?,
-        };
-        if let Some(reason) = device.note() {
-            output.note(&format!("running on the CPU: {reason}"));
-        }
-        Ok(device)
+        })
+    }
+}
+
+/// Says why it is the CPU, where that was not asked for. Only once the work is sure to begin: the line of an error
+/// stands alone.
+pub fn announce(device: &Device, output: &Output) {
+    if let Some(reason) = device.note() {
+        output.note(&format!("running on the CPU: {reason}"));
     }
 }
 
@@ -57,7 +61,7 @@ pub struct DatasetArgs {
     /// mnist, fashion-mnist, or a directory with four IDX files, gzipped or not.
     #[arg(value_name = "DATASET")]
     pub dataset: String,
-    /// Directory that holds the built-in datasets [default: where they are installed].
+    /// Directory that holds the built-in datasets [default: $WGRAD_DATA, else where they came with wgrad].
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 }

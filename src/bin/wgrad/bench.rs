@@ -9,7 +9,7 @@ use wgrad::executor::DeviceInfo;
 use wgrad::gpu::adapters_blocking;
 
 use crate::Result;
-use crate::args::{self, DeviceArgs};
+use crate::args::{self, DeviceArgs, announce};
 use crate::output::Output;
 use crate::table::{Table, seconds};
 use crate::train::device_entries;
@@ -20,8 +20,9 @@ Examples:
   wgrad bench --device cpu --seconds 3
   wgrad bench --adapter llvmpipe --json
 
-Networks are written widths@batch, as 784-128-10@64: ReLU, softmax cross-entropy,
-Adam, samples of random bytes. Software adapters get the smallest one only.
+Networks are written widths@batch, as 784-128-10@64: ReLU, softmax
+cross-entropy, Adam, samples of random bytes. Software adapters get the
+smallest one only.
 JSON events: device, kernel, training.";
 
 /// Measure kernels and whole training steps on a device.
@@ -43,7 +44,8 @@ struct DeviceFields<'a> {
 }
 
 pub fn run(args: &BenchArgs, output: &Output) -> Result<()> {
-    let device = args.device.open(output)?;
+    let device = args.device.open()?;
+    announce(&device, output);
     let info = device.info();
     output.event("device", &DeviceFields { info: &info, note: device.note() });
     let mut list = Table::list();

@@ -9,7 +9,7 @@ use wgrad::executor::DeviceInfo;
 use wgrad::{Error, ModelFile, Trainer};
 
 use crate::Result;
-use crate::args::{DatasetArgs, DeviceArgs};
+use crate::args::{DatasetArgs, DeviceArgs, announce};
 use crate::output::Output;
 use crate::table::Table;
 use crate::train::device_entries;
@@ -62,7 +62,7 @@ struct EvaluationFields<'a> {
 
 pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
     let file = ModelFile::load(&args.model)?;
-    let device = args.device.open(output)?;
+    let device = args.device.open()?;
     let parts = args.data.load()?;
     let data = match args.split {
         Split::Train => parts.train,
@@ -74,6 +74,7 @@ pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
         let reason = format!("its loss on {} is {}: the model has diverged", data.name(), evaluation.loss);
         return Err(Error::Model { path: args.model.clone(), reason }.into());
     }
+    announce(&device, output);
     let confusion = trainer.confusion(&data)?;
     let (info, wgrad::Evaluation { loss, accuracy, .. }) = (trainer.info(), evaluation);
     output.event(

@@ -23,12 +23,12 @@ use output::Output;
 
 /// Trains multilayer perceptrons on any Vulkan, Metal or DX12 GPU, and checks every kernel against a CPU reference.
 #[derive(Parser)]
-#[command(version, propagate_version = true, max_term_width = 100, after_help = EXAMPLES)]
+#[command(version, max_term_width = 100, after_help = EXAMPLES)]
 struct Cli {
-    /// Write one JSON object per line to stdout, and nothing else there.
+    /// Results as JSON, one object per line on stdout.
     #[arg(long, global = true)]
     json: bool,
-    /// Write neither progress nor notes to stderr; results still go to stdout, errors to stderr.
+    /// Only results and errors: no progress, no notes on stderr.
     #[arg(long, short, global = true)]
     quiet: bool,
     #[command(subcommand)]

@@ -8,12 +8,12 @@ use wgrad::data::read_rows;
 use wgrad::{Error, Loss, ModelFile, Trainer, predicted_class};
 
 use crate::Result;
-use crate::args::DeviceArgs;
+use crate::args::{DeviceArgs, announce};
 use crate::output::Output;
 
 const EXAMPLES: &str = "\
 Examples:
-  wgrad predict runs/1/model.safetensors datasets/mnist/t10k-images-idx3-ubyte.gz
+  wgrad predict runs/1/model.safetensors t10k-images-idx3-ubyte.gz
   wgrad predict runs/1/model.safetensors rows.npy --json
 
 Bytes (IDX images, NPY of dtype u1) are scaled as in training, so that pixels
@@ -59,12 +59,14 @@ pub fn run(args: &PredictArgs, output: &Output) -> Result<()> {
         let reason = format!("its rows have {} numbers, but the model takes {inputs}", rows.inputs());
         return Err(Error::Data { path: args.input.clone(), reason }.into());
     }
-    let mut trainer = Trainer::from_file(file, args.device.open(output)?)?;
+    let device = args.device.open()?;
+    let mut trainer = Trainer::from_file(file, device.clone())?;
     let predictions = trainer.predict(rows)?;
     if let Some(row) = predictions.outer_iter().position(|row| row.iter().any(|value| !value.is_finite())) {
         let reason = format!("its output for row {row} is not finite: the model has diverged, or the row is too large");
         return Err(Error::Model { path: args.model.clone(), reason }.into());
     }
+    announce(&device, output);
     let letter = if probable { 'p' } else { 'o' };
     let columns = (0..predictions.ncols()).map(|column| format!("{letter}{column}"));
     output.text(&format!("row,class,{}", columns.collect::<Vec<_>>().join(",")));

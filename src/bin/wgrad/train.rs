@@ -12,6 +12,7 @@ use wgrad::{
     StepReport, Trainer, epochs,
 };
 
+use crate::args::announce;
 use crate::output::Output;
 use crate::run_directory::RunDirectory;
 use crate::table::{Table, seconds};
@@ -19,7 +20,7 @@ use crate::train_args::TrainArgs;
 use crate::{Failure, Result};
 
 pub fn run(args: &TrainArgs, output: &Output, started: Instant) -> Result<()> {
-    let device = args.device.open(output)?;
+    let device = args.device.open()?;
     let data = args.data.load()?;
     let train = args.limited(data.train)?;
     check_batch(args.batch, &train)?;
@@ -30,7 +31,7 @@ pub fn run(args: &TrainArgs, output: &Output, started: Instant) -> Result<()> {
     }
     let directory = args.out.as_deref().map(RunDirectory::prepare).transpose()?;
     let fit = epochs(args.epochs(train.len())).steps(args.steps).validate(&data.test);
-    let history = match fit_and_report(&mut trainer, &train, fit, args, output) {
+    let history = match fit_and_report(&mut trainer, &device, &train, fit, args, output) {
         Ok(history) => history,
         Err(error) => return Err(keep(error, directory.as_ref(), &mut trainer)),
     };
@@ -78,6 +79,7 @@ fn initial(path: &Path, model: &Sequential) -> Result<ModelFile> {
 
 fn fit_and_report(
     trainer: &mut Trainer,
+    device: &Device,
     data: &Dataset,
     fit: Fit<'_>,
     args: &TrainArgs,
@@ -86,7 +88,7 @@ fn fit_and_report(
     // A bar and a line per step would overwrite each other on one terminal.
     let crowded = args.log_steps && stdout().is_terminal();
     let bar = (!output.quiet() && !crowded).then(ProgressBar::stderr);
-    trainer.fit(data, fit, &mut Report { output, log_steps: args.log_steps, bar })
+    trainer.fit(data, fit, &mut Report { output, device, log_steps: args.log_steps, bar })
 }
 
 /// After a loss that diverged: the model of the last finite epoch is worth keeping. Any other failure leaves nothing.
@@ -106,6 +108,7 @@ fn keep(error: Error, directory: Option<&RunDirectory>, trainer: &mut Trainer) -
 /// Tells the terminal and the JSON reader how training goes.
 struct Report<'a> {
     output: &'a Output,
+    device: &'a Device,
     log_steps: bool,
     bar: Option<ProgressBar>,
 }
@@ -144,6 +147,7 @@ impl From<&EpochReport> for EpochEvent {
 
 impl Callback for Report<'_> {
     fn on_start(&mut self, run: &RunInfo) {
+        announce(self.device, self.output);
         if let Some(bar) = &mut self.bar {
             let DeviceInfo { device, adapter, .. } = &run.device;
             self.output.note(&format!("{} on {device} ({adapter}), {} samples", run.architecture, run.samples));
