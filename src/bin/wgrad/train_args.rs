@@ -12,13 +12,14 @@ use crate::args::{self, DatasetArgs, DeviceArgs, Widths};
 const ADAM_LEARNING_RATE: f32 = 1e-3;
 const SGD_LEARNING_RATE: f32 = 0.1;
 const NESTEROV_MOMENTUM: f32 = 0.9;
-/// Reaches 97.5 % on MNIST with the other defaults.
-const DEFAULT_EPOCHS: usize = 5;
+/// With the other defaults, MNIST's test accuracy is then 97.87, 97.78, 97.55 and 97.71 % for seeds 0 to 3 on the CPU (9 s
+/// on two cores); after 5 epochs it is still below 97.5 % for some.
+const DEFAULT_EPOCHS: usize = 10;
 
 const EXAMPLES: &str = "\
 Examples:
   wgrad train mnist
-  wgrad train mnist --hidden 256,128 --epochs 10 --out runs/wide
+  wgrad train mnist --hidden 256,128 --epochs 20 --out runs/wide
   wgrad train mnist --optimizer nesterov --lr 0.05 --weight-decay 1e-4
   wgrad train mnist --hidden none --loss mse --limit 10000
   wgrad train mnist --init runs/wide/model.safetensors --hidden 256,128
@@ -68,7 +69,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = args::count::<usize>, allow_hyphen_values = true,
           help_heading = "Training")]
     pub batch: usize,
-    /// Passes over the training samples [default: 5, or as many as --steps needs].
+    /// Passes over the training samples [default: 10, or as many as --steps needs].
     #[arg(long, value_name = "N", value_parser = args::count::<usize>, allow_hyphen_values = true,
           help_heading = "Training")]
     epochs: Option<usize>,

@@ -1,0 +1,100 @@
+//! The command on an adapter; without one these tests fail, and say how to get one.
+
+use wgrad::gpu::{adapters_blocking, automatic};
+
+use crate::support::{Place, adapter, is_number, wgrad};
+
+/// Part of an adapter's name or its number; panics without one.
+fn named() -> String {
+    adapter()
+}
+
+#[test]
+fn training_and_evaluation_agree_with_the_cpu() {
+    let (adapter, place) = (named(), Place::new());
+    let data = place.dataset("ten", 200, 10);
+    let out = place.path("run");
+    let losses = |device: &[&str]| -> Vec<f64> {
+        let base = ["train", &data, "--hidden", "16", "--epochs", "3", "--log-steps", "--json", "-q", "--out", &out];
+        let run = wgrad(&[&base[..], device].concat());
+        run.events_called("step").iter().map(|step| step["loss"].as_f64().unwrap()).collect()
+    };
+    let (cpu, gpu) = (losses(&["--device", "cpu"]), losses(&["--adapter", &adapter]));
+    assert_eq!(cpu.len(), 12);
+    // Two roundings of the same arithmetic, grown over a dozen steps: the project's own bound for 100 steps.
+    assert!(cpu.iter().zip(&gpu).all(|(c, g)| (c - g).abs() <= 1e-4 * c.abs()), "{cpu:?}\n{gpu:?}");
+    let model = format!("{out}/model.safetensors");
+    let run = wgrad(&["eval", &model, &data, "--device", "gpu", "--adapter", &adapter, "--json"]);
+    let event = &run.events()[0];
+    assert!(event["device"] == "gpu" && !event["driver"].as_str().unwrap().is_empty(), "{event}");
+}
+
+#[test]
+fn adapters_are_listed_with_their_limits_and_the_choice() {
+    named();
+    let run = wgrad(&["adapters", "--json"]);
+    let adapters = run.events_called("adapter");
+    assert!(!adapters.is_empty() && run.events_called("choice").len() == 1, "{run:?}");
+    for field in ["index", "max_storage_binding", "max_buffer", "max_workgroup_memory", "max_invocations"] {
+        assert!(adapters.iter().all(|adapter| is_number(adapter, field)), "{field}: {adapters:?}");
+    }
+    for field in ["name", "backend", "driver", "kind"] {
+        assert!(adapters.iter().all(|adapter| adapter[field].is_string()), "{field}: {adapters:?}");
+    }
+    assert!(wgrad(&["adapters"]).ok().contains("--device auto takes"));
+}
+
+#[test]
+fn an_unknown_adapter_lists_those_that_there_are() {
+    named();
+    let name = adapters_blocking()[0].name.clone();
+    wgrad(&["train", "mnist", "--adapter", "voodoo"]).refused(2, &["`voodoo`", &name]);
+    wgrad(&["verify", "--adapter", "98"]).refused(2, &["`98`", &name]);
+}
+
+#[test]
+fn a_software_adapter_is_not_taken_unless_named() {
+    named();
+    if automatic(&adapters_blocking()).is_some() {
+        // With a real GPU there is nothing to refuse: it is taken.
+        return;
+    }
+    let place = Place::new();
+    let data = place.dataset("ten", 100, 10);
+    wgrad(&["train", &data, "--device", "gpu"]).refused(2, &["no real GPU found", "--adapter", "software"]);
+    let run = wgrad(&["train", &data, "--epochs", "1", "--json"]);
+    let summary = &run.events_called("summary")[0];
+    assert!(summary["device"] == "cpu" && summary["note"].as_str().unwrap().contains("no real GPU"), "{summary}");
+}
+
+#[test]
+fn a_model_too_big_for_the_adapter_names_limit_wanted_and_had() {
+    let (adapter, place) = (named(), Place::new());
+    let data = place.dataset("ten", 100, 10);
+    let out = place.path("out");
+    let before = place.listing();
+    let args = ["train", &data, "--adapter", &adapter, "--hidden", "16000000,16000000", "--out", &out];
+    wgrad(&args).refused(2, &["max_storage_buffer_binding_size", "2048000000000000 bytes", "--device cpu"]);
+    assert_eq!(place.listing(), before);
+}
+
+#[test]
+fn one_kernel_is_verified() {
+    let adapter = named();
+    let args = ["verify", "--adapter", &adapter, "--quick", "--filter", "softmax", "--seed", "3"];
+    let run = wgrad(&[&args[..], &["--json", "-q"]].concat());
+    let rows = run.events_called("kernel");
+    assert!(!rows.is_empty() && rows.iter().all(|row| row["passed"] == true && is_number(row, "worst")), "{run:?}");
+    assert_eq!(run.events_called("summary")[0]["passed"], true);
+    let run = wgrad(&args);
+    assert!(run.ok().contains("verdict") && run.stdout.contains("0 rows failed"), "{run:?}");
+    let none = wgrad(&["verify", "--adapter", &adapter, "--filter", "conv", "-q", "--json"]);
+    assert!(none.status == 2 && none.stderr.contains("--filter conv"), "{none:?}");
+}
+
+#[test]
+fn the_adapter_is_measured() {
+    let run = wgrad(&["bench", "--adapter", &named(), "--seconds", "0.1", "--json", "-q"]);
+    assert_eq!(run.events_called("device")[0]["device"], "gpu");
+    assert!(run.events_called("kernel").len() >= 6 && !run.events_called("training").is_empty(), "{run:?}");
+}

@@ -1,0 +1,10 @@
+//! The command from outside: the real binary, its exit status, and every byte that it writes.
+
+mod bad_data;
+mod bad_input;
+mod bad_models;
+mod gpu;
+mod help;
+mod results;
+mod support;
+mod train;

@@ -1,0 +1,100 @@
+//! `eval`, `predict`, `adapters` and `bench` where all is well.
+
+use std::fs;
+
+use crate::support::{Place, is_number, wgrad, wgrad_without_adapter};
+
+#[test]
+fn an_evaluation_counts_every_sample_once() {
+    let place = Place::new();
+    let data = place.dataset("five", 80, 5);
+    let model = place.model("run", &data, "8");
+    for (split, samples) in [("test", 40), ("train", 80)] {
+        let run = wgrad(&["eval", &model, &data, "--device", "cpu", "--split", split, "--json"]);
+        let events = run.events();
+        let event = &events[0];
+        assert!(events.len() == 1 && event["event"] == "evaluation" && event["samples"] == samples, "{event}");
+        assert!(is_number(event, "loss") && is_number(event, "accuracy"), "{event}");
+        let rows: Vec<Vec<u64>> = serde_json::from_value(event["confusion"].clone()).unwrap();
+        assert!(rows.len() == 5 && rows.iter().all(|row| row.len() == 5 && row.iter().sum::<u64>() == samples / 5));
+        let right: u64 = (0..5).map(|class| rows[class][class]).sum();
+        assert!((event["accuracy"].as_f64().unwrap() - right as f64 / samples as f64).abs() < 1e-9, "{event}");
+    }
+    let run = wgrad(&["eval", &model, &data, "--device", "cpu"]);
+    assert!(run.ok().contains("accuracy") && run.stdout.contains("confusion matrix") && run.stderr.is_empty());
+}
+
+#[test]
+fn predictions_are_probabilities_of_every_row() {
+    let place = Place::new();
+    let data = place.dataset("five", 40, 5);
+    let model = place.model("run", &data, "8");
+    let images = format!("{data}/t10k-images-idx3-ubyte");
+    let run = wgrad(&["predict", &model, &images, "--device", "cpu", "--json"]);
+    let events = run.events_called("prediction");
+    assert_eq!(events.len(), 20);
+    for (event, row) in events.iter().zip(0..) {
+        let p: Vec<f64> = serde_json::from_value(event["probabilities"].clone()).unwrap();
+        let class = event["class"].as_u64().unwrap() as usize;
+        assert_eq!(event["row"], row);
+        assert!((p.iter().sum::<f64>() - 1.0).abs() < 1e-5 && p.iter().all(|other| *other <= p[class]), "{event}");
+    }
+    let run = wgrad(&["predict", &model, &images, "--device", "cpu"]);
+    let lines: Vec<_> = run.ok().lines().collect();
+    assert_eq!((lines.len(), lines[0]), (21, "row,class,p0,p1,p2,p3,p4"));
+    assert!(lines[1..].iter().all(|line| line.split(',').count() == 7), "{lines:?}");
+}
+
+#[test]
+fn floats_are_taken_as_they_are_and_bytes_scaled() {
+    let place = Place::new();
+    let data = place.dataset("five", 40, 5);
+    let model = place.model("run", &data, "8");
+    let images = format!("{data}/t10k-images-idx3-ubyte");
+    let scaled = fs::read(&images).unwrap()[16..].iter().map(|pixel| f32::from(*pixel) / 255.0).collect::<Vec<_>>();
+    let lines: Vec<String> =
+        scaled.chunks(16).map(|row| row.iter().map(f32::to_string).collect::<Vec<_>>().join(",")).collect();
+    let rows = place.path("rows.csv");
+    fs::write(&rows, lines.join("\n")).unwrap();
+    let classes = |input: &str| -> Vec<u64> {
+        let run = wgrad(&["predict", &model, input, "--device", "cpu", "--json"]);
+        run.events().iter().map(|event| event["class"].as_u64().unwrap()).collect()
+    };
+    assert_eq!(classes(&images), classes(&rows));
+}
+
+#[test]
+fn a_regression_model_has_outputs_and_no_probabilities() {
+    let place = Place::new();
+    let data = place.dataset("five", 40, 5);
+    let out = place.path("mse");
+    wgrad(&["train", &data, "--device", "cpu", "--loss", "mse", "--epochs", "1", "--batch", "8", "--out", &out, "-q"])
+        .ok();
+    let images = format!("{data}/t10k-images-idx3-ubyte");
+    let run = wgrad(&["predict", &format!("{out}/model.safetensors"), &images, "--device", "cpu", "--json"]);
+    let event = &run.events()[0];
+    assert!(event["outputs"].as_array().unwrap().len() == 5 && event.get("probabilities").is_none(), "{event}");
+}
+
+#[test]
+fn without_adapters_the_list_says_how_to_get_one() {
+    let run = wgrad_without_adapter(&["adapters"]);
+    assert!(run.ok().contains("--device auto takes the CPU: no GPU adapter found; install"), "{run:?}");
+    let events = wgrad_without_adapter(&["adapters", "--json"]).events();
+    assert_eq!(events.len(), 1);
+    assert!(events[0]["event"] == "choice" && events[0]["device"] == "cpu" && events[0]["index"].is_null());
+}
+
+#[test]
+fn the_cpu_is_measured() {
+    let run = wgrad(&["bench", "--device", "cpu", "--seconds", "0.1", "--json", "-q"]);
+    assert_eq!(run.events_called("device")[0]["device"], "cpu");
+    let kernels = run.events_called("kernel");
+    assert!(kernels.len() >= 15 && kernels.iter().all(|row| is_number(row, "gflops") && is_number(row, "runs")));
+    let training = run.events_called("training");
+    assert_eq!(training.len(), 3);
+    for field in ["steps_per_second", "samples_per_second", "dispatches_per_step", "time_to_first_step", "samples"] {
+        assert!(training.iter().all(|row| is_number(row, field)), "{field}: {training:?}");
+    }
+    assert!(run.stderr.is_empty(), "{run:?}");
+}
