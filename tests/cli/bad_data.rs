@@ -62,7 +62,13 @@ fn samples_of_another_size_than_the_model_takes() {
     let place = Place::new();
     let five = place.dataset("five", 40, 5);
     let model = place.model("run", &five, "8");
-    wgrad(&["eval", &model, "mnist", "--device", "cpu"]).refused(1, &["784", "16"]);
+    let wide = place.path("wide");
+    fs::create_dir(&wide).unwrap();
+    for part in ["train", "t10k"] {
+        fs::write(format!("{wide}/{part}-images-idx3-ubyte"), idx(&[2, 5, 5], &[0; 50])).unwrap();
+        fs::write(format!("{wide}/{part}-labels-idx1-ubyte"), idx(&[2], &[0, 1])).unwrap();
+    }
+    wgrad(&["eval", &model, &wide, "--device", "cpu"]).refused(1, &["25", "16"]);
     let rows = place.path("rows.csv");
     fs::write(&rows, "1,2,3\n4,5,6\n").unwrap();
     wgrad(&["predict", &model, &rows, "--device", "cpu"]).refused(1, &["rows.csv", "3 numbers", "takes 16"]);

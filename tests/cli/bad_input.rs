@@ -66,7 +66,7 @@ fn names() {
 #[test]
 fn devices() {
     refused(&["--adapter", "llvmpipe"], 2, &["--adapter llvmpipe", "--device cpu"]);
-    refused(&["--device", "tpu"], 2, &["--device", "tpu", "auto"]);
+    wgrad(&["bench", "--device", "tpu"]).refused(2, &["--device", "tpu", "auto"]);
     refused(&["--adapter", ""], 2, &["--adapter"]);
     let way_out = "install a Vulkan driver";
     let place = Place::new();

@@ -16,7 +16,7 @@ fn with_length(bytes: &[u8], length: u64) -> Vec<u8> {
 #[test]
 fn broken_files_are_refused_by_every_command_that_reads_one() {
     let place = Place::new();
-    let data = place.dataset("five", 40, 5);
+    let data = place.dataset("five", 80, 5);
     let good = fs::read(place.model("run", &data, "8")).unwrap();
     let start = data_start(&good);
     let mut nan = good.clone();
@@ -46,7 +46,7 @@ fn broken_files_are_refused_by_every_command_that_reads_one() {
 #[test]
 fn a_directory_or_nothing_is_no_model() {
     let place = Place::new();
-    let data = place.dataset("five", 40, 5);
+    let data = place.dataset("five", 80, 5);
     wgrad(&["eval", &data, &data, "--device", "cpu"]).refused(1, &["five", "cannot read"]);
     let missing = place.path("missing");
     wgrad(&["eval", &missing, &data, "--device", "cpu"]).refused(1, &["missing", "cannot read"]);
@@ -55,7 +55,7 @@ fn a_directory_or_nothing_is_no_model() {
 #[test]
 fn init_of_another_shape_names_both() {
     let place = Place::new();
-    let data = place.dataset("five", 40, 5);
+    let data = place.dataset("five", 80, 5);
     let model = place.model("run", &data, "8");
     let before = place.listing();
     let out = place.path("out");

@@ -4,14 +4,9 @@ use wgrad::gpu::{adapters_blocking, automatic};
 
 use crate::support::{Place, adapter, is_number, wgrad};
 
-/// Part of an adapter's name or its number; panics without one.
-fn named() -> String {
-    adapter()
-}
-
 #[test]
 fn training_and_evaluation_agree_with_the_cpu() {
-    let (adapter, place) = (named(), Place::new());
+    let (adapter, place) = (adapter(), Place::new());
     let data = place.dataset("ten", 200, 10);
     let out = place.path("run");
     let losses = |device: &[&str]| -> Vec<f64> {
@@ -31,7 +26,7 @@ fn training_and_evaluation_agree_with_the_cpu() {
 
 #[test]
 fn adapters_are_listed_with_their_limits_and_the_choice() {
-    named();
+    adapter();
     let run = wgrad(&["adapters", "--json"]);
     let adapters = run.events_called("adapter");
     assert!(!adapters.is_empty() && run.events_called("choice").len() == 1, "{run:?}");
@@ -46,30 +41,30 @@ fn adapters_are_listed_with_their_limits_and_the_choice() {
 
 #[test]
 fn an_unknown_adapter_lists_those_that_there_are() {
-    named();
+    adapter();
     let name = adapters_blocking()[0].name.clone();
     wgrad(&["train", "mnist", "--adapter", "voodoo"]).refused(2, &["`voodoo`", &name]);
     wgrad(&["verify", "--adapter", "98"]).refused(2, &["`98`", &name]);
 }
 
 #[test]
-fn a_software_adapter_is_not_taken_unless_named() {
-    named();
-    if automatic(&adapters_blocking()).is_some() {
-        // With a real GPU there is nothing to refuse: it is taken.
-        return;
-    }
+fn auto_takes_a_real_gpu_and_a_software_adapter_only_when_named() {
+    adapter();
     let place = Place::new();
     let data = place.dataset("ten", 100, 10);
-    wgrad(&["train", &data, "--device", "gpu"]).refused(2, &["no real GPU found", "--adapter", "software"]);
     let run = wgrad(&["train", &data, "--epochs", "1", "--json"]);
     let summary = &run.events_called("summary")[0];
+    if let Some(real) = automatic(&adapters_blocking()) {
+        assert!(summary["device"] == "gpu" && summary["adapter"] == real.name, "{summary}");
+        return;
+    }
     assert!(summary["device"] == "cpu" && summary["note"].as_str().unwrap().contains("no real GPU"), "{summary}");
+    wgrad(&["train", &data, "--device", "gpu"]).refused(2, &["no real GPU found", "--adapter", "software"]);
 }
 
 #[test]
 fn a_model_too_big_for_the_adapter_names_limit_wanted_and_had() {
-    let (adapter, place) = (named(), Place::new());
+    let (adapter, place) = (adapter(), Place::new());
     let data = place.dataset("ten", 100, 10);
     let out = place.path("out");
     let before = place.listing();
@@ -80,7 +75,7 @@ fn a_model_too_big_for_the_adapter_names_limit_wanted_and_had() {
 
 #[test]
 fn one_kernel_is_verified() {
-    let adapter = named();
+    let adapter = adapter();
     let args = ["verify", "--adapter", &adapter, "--quick", "--filter", "softmax", "--seed", "3"];
     let run = wgrad(&[&args[..], &["--json", "-q"]].concat());
     let rows = run.events_called("kernel");
@@ -94,7 +89,7 @@ fn one_kernel_is_verified() {
 
 #[test]
 fn the_adapter_is_measured() {
-    let run = wgrad(&["bench", "--adapter", &named(), "--seconds", "0.1", "--json", "-q"]);
+    let run = wgrad(&["bench", "--adapter", &adapter(), "--seconds", "0.1", "--json", "-q"]);
     assert_eq!(run.events_called("device")[0]["device"], "gpu");
     assert!(run.events_called("kernel").len() >= 6 && !run.events_called("training").is_empty(), "{run:?}");
 }

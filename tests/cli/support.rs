@@ -44,11 +44,11 @@ pub fn wgrad_without_adapter(args: &[&str]) -> Run {
     finish(command)
 }
 
-/// An adapter for tests: any, software too.
+/// An adapter for tests, software ones too: part of its name or its number. Panics without one.
 pub fn adapter() -> String {
-    let gpu = wgrad::verify::test_gpu();
-    let gpu = gpu.unwrap_or_else(|error| panic!("this test needs an adapter: {error}"));
-    let _ = gpu;
+    if let Err(error) = wgrad::verify::test_gpu() {
+        panic!("this test needs an adapter: {error}");
+    }
     std::env::var("WGRAD_TEST_ADAPTER").unwrap_or_else(|_| "0".to_owned())
 }
 
@@ -118,7 +118,8 @@ impl Place {
     /// A small model, trained on the CPU for an epoch; the path of its file.
     pub fn model(&self, name: &str, dataset: &str, hidden: &str) -> String {
         let out = self.path(name);
-        let args = ["train", dataset, "--device", "cpu", "--hidden", hidden, "--epochs", "1", "--out", &out, "-q"];
+        let args =
+            ["train", dataset, "--device", "cpu", "--hidden", hidden, "--batch", "8", "--epochs", "1", "--out", &out];
         wgrad(&args).ok();
         format!("{out}/model.safetensors")
     }

@@ -50,8 +50,9 @@ fn check_batch(batch: usize, data: &Dataset) -> Result<()> {
     if batch <= data.len() {
         return Ok(());
     }
-    let samples = data.len();
-    Err(Failure::Usage(format!("--batch {batch} is more than the {samples} training samples of {}", data.name())))
+    let (samples, name) = (data.len(), data.name());
+    let reason = format!("--batch {batch} is more than the {samples} training samples of {name}; make it at most that");
+    Err(Failure::Usage(reason))
 }
 
 fn trainer(args: &TrainArgs, data: &Dataset, device: &Device) -> Result<Trainer> {
