@@ -1,7 +1,7 @@
 //! Small networks: every training step in lock-step with the oracle, and whole runs beside the CPU executor.
 
 use super::cases::OPTIMIZERS;
-use super::compare::{Comparison, compare};
+use super::compare::compare;
 use super::kernels::{compare_tensor, written};
 use super::report::Row;
 use super::suite::{Fill, Numbers, numbers, replicas};
@@ -153,13 +153,12 @@ pub(super) fn lock_step(gpu: &Gpu, network: &Network) -> Result<Row> {
 /// A whole run on both devices from the same weights.
 pub(super) fn free_run(gpu: &Gpu, network: &Network) -> Result<Row> {
     let wanted: Vec<_> = losses(network, &mut CpuExecutor::<f32>::new(network.plan.clone())?)?;
-    let bounded: Vec<_> = wanted.iter().map(|metrics| bounded_loss(metrics)).collect();
+    let bounded: Vec<_> = wanted.iter().map(bounded_loss).collect();
     let had = losses(network, &mut GpuExecutor::new(gpu.clone(), network.plan.clone())?)?;
     let had: Vec<f32> = had.iter().map(StepMetrics::loss).collect();
     let mut row = Row::new("free run", "automatic", network.name.clone());
     row.case();
-    let comparison: Comparison = compare(&had, &bounded);
-    row.note(&comparison, "losses of all steps and replicas");
+    row.note(&compare(&had, &bounded), "losses of all steps and replicas");
     Ok(row)
 }
 
