@@ -22,7 +22,7 @@ impl<T: Scalar> CpuExecutor<T> {
     /// [`Error::Limit`](crate::Error::Limit) if the machine has less free memory than the plan needs.
     pub fn new(plan: Plan) -> Result<Self> {
         let widening = size_of::<T>().div_ceil(4) as u64;
-        plan.check_memory("the machine's free memory", available_memory() / widening)?;
+        plan.check_memory(MACHINE_MEMORY, available_memory() / widening)?;
         let memory = Memory::new(&plan);
         Ok(Self { plan, memory, kept: Default::default(), hypers: Vec::new(), finished: Vec::new() })
     }
@@ -97,6 +97,9 @@ impl<T: Scalar> Executor for CpuExecutor<T> {
         Ok(())
     }
 }
+
+/// The limit's name in errors.
+pub(crate) const MACHINE_MEMORY: &str = "the machine's free memory";
 
 /// For reports.
 pub(crate) fn info() -> DeviceInfo {

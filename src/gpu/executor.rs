@@ -48,10 +48,7 @@ impl GpuExecutor {
 
     /// As [`GpuExecutor::new`], with the kernels' variants chosen.
     pub(crate) fn with_choice(gpu: Gpu, plan: Plan, choice: Choice) -> Result<Self> {
-        plan.check_bindings("the adapter's max_storage_buffer_binding_size", gpu.largest_binding())?;
-        if gpu.is_software() {
-            plan.check_memory("the machine's free memory", crate::cpu::available_memory())?;
-        }
+        gpu.check_plan(&plan)?;
         guarded(&gpu.clone(), || Self::build(gpu, plan, choice))
     }
 

@@ -1,3 +1,4 @@
+use super::session::Shape;
 use super::trainer::Trainer;
 use super::{Device, LayerWeights};
 use crate::error::Result;
@@ -77,10 +78,14 @@ impl TrainerBuilder {
     /// Checks the specs and draws the initial weights.
     ///
     /// # Errors
-    /// [`Error::Spec`](crate::Error::Spec) that names the field.
+    /// [`Error::Spec`](crate::Error::Spec) that names the field; [`Error::Limit`](crate::Error::Limit) for a model that
+    /// the device or the machine cannot hold.
     pub fn build(mut self) -> Result<Trainer> {
         self.spec.replicas = self.replicas.unwrap_or_else(|| vec![Replica::new(self.seed, &self.optimizer)]);
         self.spec.validate(&self.model)?;
+        // The smallest plan that this model can have: if that does not fit, nothing will, and weights are not drawn.
+        let smallest = Shape::smallest(&self.spec).plan(&self.model, &self.spec)?;
+        self.device.check(&smallest)?;
         let replicas = self.spec.replicas.iter();
         let weights = replicas.map(|replica| LayerWeights::initial(&self.model, replica.seed)).collect();
         Ok(Trainer::assemble(self.model, self.spec, self.device, weights, self.streaming_bytes))

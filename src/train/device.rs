@@ -1,4 +1,4 @@
-use crate::cpu::CpuExecutor;
+use crate::cpu::{CpuExecutor, MACHINE_MEMORY, available_memory};
 use crate::error::{Error, Result};
 use crate::executor::{DeviceInfo, Executor};
 use crate::gpu::{Gpu, GpuExecutor, GpuOptions, GpuRequest};
@@ -70,6 +70,17 @@ impl Device {
         match &self.kind {
             Kind::Cpu => u64::MAX,
             Kind::Gpu(gpu) => gpu.largest_binding(),
+        }
+    }
+
+    /// Checks a plan against the device's limits and the machine's memory; nothing is allocated.
+    ///
+    /// # Errors
+    /// [`Error::Limit`].
+    pub fn check(&self, plan: &Plan) -> Result<()> {
+        match &self.kind {
+            Kind::Cpu => plan.check_memory(MACHINE_MEMORY, available_memory()),
+            Kind::Gpu(gpu) => gpu.check_plan(plan),
         }
     }
 
