@@ -44,7 +44,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             row_metrics[local] += row_metrics[local + half];
         }
     }
-    if local == 0u {
+    // Blocks without live rows stay as they are, as on the CPU.
+    if local == 0u && b < iteration.rows {
         metrics[(r * params.slots + iteration.slot) * params.blocks + group.x] = row_metrics[0];
     }
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::cpu::{MACHINE_MEMORY, available_memory};
 use crate::error::{Error, Result};
 use crate::executor::DeviceInfo;
+use crate::ops::Shader;
 use crate::plan::Plan;
 
 const BACKENDS: wgpu::Backends = wgpu::Backends::VULKAN.union(wgpu::Backends::METAL).union(wgpu::Backends::DX12);
@@ -70,6 +71,8 @@ pub struct Gpu {
     pub(crate) queue: wgpu::Queue,
     pub(crate) info: wgpu::AdapterInfo,
     pub(crate) failure: Arc<Mutex<Option<String>>>,
+    /// Shaders that stand in for those of the same stem, by which tests break a kernel to see verification fail.
+    pub(crate) replaced: Vec<&'static Shader>,
 }
 
 /// Every adapter of the machine.
@@ -140,7 +143,7 @@ impl Gpu {
             note(&lost, format!("device lost ({reason:?}): {message}"))
         });
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| note(&uncaptured, error.to_string())));
-        Ok(Self { device, queue, info: adapter.get_info(), failure })
+        Ok(Self { device, queue, info: adapter.get_info(), failure, replaced: Vec::new() })
     }
 
     /// For reports.
@@ -171,6 +174,11 @@ impl Gpu {
             plan.check_memory(MACHINE_MEMORY, available_memory())?;
         }
         Ok(())
+    }
+
+    /// The shader to run for `own`: itself, but in tests that replace it.
+    pub(crate) fn shader(&self, own: &'static Shader) -> &'static Shader {
+        self.replaced.iter().find(|shader| shader.stem == own.stem).copied().unwrap_or(own)
     }
 
     /// An error if the device has failed since it was opened.

@@ -79,7 +79,7 @@ impl GpuExecutor {
                 }),
             }],
         });
-        let mut pipelines = Pipelines::new(&gpu.device, &layout, gpu.is_software(), choice);
+        let mut pipelines = Pipelines::new(&gpu, &layout, choice);
         let mut program = |program: &Program| {
             let steps = program.steps.iter();
             steps.map(|step| dispatch(&gpu, &mut pipelines, &plan, &buffers, step)).collect::<Result<Vec<_>>>()

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::Gpu;
 use super::reflect::{Access, Reflection, Specialized};
 use crate::error::{Error, Result};
 use crate::ops::{Constant, ModuleConstants, Op, Operation, Param, Variant};
@@ -35,22 +36,16 @@ struct Module {
 
 /// All that has been compiled for a device.
 pub(super) struct Pipelines<'a> {
-    device: &'a wgpu::Device,
+    gpu: &'a Gpu,
     iteration_layout: &'a wgpu::BindGroupLayout,
-    software: bool,
     choice: Choice,
     modules: HashMap<&'static str, Module>,
     kernels: HashMap<String, Kernel>,
 }
 
 impl<'a> Pipelines<'a> {
-    pub fn new(
-        device: &'a wgpu::Device,
-        iteration_layout: &'a wgpu::BindGroupLayout,
-        software: bool,
-        choice: Choice,
-    ) -> Self {
-        Self { device, iteration_layout, software, choice, modules: HashMap::new(), kernels: HashMap::new() }
+    pub fn new(gpu: &'a Gpu, iteration_layout: &'a wgpu::BindGroupLayout, choice: Choice) -> Self {
+        Self { gpu, iteration_layout, choice, modules: HashMap::new(), kernels: HashMap::new() }
     }
 
     /// The kernel of an operation, its uniform `Params`, and its workgroups along x and y.
@@ -79,7 +74,7 @@ impl<'a> Pipelines<'a> {
     }
 
     fn module(&self, op: &Op) -> Result<Module> {
-        let shader = op.shader();
+        let shader = self.gpu.shader(op.shader());
         let reflection = Reflection::of(shader)?;
         let entries: Vec<_> = reflection
             .bindings
@@ -100,9 +95,10 @@ impl<'a> Pipelines<'a> {
             })
             .collect();
         let layout = self
+            .gpu
             .device
             .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(shader.stem), entries: &entries });
-        let shader = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
+        let shader = self.gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some(shader.stem),
             source: wgpu::ShaderSource::Wgsl(shader.source.into()),
         });
@@ -116,12 +112,12 @@ impl<'a> Pipelines<'a> {
         variant: &'static Variant,
         constants: &[(&'static str, f64)],
     ) -> Kernel {
-        let layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+        let layout = self.gpu.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label: Some(stem),
             bind_group_layouts: &[Some(self.iteration_layout), Some(&module.layout)],
             immediate_size: 0,
         });
-        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        let pipeline = self.gpu.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(stem),
             layout: Some(&layout),
             module: &module.shader,
@@ -142,7 +138,7 @@ impl<'a> Pipelines<'a> {
         let named = |name: &str| variants.iter().find(|variant| variant.name == name);
         let preferred = match self.choice {
             Choice::Named(name) => named(name),
-            Choice::Automatic if self.software => named("direct"),
+            Choice::Automatic if self.gpu.is_software() => named("direct"),
             Choice::Automatic => named("tile64")
                 .filter(|large| {
                     let specialized = Specialized { reflection, overrides: large.constants };

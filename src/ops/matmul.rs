@@ -10,9 +10,15 @@ pub(crate) const MATMUL_VARIANTS: &[Variant] = &[
 
 /// Workgroups along (columns, rows) of an (M, N) product.
 pub(super) fn grid(rows: usize, columns: usize, variant: &Variant, module: &dyn ModuleConstants) -> [usize; 2] {
+    let edge = edge(variant, module);
+    [columns.div_ceil(edge), rows.div_ceil(edge)]
+}
+
+/// Rows, and columns, of the product that one workgroup computes.
+pub(crate) fn edge(variant: &Variant, module: &dyn ModuleConstants) -> usize {
     let edge = match variant.entry {
         "direct" => module.value("DIRECT_GROUP") * module.value("MICRO_MAX"),
         _ => module.value("TILE"),
-    } as usize;
-    [columns.div_ceil(edge), rows.div_ceil(edge)]
+    };
+    edge as usize
 }

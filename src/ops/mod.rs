@@ -25,7 +25,7 @@ pub(crate) use dense_input_gradient::DenseInputGradient;
 pub(crate) use dense_weight_gradient::{DenseWeightGradient, Destination};
 pub(crate) use input::{Input, InputKind};
 pub(crate) use loss::{LossStep, TargetKind};
-pub(crate) use matmul::MATMUL_VARIANTS;
+pub(crate) use matmul::{MATMUL_VARIANTS, edge};
 pub(crate) use optimizer::Hyper;
 pub(crate) use softmax::Softmax;
 

@@ -1,8 +1,10 @@
 //! Plans: what a spec means for one batch size and one number of replicas. Plain data that both executors interpret.
 
+mod assemble;
 mod build;
 mod print;
 
+pub(crate) use assemble::Assembly;
 pub(crate) use build::{Capacity, PlanRequest};
 
 use crate::error::{Error, Result};

@@ -1,1 +1,73 @@
-//! Verification: the GPU against the CPU reference.
+//! Verification: the GPU against the CPU reference, kernel by kernel, step by step, and over whole runs.
+//!
+//! The oracle is the CPU executor on [`Bounded`](crate::scalar::Bounded): from the same f32 inputs it computes each
+//! value in f64, and with it a bound on what any f32 device that keeps to WGSL's accuracy table may answer.
+
+mod cases;
+mod compare;
+mod kernels;
+mod network;
+mod report;
+mod suite;
+
+#[cfg(test)]
+mod tests;
+
+pub use compare::{Comparison, compare};
+pub use report::{Row, Summary};
+
+use crate::error::{Error, Result};
+use crate::gpu::{Gpu, GpuOptions, GpuRequest};
+
+/// What to verify.
+#[derive(Clone, Debug, Default)]
+pub struct VerifyOptions {
+    /// Of the made-up inputs.
+    pub seed: u64,
+    /// Only kernels whose name contains this; the runs of whole networks are called `lock-step` and `free run`.
+    pub filter: Option<String>,
+    /// A third of the sizes only.
+    pub quick: bool,
+}
+
+/// Verifies every kernel variant on a device; `report` gets each row of the table as soon as it is there.
+///
+/// # Errors
+/// [`Error::Device`] if the device fails. A kernel that answers wrongly is no error here, but a failed row.
+pub fn verify(gpu: &Gpu, options: &VerifyOptions, report: &mut dyn FnMut(&Row)) -> Result<Summary> {
+    let mut summary = Summary::default();
+    let mut add = |row: Row| {
+        summary.add(&row);
+        report(&row);
+    };
+    let wanted = |name: &str| options.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
+    for suite in cases::suites(options.seed, options.quick)? {
+        if wanted(suite.kernel) {
+            kernels::Answered::new(suite)?.check(gpu, &mut add)?;
+        }
+    }
+    for network in network::networks(options.seed)? {
+        if wanted("lock-step") {
+            add(network::lock_step(gpu, &network)?);
+        }
+        if wanted("free run") {
+            add(network::free_run(gpu, &network)?);
+        }
+    }
+    Ok(summary)
+}
+
+/// The adapter for tests, at default limits: the first whose name contains `WGRAD_TEST_ADAPTER`, or the first of all,
+/// software ones too.
+///
+/// # Errors
+/// [`Error::Adapter`] with the way to get one: tests need an adapter, and never pass by skipping.
+#[doc(hidden)]
+pub fn test_gpu() -> Result<Gpu> {
+    let name = std::env::var("WGRAD_TEST_ADAPTER").unwrap_or_else(|_| "0".to_owned());
+    let options = GpuOptions { request: GpuRequest::Named(name), default_limits: true };
+    Gpu::request_blocking(&options).map_err(|error| match error {
+        Error::Adapter(message) => Error::Adapter(format!("{message}; for the tests: ./scripts/ensure_vulkan.sh")),
+        other => other,
+    })
+}

@@ -1,0 +1,44 @@
+//! Plans put together by hand, of steps that stand alone: for verification, which gives each kernel the sizes it wants.
+
+use super::{Element, Plan, Program, Role, Step, Tensor, TensorId};
+use crate::ops::optimizer::Optimizer;
+use crate::ops::{Op, TargetKind};
+use crate::spec::Replica;
+
+/// Tensors and steps, as they come.
+#[derive(Debug, Default)]
+pub(crate) struct Assembly {
+    tensors: Vec<Tensor>,
+    steps: Vec<Step>,
+}
+
+impl Assembly {
+    /// Adds a tensor. Its name is for error messages.
+    pub fn tensor(&mut self, name: String, shape: &[usize], element: Element, role: Role) -> TensorId {
+        self.tensors.push(Tensor { name, shape: shape.to_vec(), element, role });
+        TensorId(self.tensors.len() - 1)
+    }
+
+    /// Adds a step to the training program.
+    pub fn step(&mut self, label: String, op: Op) {
+        self.steps.push(Step { label, op });
+    }
+
+    /// The plan, for replicas with these hyper-parameters. Its steps are to be run one by one: a program's samples,
+    /// targets and outputs mean nothing here.
+    pub fn plan(self, replicas: Vec<Replica>, optimizer: Optimizer, slots: usize) -> Plan {
+        let [samples, targets, order, outputs] = [TensorId(0); 4];
+        let program = |steps| Program { batch: 0, steps, samples, targets, order, metrics: None, outputs };
+        Plan {
+            tensors: self.tensors,
+            replicas,
+            optimizer,
+            layers: Vec::new(),
+            targets: TargetKind::Classes,
+            slots,
+            train: program(self.steps),
+            evaluate: program(Vec::new()),
+            predict: program(Vec::new()),
+        }
+    }
+}

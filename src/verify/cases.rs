@@ -1,0 +1,279 @@
+//! The cases: every kernel family at awkward sizes, with every activation, input, optimizer, loss and target.
+
+use super::suite::{Fill, SLOTS, Suite, SuiteBuilder};
+use crate::error::Result;
+use crate::gpu::reflect::{Reflection, Specialized};
+use crate::ops::optimizer::Optimizer;
+use crate::ops::{
+    Activation, Dense, DenseForward, DenseInputGradient, DenseWeightGradient, Destination, Input, InputKind, Loss,
+    LossStep, MATMUL_VARIANTS, Op, Shader, Softmax, TargetKind, edge, shaders,
+};
+use crate::plan::TensorId;
+
+/// Sizes that are awkward whatever the tiles are: 1, primes, a power of two and a bit, an image and its bias.
+const AWKWARD: [usize; 6] = [1, 7, 10, 13, 104, 785];
+/// Multiply-adds that one case may take of each replica.
+const BUDGET: usize = 70_000;
+/// Numbers before and behind a batch in the order of samples.
+const AROUND: usize = 5;
+/// R of the suites that go through all sizes; a few cases run with R = 1 too.
+const REPLICAS: usize = 3;
+/// What u8 samples are multiplied by.
+const PIXEL_SCALE: f32 = 1.0 / 255.0;
+
+/// The optimizers, as plans name them.
+pub(super) const OPTIMIZERS: [(&str, Optimizer); 3] = [
+    ("sgd", Optimizer::Sgd { nesterov: false }),
+    ("nesterov", Optimizer::Sgd { nesterov: true }),
+    ("adam", Optimizer::Adam { beta2: 0.999, epsilon: 1e-8 }),
+];
+const ANY: Optimizer = OPTIMIZERS[0].1;
+
+/// All suites; of each only a third of the cases if it is to be `quick`.
+pub(super) fn suites(seed: u64, quick: bool) -> Result<Vec<Suite>> {
+    let extents: Vec<_> = combinations(&sizes()?).into_iter().step_by(if quick { 3 } else { 1 }).collect();
+    let few: Vec<_> = extents.iter().step_by(7).copied().collect();
+    let mut suites = Vec::new();
+    for (replicas, extents) in [(REPLICAS, &extents), (1, &few)] {
+        suites.push(forward(seed, replicas, extents));
+        suites.push(input_gradient(seed, replicas, extents));
+        suites.push(weight_gradient(seed, replicas, extents, "gradient", None));
+    }
+    for (n, (name, optimizer)) in OPTIMIZERS.into_iter().enumerate() {
+        let some: Vec<_> = extents.iter().skip(n).step_by(OPTIMIZERS.len()).copied().collect();
+        suites.push(weight_gradient(seed, REPLICAS, &some, name, Some(optimizer)));
+        suites.push(weight_gradient(seed, 1, &some[..some.len().min(2)], name, Some(optimizer)));
+    }
+    for replicas in [REPLICAS, 1] {
+        for loss in Loss::ALL {
+            suites.push(losses(seed, replicas, *loss)?);
+        }
+        suites.push(softmax(seed, replicas)?);
+    }
+    Ok(suites)
+}
+
+fn shader(stem: &str) -> Option<&'static Shader> {
+    shaders().into_iter().find(|shader| shader.stem == stem)
+}
+
+/// The awkward sizes, and those around the edges of every tile of the matrix products, as their WGSL has them.
+pub(super) fn sizes() -> Result<Vec<usize>> {
+    let mut sizes = AWKWARD.to_vec();
+    if let Some(shader) = shader("dense_forward") {
+        let reflection = Reflection::of(shader)?;
+        let edges = MATMUL_VARIANTS.iter().map(|variant| {
+            let specialized = Specialized { reflection: &reflection, overrides: variant.constants };
+            edge(variant, &specialized)
+        });
+        let depth = reflection.constant("DEPTH").map(|depth| depth as usize);
+        sizes.extend(edges.chain(depth).flat_map(|edge| [edge - 1, edge, edge + 1]));
+    }
+    sizes.sort_unstable();
+    sizes.dedup();
+    Ok(sizes)
+}
+
+/// (B, I, O) such that every size stands in every place, beside ever other sizes that keep within the budget.
+fn combinations(sizes: &[usize]) -> Vec<[usize; 3]> {
+    let mut pairs = (0..).map(|n: usize| [sizes[n * 5 % sizes.len()], sizes[n * (n + 3) / 2 % sizes.len()]]);
+    let mut all = Vec::new();
+    for place in 0..3 {
+        for size in sizes {
+            let Some([one, other]) = pairs.find(|[one, other]| size * one * other <= BUDGET) else { continue };
+            let mut extents = [*size, one, other];
+            extents.rotate_right(place);
+            all.push(extents);
+        }
+    }
+    all
+}
+
+/// Full batches, and short ones, which must leave the rows behind them as they were.
+fn rows(batch: usize, case: usize) -> usize {
+    if case.is_multiple_of(2) { batch } else { (batch * 2).div_ceil(3) }
+}
+
+/// Takes the kinds of input in turn; gives the input, and where its batch starts.
+fn input(suite: &mut SuiteBuilder, batch: usize, inputs: usize) -> (Input, usize, String) {
+    let (replicas, samples, first) = (suite.replicas(), batch + 3, AROUND);
+    let order_len = batch + 2 * AROUND;
+    let case = suite.next();
+    let own_order = !case.is_multiple_of(5);
+    let kind = [InputKind::Activations, InputKind::SamplesF32, InputKind::SamplesU8][case % 3];
+    if kind == InputKind::Activations {
+        let tensor = suite.tensor("input", &[replicas, batch, inputs], Fill::Signed);
+        return (Input::activations(tensor), 0, "activations".to_owned());
+    }
+    let (fill, scale) = match kind {
+        InputKind::SamplesU8 => (Fill::Pixels, PIXEL_SCALE),
+        _ => (Fill::Signed, 1.0),
+    };
+    let tensor = suite.tensor("samples", &[samples, inputs], fill);
+    let (order, order_stride) = order(suite, own_order, order_len, samples);
+    let label = format!("{kind:?}{}", if own_order { "" } else { ", shared order" });
+    (Input { tensor, order, order_stride, kind, scale }, first, label)
+}
+
+/// An order for each replica, or one for all; and its stride.
+fn order(suite: &mut SuiteBuilder, own: bool, len: usize, samples: usize) -> (TensorId, usize) {
+    if own {
+        (suite.tensor("order", &[suite.replicas(), len], Fill::Orders(samples)), len)
+    } else {
+        (suite.tensor("order", &[len], Fill::Orders(samples)), 0)
+    }
+}
+
+fn forward(seed: u64, replicas: usize, extents: &[[usize; 3]]) -> Suite {
+    let mut suite = SuiteBuilder::new("dense_forward", replicas, seed);
+    for [batch, inputs, outputs] in extents.iter().copied() {
+        let case = suite.next();
+        let activation = Activation::ALL[case % Activation::ALL.len()];
+        let (input, first, kind) = input(&mut suite, batch, inputs);
+        let op = DenseForward {
+            dense: Dense { batch, inputs, outputs },
+            input,
+            weight: suite.tensor("weight", &[replicas, outputs, inputs], Fill::Signed),
+            bias: suite.tensor("bias", &[replicas, outputs], Fill::Signed),
+            output: suite.tensor("output", &[replicas, batch, outputs], Fill::Signed),
+            activation,
+        };
+        let rows = rows(batch, case);
+        let label = format!("B={batch} I={inputs} O={outputs} rows={rows} {activation} of {kind}");
+        suite.case(label, Op::DenseForward(op), rows, first);
+    }
+    suite.suite("every activation and input", ANY)
+}
+
+fn input_gradient(seed: u64, replicas: usize, extents: &[[usize; 3]]) -> Suite {
+    let mut suite = SuiteBuilder::new("dense_input_gradient", replicas, seed);
+    for [batch, inputs, outputs] in extents.iter().copied() {
+        let case = suite.next();
+        let activation = Activation::ALL[case % Activation::ALL.len()];
+        let op = DenseInputGradient {
+            dense: Dense { batch, inputs, outputs },
+            output_gradient: suite.tensor("output_gradient", &[replicas, batch, outputs], Fill::Signed),
+            weight: suite.tensor("weight", &[replicas, outputs, inputs], Fill::Signed),
+            input: suite.tensor("input", &[replicas, batch, inputs], Fill::Activated(activation)),
+            input_gradient: suite.tensor("input_gradient", &[replicas, batch, inputs], Fill::Signed),
+            activation,
+        };
+        let rows = rows(batch, case);
+        let label = format!("B={batch} I={inputs} O={outputs} rows={rows} {activation}");
+        suite.case(label, Op::DenseInputGradient(op), rows, 0);
+    }
+    suite.suite("every activation", ANY)
+}
+
+fn weight_gradient(
+    seed: u64,
+    replicas: usize,
+    extents: &[[usize; 3]],
+    name: &str,
+    optimizer: Option<Optimizer>,
+) -> Suite {
+    let mut suite = SuiteBuilder::new("dense_weight_gradient", replicas, seed);
+    for [batch, inputs, outputs] in extents.iter().copied() {
+        let case = suite.next();
+        let (input, first, kind) = input(&mut suite, batch, inputs);
+        let output_gradient = suite.tensor("output_gradient", &[replicas, batch, outputs], Fill::Signed);
+        let weight = suite.tensor("weight", &[replicas, outputs, inputs], Fill::Signed);
+        let bias = suite.tensor("bias", &[replicas, outputs], Fill::Signed);
+        let destination = match optimizer {
+            None => Destination::Gradient { weight, bias },
+            Some(optimizer) => {
+                let slots = optimizer.slots();
+                let weight_state = suite.tensor("weight_state", &[replicas, slots, outputs, inputs], Fill::State);
+                let bias_state = suite.tensor("bias_state", &[replicas, slots, outputs], Fill::State);
+                Destination::Update { weight, bias, weight_state, bias_state, optimizer }
+            }
+        };
+        let op = DenseWeightGradient { dense: Dense { batch, inputs, outputs }, input, output_gradient, destination };
+        let rows = rows(batch, case);
+        let label = format!("B={batch} I={inputs} O={outputs} rows={rows} {name} of {kind}");
+        suite.case(label, Op::DenseWeightGradient(op), rows, first);
+    }
+    suite.suite(name, optimizer.unwrap_or(ANY))
+}
+
+/// (B, O) of the steps over rows: around the edge of a workgroup's rows, several workgroups, and a single output.
+fn row_extents(stem: &str) -> Result<Vec<[usize; 2]>> {
+    let group = match shader(stem) {
+        Some(shader) => Reflection::of(shader)?.constant("ROW_GROUP").unwrap_or(1) as usize,
+        None => 1,
+    };
+    Ok(vec![[1, 10], [group - 1, 7], [7, 1], [group, 13], [group + 1, 10], [2 * group + 1, 104], [13, 1], [10, 785]])
+}
+
+fn losses(seed: u64, replicas: usize, loss: Loss) -> Result<Suite> {
+    let activations = match loss {
+        Loss::MeanSquaredError => Activation::ALL,
+        _ => &[Activation::Linear],
+    };
+    let kinds: &[_] = match loss {
+        Loss::SoftmaxCrossEntropy => &[TargetKind::Classes],
+        _ => &[TargetKind::Classes, TargetKind::Values],
+    };
+    let mut suite = SuiteBuilder::new(loss.name(), replicas, seed);
+    let extents = row_extents(loss.name())?;
+    for (n, activation) in activations.iter().enumerate() {
+        for kind in kinds {
+            let skipped = if activations.len() > 1 { n % 2 } else { 0 };
+            let step = if activations.len() > 1 { 2 } else { 1 };
+            for [batch, outputs] in extents.iter().skip(skipped).step_by(step).copied().chain([[10, 1]]) {
+                loss_case(&mut suite, loss, *kind, *activation, [batch, outputs]);
+            }
+        }
+    }
+    Ok(suite.suite("every target and output activation", ANY))
+}
+
+fn loss_case(
+    suite: &mut SuiteBuilder,
+    loss: Loss,
+    target_kind: TargetKind,
+    activation: Activation,
+    [batch, classes]: [usize; 2],
+) {
+    let (case, replicas, samples) = (suite.next(), suite.replicas(), batch + 3);
+    let labels = match (classes, loss) {
+        (1, Loss::SoftmaxCrossEntropy) => 1,
+        (1, _) => 2,
+        _ => classes as u32,
+    };
+    let targets = match target_kind {
+        TargetKind::Classes => suite.tensor("targets", &[samples], Fill::Labels(labels)),
+        TargetKind::Values => suite.tensor("targets", &[samples, classes], Fill::Activated(Activation::Sigmoid)),
+    };
+    let (order, order_stride) = order(suite, !case.is_multiple_of(3), batch + 2 * AROUND, samples);
+    let op = LossStep {
+        loss,
+        batch,
+        classes,
+        outputs: suite.tensor("outputs", &[replicas, batch, classes], Fill::Activated(activation)),
+        targets,
+        target_kind,
+        order,
+        order_stride,
+        gradient: suite.tensor("gradient", &[replicas, batch, classes], Fill::Signed),
+        metrics: suite.tensor("metrics", &[replicas, SLOTS, LossStep::blocks(batch), 2], Fill::Signed),
+        slots: SLOTS,
+        activation,
+    };
+    let rows = rows(batch, case);
+    let label = format!("B={batch} O={classes} rows={rows} {target_kind:?} {activation}");
+    suite.case(label, Op::Loss(op), rows, AROUND);
+}
+
+fn softmax(seed: u64, replicas: usize) -> Result<Suite> {
+    let mut suite = SuiteBuilder::new("softmax", replicas, seed);
+    for [batch, outputs] in row_extents("softmax")? {
+        let case = suite.next();
+        let logits = suite.tensor("logits", &[replicas, batch, outputs], Fill::Signed);
+        let probabilities = suite.tensor("probabilities", &[replicas, batch, outputs], Fill::Signed);
+        let rows = rows(batch, case);
+        let op = Op::Softmax(Softmax { batch, outputs, logits, probabilities });
+        suite.case(format!("B={batch} O={outputs} rows={rows}"), op, rows, 0);
+    }
+    Ok(suite.suite("", ANY))
+}

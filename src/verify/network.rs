@@ -1,0 +1,176 @@
+//! Small networks: every training step in lock-step with the oracle, and whole runs beside the CPU executor.
+
+use super::cases::OPTIMIZERS;
+use super::compare::{Comparison, compare};
+use super::kernels::{compare_tensor, written};
+use super::report::Row;
+use super::suite::{Fill, Numbers, numbers, replicas};
+use crate::cpu::CpuExecutor;
+use crate::error::Result;
+use crate::executor::{Executor, StepMetrics, TensorData};
+use crate::gpu::{Gpu, GpuExecutor};
+use crate::ops::optimizer::Optimizer;
+use crate::ops::{Activation, InputKind, Loss, TargetKind};
+use crate::plan::{Capacity, Element, Iteration, Plan, PlanRequest, ProgramId, Role, TensorId};
+use crate::scalar::Bounded;
+use crate::spec::{Sequential, TrainSpec};
+
+/// The sizes of the network and its data; none divides another.
+const WIDTHS: [usize; 4] = [23, 17, 13, 10];
+const BATCH: usize = 12;
+const SAMPLES: usize = 29;
+const REPLICAS: usize = 2;
+/// Steps in lock-step; more than one epoch, with its short batch.
+const LOCK_STEPS: u32 = 5;
+/// Steps of a whole run.
+const FREE_STEPS: u32 = 100;
+/// How far a loss of the whole run may be from the CPU's, relatively. Rounding differs by 2^-23 a step and operation;
+/// over a hundred steps of a network this small, at learning rates this low, errors add up rather than multiply.
+const FREE_TOLERANCE: f64 = 1e-4;
+
+/// Adam's steps are about as long as its learning rate, whatever the gradient: it wants a lower one than SGD.
+const ADAM_RATE: f32 = 0.1;
+
+/// A network with its data, and how it is trained.
+pub(super) struct Network {
+    pub name: String,
+    pub model: Sequential,
+    pub plan: Plan,
+    numbers: Vec<(TensorId, Numbers)>,
+}
+
+/// One network for every loss, target and optimizer.
+pub(super) fn networks(seed: u64) -> Result<Vec<Network>> {
+    let mut all = Vec::new();
+    for loss in Loss::ALL {
+        for (n, (name, optimizer)) in OPTIMIZERS.into_iter().enumerate() {
+            let targets = match loss {
+                Loss::SoftmaxCrossEntropy => TargetKind::Classes,
+                _ if n == 0 => TargetKind::Classes,
+                _ => TargetKind::Values,
+            };
+            all.push(Network::new(seed, *loss, targets, name, optimizer)?);
+        }
+    }
+    Ok(all)
+}
+
+impl Network {
+    fn new(seed: u64, loss: Loss, targets: TargetKind, name: &str, optimizer: Optimizer) -> Result<Self> {
+        let [inputs, first, second, outputs] = WIDTHS;
+        let model = Sequential::new(inputs).dense(first, Activation::Relu).dense(second, Activation::Tanh);
+        let model = model.dense(outputs, Activation::Linear);
+        let (shuffle, pixel_scale) = (true, 1.0 / 255.0);
+        let mut replicas = replicas(REPLICAS);
+        if let Optimizer::Adam { .. } = optimizer {
+            replicas.iter_mut().for_each(|replica| replica.learning_rate *= ADAM_RATE);
+        }
+        let spec = TrainSpec { loss, optimizer, batch: BATCH, replicas, shuffle, pixel_scale };
+        let capacity = Capacity { batch: BATCH, samples: SAMPLES, order: SAMPLES };
+        let plan = PlanRequest {
+            model: &model,
+            spec: &spec,
+            samples: InputKind::SamplesU8,
+            targets,
+            train: capacity,
+            evaluate: capacity,
+            keep_gradients: false,
+        }
+        .plan()?;
+        let numbers = data(&plan, seed);
+        Ok(Self { name: format!("{loss} {name}"), model, plan, numbers })
+    }
+
+    /// Writes samples, targets, orders and initial weights.
+    pub fn fill(&self, executor: &mut dyn Executor) -> Result<()> {
+        self.numbers.iter().try_for_each(|(id, numbers)| executor.write(*id, 0, numbers.data()))?;
+        initialize(&self.model, executor)
+    }
+
+    fn iteration(step: u32) -> Iteration {
+        let batches = SAMPLES.div_ceil(BATCH) as u32;
+        let first = step % batches * BATCH as u32;
+        Iteration { rows: (SAMPLES as u32 - first).min(BATCH as u32), first, slot: 0, number: step + 1 }
+    }
+}
+
+/// The training program's samples, targets and orders.
+fn data(plan: &Plan, seed: u64) -> Vec<(TensorId, Numbers)> {
+    let program = plan.program(ProgramId::Train);
+    [program.samples, program.targets, program.order]
+        .into_iter()
+        .map(|id| {
+            let tensor = plan.tensor(id);
+            let fill = match (tensor.role, tensor.element) {
+                (Role::Order, _) => Fill::Orders(SAMPLES),
+                (Role::Target, Element::U32) => Fill::Labels(WIDTHS[3] as u32),
+                (Role::Target, _) => Fill::Activated(Activation::Sigmoid),
+                _ => Fill::Pixels,
+            };
+            (id, numbers(&tensor.shape, fill, seed, id.index() as u32))
+        })
+        .collect()
+}
+
+/// Writes each replica's initial weights. Biases and states are zero to begin with.
+pub(super) fn initialize(model: &Sequential, executor: &mut dyn Executor) -> Result<()> {
+    let (layers, replicas) = (executor.plan().layers.clone(), executor.plan().replicas.clone());
+    for (n, ((outputs, inputs), spec)) in model.shapes().zip(&model.layers).enumerate() {
+        for (r, replica) in replicas.iter().enumerate() {
+            let weights = spec.init.weights(replica.seed, n, outputs, inputs);
+            executor.write(layers[n].weight, r * outputs * inputs, TensorData::F32(&weights))?;
+        }
+    }
+    Ok(())
+}
+
+/// Every step of a few iterations, each from the GPU's own numbers: what one step gets wrong, no other hides.
+pub(super) fn lock_step(gpu: &Gpu, network: &Network) -> Result<Row> {
+    let mut oracle = CpuExecutor::<Bounded>::new(network.plan.clone())?;
+    let mut device = GpuExecutor::new(gpu.clone(), network.plan.clone())?;
+    network.fill(&mut oracle)?;
+    network.fill(&mut device)?;
+    let mut row = Row::new("lock-step", "automatic", network.name.clone());
+    for number in 0..LOCK_STEPS {
+        row.case();
+        for (index, step) in network.plan.train.steps.iter().enumerate() {
+            let iteration = Network::iteration(number);
+            device.submit_step(ProgramId::Train, index, iteration)?;
+            oracle.submit_step(ProgramId::Train, index, iteration)?;
+            for id in written(&step.op)? {
+                let name =
+                    format!("step {number}, {} ({}): {}", step.label, step.operation(), network.plan.tensor(id).name);
+                row.note(&compare_tensor(&oracle, &mut device, id)?, &name);
+                // From here on the oracle has the GPU's number, exactly, with no bound of its own.
+                let numbers = device.read(id)?;
+                oracle.write(id, 0, TensorData::F32(&numbers))?;
+            }
+        }
+    }
+    Ok(row)
+}
+
+/// A whole run on both devices from the same weights.
+pub(super) fn free_run(gpu: &Gpu, network: &Network) -> Result<Row> {
+    let wanted: Vec<_> = losses(network, &mut CpuExecutor::<f32>::new(network.plan.clone())?)?;
+    let bounded: Vec<_> = wanted.iter().map(|metrics| bounded_loss(metrics)).collect();
+    let had = losses(network, &mut GpuExecutor::new(gpu.clone(), network.plan.clone())?)?;
+    let had: Vec<f32> = had.iter().map(StepMetrics::loss).collect();
+    let mut row = Row::new("free run", "automatic", network.name.clone());
+    row.case();
+    let comparison: Comparison = compare(&had, &bounded);
+    row.note(&comparison, "losses of all steps and replicas");
+    Ok(row)
+}
+
+fn bounded_loss(metrics: &StepMetrics) -> Bounded {
+    let value = f64::from(metrics.loss());
+    Bounded { value, bound: FREE_TOLERANCE * value.abs() }
+}
+
+fn losses(network: &Network, executor: &mut dyn Executor) -> Result<Vec<StepMetrics>> {
+    network.fill(executor)?;
+    let iterations: Vec<_> = (0..FREE_STEPS).map(Network::iteration).collect();
+    executor.submit(ProgramId::Train, &iterations)?;
+    executor.metrics(true)
+}

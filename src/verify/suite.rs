@@ -1,0 +1,173 @@
+//! Suites: many cases of one kernel family as one plan, each case a step with tensors of its own and made-up numbers.
+//! One plan, so that a pipeline is compiled once for all the cases that share it.
+
+use crate::error::Result;
+use crate::executor::{Executor, TensorData};
+use crate::ops::optimizer::Optimizer;
+use crate::ops::{Activation, Op};
+use crate::plan::{Assembly, Element, Iteration, Plan, Role, TensorId};
+use crate::random::{Purpose, Stream, epoch_order};
+use crate::spec::Replica;
+
+/// Steps that the cases' metrics have room for, and the one they use: not the first, nor the last.
+pub(super) const SLOTS: usize = 3;
+const SLOT: u32 = 1;
+/// Optimizer steps so far in every case; its bias corrections are far from 1.
+const NUMBER: u32 = 3;
+
+/// What a tensor is filled with.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Fill {
+    /// f32, signed, of a mean other than zero.
+    Signed,
+    /// f32, what this activation gives.
+    Activated(Activation),
+    /// f32 optimizer state (R, S, ...), whose second slot, a mean of squares, is never negative.
+    State,
+    /// u8.
+    Pixels,
+    /// u32 below this.
+    Labels(u32),
+    /// u32 (..., N): in each row the indices 0 to `n`, permuted, over and over.
+    Orders(usize),
+}
+
+/// A tensor's made-up numbers.
+#[derive(Clone, Debug)]
+pub(super) enum Numbers {
+    F32(Vec<f32>),
+    U32(Vec<u32>),
+    U8(Vec<u8>),
+}
+
+impl Numbers {
+    /// As executors take them.
+    pub fn data(&self) -> TensorData<'_> {
+        match self {
+            Self::F32(values) => TensorData::F32(values),
+            Self::U32(values) => TensorData::U32(values),
+            Self::U8(values) => TensorData::U8(values),
+        }
+    }
+}
+
+/// One case: a step of the suite's plan.
+#[derive(Clone, Debug)]
+pub(super) struct Case {
+    /// Sizes and settings, to tell it by.
+    pub label: String,
+    /// Rows, and where they start.
+    pub iteration: Iteration,
+}
+
+/// Cases that share a plan.
+#[derive(Debug)]
+pub(super) struct Suite {
+    pub kernel: &'static str,
+    /// What the cases have in common.
+    pub what: String,
+    pub plan: Plan,
+    pub numbers: Vec<Numbers>,
+    pub cases: Vec<Case>,
+}
+
+impl Suite {
+    /// Writes all tensors.
+    pub fn fill(&self, executor: &mut dyn Executor) -> Result<()> {
+        self.plan.ids().zip(&self.numbers).try_for_each(|(id, numbers)| executor.write(id, 0, numbers.data()))
+    }
+}
+
+/// A suite in the making.
+pub(super) struct SuiteBuilder {
+    kernel: &'static str,
+    replicas: usize,
+    seed: u64,
+    assembly: Assembly,
+    numbers: Vec<Numbers>,
+    cases: Vec<Case>,
+}
+
+impl SuiteBuilder {
+    pub fn new(kernel: &'static str, replicas: usize, seed: u64) -> Self {
+        let (numbers, cases) = (Vec::new(), Vec::new());
+        Self { kernel, replicas, seed, assembly: Assembly::default(), numbers, cases }
+    }
+
+    /// R
+    pub fn replicas(&self) -> usize {
+        self.replicas
+    }
+
+    /// The number of the next case.
+    pub fn next(&self) -> usize {
+        self.cases.len()
+    }
+
+    /// Adds a tensor with its numbers.
+    pub fn tensor(&mut self, name: &str, shape: &[usize], fill: Fill) -> TensorId {
+        let (element, role) = match fill {
+            Fill::Signed | Fill::Activated(_) => (Element::F32, Role::Activation),
+            Fill::State => (Element::F32, Role::OptimizerState),
+            Fill::Pixels => (Element::U8, Role::Input),
+            Fill::Labels(_) => (Element::U32, Role::Target),
+            Fill::Orders(_) => (Element::U32, Role::Order),
+        };
+        let index = self.numbers.len() as u32;
+        self.numbers.push(numbers(shape, fill, self.seed, index));
+        self.assembly.tensor(format!("case {} {name}", self.next()), shape, element, role)
+    }
+
+    /// Ends a case.
+    pub fn case(&mut self, label: String, op: Op, rows: usize, first: usize) {
+        self.assembly.step(label.clone(), op);
+        let iteration = Iteration { rows: rows as u32, first: first as u32, slot: SLOT, number: NUMBER };
+        self.cases.push(Case { label, iteration });
+    }
+
+    /// Ends the suite.
+    pub fn suite(self, what: &str, optimizer: Optimizer) -> Suite {
+        let what = format!("R={} {what}", self.replicas);
+        let plan = self.assembly.plan(replicas(self.replicas), optimizer, SLOTS);
+        Suite { kernel: self.kernel, what, plan, numbers: self.numbers, cases: self.cases }
+    }
+}
+
+/// Replicas of which no two have a hyper-parameter in common.
+pub(super) fn replicas(count: usize) -> Vec<Replica> {
+    let replica = |r: usize| {
+        let number = (r + 1) as f32;
+        Replica {
+            seed: r as u64,
+            learning_rate: 0.02 * number,
+            weight_decay: 0.01 * number,
+            momentum: 0.95 - 0.1 * number,
+        }
+    };
+    (0..count).map(replica).collect()
+}
+
+/// Made-up numbers for a tensor; `index` tells it from the others of the same seed.
+pub(super) fn numbers(shape: &[usize], fill: Fill, seed: u64, index: u32) -> Numbers {
+    let mut stream = Stream::new(seed, Purpose::Inputs, index);
+    let len = shape.iter().product::<usize>();
+    // Off the centre, so that a wrong sign or a forgotten sum shows.
+    let mut signed = || stream.symmetric(1.0) + 0.125;
+    match fill {
+        Fill::Signed => Numbers::F32((0..len).map(|_| signed()).collect()),
+        Fill::Activated(activation) => Numbers::F32((0..len).map(|_| activation.value(2.0 * signed())).collect()),
+        Fill::State => {
+            let [_, slots, parameter @ ..] = shape else { return Numbers::F32(Vec::new()) };
+            let parameters = parameter.iter().product::<usize>();
+            let second = |at: usize| at / parameters % slots == 1;
+            Numbers::F32((0..len).map(|at| if second(at) { signed().abs() } else { signed() }).collect())
+        }
+        Fill::Pixels => Numbers::U8((0..len).map(|_| stream.word() as u8).collect()),
+        Fill::Labels(classes) => Numbers::U32((0..len).map(|_| stream.word() % classes).collect()),
+        Fill::Orders(samples) => {
+            let epochs = len.div_ceil(samples);
+            let order = (0..epochs).flat_map(|epoch| epoch_order(seed + u64::from(index), epoch, samples, true));
+            Numbers::U32(order.take(len).collect())
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Verification fails on kernels that are subtly wrong, and says which.
+
+use crate::gpu::Gpu;
+use crate::ops::{Shader, shaders};
+use crate::verify::cases::suites;
+use crate::verify::kernels::Answered;
+use crate::verify::{Row, VerifyOptions, test_gpu, verify};
+
+/// The device, with a piece of a kernel's WGSL replaced.
+fn broken(gpu: &Gpu, stem: &str, from: &str, to: &str) -> Gpu {
+    let own = shaders().into_iter().find(|shader| shader.stem == stem).unwrap();
+    assert_eq!(own.source.matches(from).count(), 1, "{stem}: `{from}` must be there just once");
+    let source = own.source.replace(from, to).leak();
+    Gpu { replaced: vec![Box::leak(Box::new(Shader { stem: own.stem, source }))], ..gpu.clone() }
+}
+
+/// The variants with a row that failed.
+fn failed(rows: &[Row]) -> Vec<&str> {
+    let mut failed: Vec<_> = rows.iter().filter(|row| !row.passed()).map(|row| row.variant.as_str()).collect();
+    failed.sort_unstable();
+    failed.dedup();
+    failed
+}
+
+const DIRECT: &[&str] = &["direct"];
+const TILED: &[&str] = &["tile16", "tile64"];
+const ALL: &[&str] = &["direct", "tile16", "tile64"];
+const PLAIN: &[&str] = &["plain"];
+
+/// Kernel, what stands there, what a mistake would make of it, and which variants it spoils.
+#[rustfmt::skip]
+const MUTATIONS: &[(&str, &str, &str, &[&str])] = &[
+    // The last k is left out.
+    ("dense_forward", "k < size.z; k++", "k + 1u < size.z; k++", DIRECT),
+    ("dense_input_gradient", "k < size.z; k++", "k + 1u < size.z; k++", DIRECT),
+    ("dense_forward", "min(DEPTH, size.z - k0)", "min(DEPTH, size.z - k0 - 1u)", TILED),
+    // A row goes missing at the edge of a tile.
+    ("dense_weight_gradient", "m0 + i < size.x; i++", "m0 + i + 1u < size.x; i++", DIRECT),
+    ("dense_input_gradient", "if m < size.x && n", "if m + 1u < size.x && n", TILED),
+    // The rows behind a short batch are overwritten.
+    ("dense_forward", "vec3(iteration.rows, params.outputs", "vec3(params.batch, params.outputs", ALL),
+    // Two of four columns are swapped; a thread's outputs are transposed.
+    ("dense_weight_gradient", "right(r, k, n.x), right(r, k, n.y)", "right(r, k, n.y), right(r, k, n.x)", DIRECT),
+    ("dense_weight_gradient", "sums[i * MICRO + j] += a *", "sums[j * MICRO + i] += a *", &["tile64"]),
+    // A little less than f32: the factor is 1 + 2^-12.
+    ("dense_forward", "sums[0] += left(r, m.x, k) * b", "sums[0] += 1.000244140625 * left(r, m.x, k) * b", DIRECT),
+    ("dense_input_gradient", "+= a * right_tile", "+= 1.000244140625 * a * right_tile", TILED),
+    // The bias, the order's offset, the scale, another replica.
+    ("dense_forward", "activate(sum + bias[r * params.outputs + o])", "activate(sum)", ALL),
+    ("dense_forward", "r * order_stride + iteration.first + b", "r * order_stride + b", ALL),
+    ("dense_weight_gradient", "& 0xffu) * scale", "& 0xffu)", ALL),
+    ("dense_input_gradient", "weight[(r * params.outputs + o)", "weight[(o)", ALL),
+    // Derivatives.
+    ("dense_input_gradient", "case TANH: { return 1.0 - a * a; }", "case TANH: { return 1.0 - a; }", ALL),
+    ("dense_input_gradient", "select(0.0, 1.0, a > 0.0)", "select(0.0, 1.0, a >= 0.0)", ALL),
+    // Updates.
+    ("dense_weight_gradient", "g + hyper.momentum * velocity, NESTEROV", "hyper.momentum * velocity, NESTEROV", ALL),
+    ("dense_weight_gradient", "gradient + hyper.weight_decay * before.value", "gradient", ALL),
+    ("dense_weight_gradient", "/ hyper.correction.y + EPSILON", "+ EPSILON", ALL),
+    ("dense_weight_gradient", "bias_state[state + params.outputs] = after.state.y", "bias_state[state] = after.state.y", ALL),
+    // Losses: the wrong share, the wrong class, `<` for `<=`, a row that does not count.
+    ("softmax_cross_entropy", "o == class_index)) / rows", "o == class_index)) / f32(params.batch)", PLAIN),
+    ("softmax_cross_entropy", "log(total) - (", "log(total) + (", PLAIN),
+    ("binary_cross_entropy", "(sigmoid(z) - y) / share", "(sigmoid(z) - y) / f32(iteration.rows)", PLAIN),
+    ("binary_cross_entropy", "loss += select(z, 0.0, z < 0.0) - z * y", "loss += z - z * y", PLAIN),
+    ("mean_squared_error", "a * (slope - mixed)", "a * slope", PLAIN),
+    ("mean_squared_error", "half > 0u; half /= 2u", "half > 1u; half /= 2u", PLAIN),
+    ("softmax", "if b >= iteration.rows", "if b > iteration.rows", PLAIN),
+    ("softmax", "(thread.z * params.batch + b)", "(b)", PLAIN),
+];
+
+#[test]
+fn broken_kernels_fail() {
+    let gpu = test_gpu().unwrap();
+    let several = suites(2, true).unwrap().into_iter().filter(|suite| suite.plan.replicas.len() > 1);
+    let suites: Vec<_> = several.map(|suite| Answered::new(suite).unwrap()).collect();
+    let mut wrong = Vec::new();
+    for (stem, from, to, variants) in MUTATIONS {
+        let gpu = broken(&gpu, stem, from, to);
+        let mut rows = Vec::new();
+        for answered in suites.iter().filter(|answered| answered.suite.kernel == *stem) {
+            answered.check(&gpu, &mut |row| rows.push(row)).unwrap();
+        }
+        if failed(&rows) != *variants {
+            wrong.push(format!("{stem}, `{to}`: failed {:?}, wanted {variants:?}", failed(&rows)));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn verification_names_the_broken_kernel() {
+    let gpu = broken(&test_gpu().unwrap(), "softmax", "if b >= iteration.rows", "if b > iteration.rows");
+    let options = VerifyOptions { seed: 2, filter: Some("softmax".to_owned()), quick: true };
+    let mut failed = Vec::new();
+    let summary = verify(&gpu, &options, &mut |row| {
+        if !row.passed() {
+            failed.push(row.kernel.clone());
+        }
+    });
+    assert!(!summary.unwrap().passed());
+    failed.dedup();
+    assert_eq!(failed, ["softmax"]);
+}

@@ -1,0 +1,4 @@
+mod broken;
+mod golden;
+mod parity;
+mod training;
