@@ -1,4 +1,6 @@
 mod broken;
+mod determinism;
 mod golden;
+mod gradients;
 mod parity;
 mod training;

@@ -1,0 +1,190 @@
+//! Every backward operation against central differences of the loss, in f64.
+
+use super::training::Setup;
+use crate::cpu::CpuExecutor;
+use crate::executor::Executor;
+use crate::ops::optimizer::Optimizer;
+use crate::ops::{Activation, InputKind, Loss, TargetKind};
+use crate::plan::{Iteration, LayerTensors, ProgramId, TensorId};
+use crate::random::{Purpose, Stream};
+use crate::spec::Sequential;
+use crate::verify::suite::replicas;
+
+const INPUTS: usize = 5;
+const HIDDEN: usize = 4;
+const SAMPLES: usize = 6;
+const BATCH: usize = 4;
+const REPLICAS: usize = 2;
+/// A short batch, from the middle of the order.
+const ITERATION: Iteration = Iteration { rows: 3, first: 2, slot: 0, number: 1 };
+
+/// The step h of the differences. Their error is h² f'''/6 + ε |f| / h; with ε = 1.1e-16 and f and f''' of about 1, the
+/// sum is smallest near h = ∛(3 ε) = 7e-6, where it is 3e-11.
+const STEP: f64 = 7e-6;
+/// What the error may be, relative to the largest gradient or 1: third derivatives, and sums of a few dozen terms, may
+/// make it some ten times the above. A wrong formula shows in the first digits.
+const TOLERANCE: f64 = 1e-9;
+/// How far the sums before a kinked activation must be from its kink: the step moves them by less than 1e-4.
+const KINK_MARGIN: f64 = 1e-3;
+
+fn setup(loss: Loss, targets: TargetKind, hidden: Activation, output: Activation, outputs: usize, seed: u64) -> Setup {
+    let mut stream = Stream::new(seed, Purpose::Inputs, 0);
+    let model = Sequential::new(INPUTS).dense(HIDDEN, hidden).dense(HIDDEN - 1, hidden).dense(outputs, output);
+    let classes = match (loss, outputs) {
+        (Loss::SoftmaxCrossEntropy, _) => outputs as u32,
+        (_, 1) => 2,
+        _ => outputs as u32,
+    };
+    let mut replicas = replicas(REPLICAS);
+    replicas.iter_mut().for_each(|replica| replica.seed += seed * REPLICAS as u64);
+    Setup {
+        model,
+        loss,
+        optimizer: Optimizer::Sgd { nesterov: false },
+        replicas,
+        batch: BATCH,
+        samples: InputKind::SamplesF32,
+        targets,
+        features: (0..SAMPLES * INPUTS).map(|_| stream.symmetric(1.0) + 0.125).collect(),
+        labels: (0..SAMPLES).map(|_| stream.word() % classes).collect(),
+        values: (0..SAMPLES * outputs).map(|_| stream.unit()).collect(),
+        orders: vec![vec![3, 1, 4, 0, 5, 2], vec![2, 5, 0, 1, 3, 4]],
+        keep_gradients: true,
+    }
+}
+
+/// The executor with its tensors filled, biases too, and one iteration run.
+fn executor(setup: &Setup) -> CpuExecutor<f64> {
+    let mut executor = CpuExecutor::<f64>::new(setup.plan()).unwrap();
+    setup.fill(&mut executor);
+    let mut stream = Stream::new(9, Purpose::Inputs, 1);
+    for layer in executor.plan().layers.clone() {
+        executor.memory_mut().real_mut(layer.bias).iter_mut().for_each(|b| *b = f64::from(stream.symmetric(0.5)));
+    }
+    executor.submit(ProgramId::Train, &[ITERATION]).unwrap();
+    executor.metrics(true).unwrap();
+    executor
+}
+
+/// Each replica's mean loss.
+fn losses(executor: &mut CpuExecutor<f64>) -> Vec<f64> {
+    executor.submit(ProgramId::Train, &[ITERATION]).unwrap();
+    let metrics = executor.metrics(true).unwrap();
+    metrics.iter().map(|metrics| metrics.loss_sum / f64::from(ITERATION.rows)).collect()
+}
+
+/// The smallest distance of a sum from an activation's kink, as far as the activation's output tells it.
+fn kink_distance(setup: &Setup, executor: &CpuExecutor<f64>) -> f64 {
+    let kinked = |activation: Activation| matches!(activation, Activation::Relu | Activation::LeakyRelu);
+    let mut nearest = f64::INFINITY;
+    for (n, layer) in setup.model.layers.iter().enumerate().filter(|(_, layer)| kinked(layer.activation)) {
+        let plan = executor.plan();
+        let name = format!("train.layers.{n}.output");
+        let output = plan.ids().find(|id| plan.tensor(*id).name == name).unwrap();
+        for r in 0..REPLICAS {
+            for a in &executor.memory().real(output)[r * BATCH * layer.units..][..ITERATION.rows as usize * layer.units]
+            {
+                // Below the kink leaky ReLU gives a hundredth of the sum. ReLU gives 0, which says nothing: the sum is
+                // near the kink with a chance that the differences would show.
+                let distance = if *a < 0.0 { -100.0 * a } else { *a };
+                nearest = if *a == 0.0 { nearest } else { nearest.min(distance) };
+            }
+        }
+    }
+    nearest
+}
+
+/// The gradients of a network that stays clear of kinks, against differences; gives what is wrong.
+fn check(loss: Loss, targets: TargetKind, hidden: Activation, output: Activation, outputs: usize) -> Vec<String> {
+    let draws = (1..100).map(|seed| setup(loss, targets, hidden, output, outputs, seed));
+    let mut clear = draws.map(|setup| (executor(&setup), setup)).filter(|(e, s)| kink_distance(s, e) > KINK_MARGIN);
+    let (mut executor, _) = clear.next().expect("one in a hundred networks stays clear of kinks");
+    let name = format!("{loss} {targets:?} {hidden} {output} O={outputs}");
+    let mut wrong = Vec::new();
+    let layers = executor.plan().layers.clone();
+    // All gradients first: taking differences writes them anew.
+    let gradients: Vec<_> = layers.iter().map(|layer| gradients(&executor, layer)).collect();
+    for (n, (layer, [weight, bias])) in layers.iter().zip(gradients).enumerate() {
+        for (what, parameter, gradients) in [("weight", layer.weight, weight), ("bias", layer.bias, bias)] {
+            let error = worst_error(&mut executor, parameter, &gradients);
+            if !(error <= TOLERANCE) {
+                wrong.push(format!("{name}: {what} gradient of layer {n} is {error:e} off"));
+            }
+        }
+    }
+    wrong
+}
+
+/// Weight and bias gradients.
+fn gradients(executor: &CpuExecutor<f64>, layer: &LayerTensors) -> [Vec<f64>; 2] {
+    layer.gradient.unwrap().map(|id| executor.memory().real(id).to_vec())
+}
+
+/// The largest difference of a tensor's gradients from the quotients, relative to the largest gradient or 1.
+fn worst_error(executor: &mut CpuExecutor<f64>, parameter: TensorId, gradients: &[f64]) -> f64 {
+    let scale = gradients.iter().fold(1.0, |largest: f64, g| largest.max(g.abs()));
+    let own = gradients.len() / REPLICAS;
+    let mut worst = 0.0;
+    for (at, gradient) in gradients.iter().enumerate() {
+        let value = executor.memory().real(parameter)[at];
+        let mut loss_at = |moved: f64| {
+            executor.memory_mut().real_mut(parameter)[at] = moved;
+            losses(executor)
+        };
+        let (above, below) = (loss_at(value + STEP), loss_at(value - STEP));
+        executor.memory_mut().real_mut(parameter)[at] = value;
+        for r in 0..REPLICAS {
+            // A replica's parameter moves no other replica's loss.
+            let wanted = if at / own == r { *gradient } else { 0.0 };
+            let error = ((above[r] - below[r]) / (2.0 * STEP) - wanted).abs() / scale;
+            worst = if error.is_nan() || error > worst { error } else { worst };
+        }
+    }
+    worst
+}
+
+fn all_hidden() -> impl Iterator<Item = Activation> {
+    Activation::ALL.iter().copied().filter(|activation| *activation != Activation::Softmax)
+}
+
+#[test]
+fn every_hidden_activation_has_its_derivative() {
+    let mut wrong = Vec::new();
+    for hidden in all_hidden() {
+        wrong.extend(check(Loss::SoftmaxCrossEntropy, TargetKind::Classes, hidden, Activation::Linear, 3));
+        wrong.extend(check(Loss::MeanSquaredError, TargetKind::Values, hidden, Activation::Linear, 3));
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn every_loss_has_its_gradient_for_every_target_and_output() {
+    let mut wrong = Vec::new();
+    let hidden = Activation::Tanh;
+    for loss in Loss::ALL {
+        let outputs = match loss {
+            Loss::SoftmaxCrossEntropy => &[Activation::Linear, Activation::Softmax][..],
+            Loss::BinaryCrossEntropy => &[Activation::Linear, Activation::Sigmoid],
+            Loss::MeanSquaredError => Activation::ALL,
+        };
+        for (output, units) in outputs.iter().flat_map(|output| [(*output, 4), (*output, 1)]) {
+            wrong.extend(check(*loss, TargetKind::Classes, hidden, output, units));
+            if *loss != Loss::SoftmaxCrossEntropy {
+                wrong.extend(check(*loss, TargetKind::Values, hidden, output, units));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// The check itself sees a derivative that is a thousandth off.
+#[test]
+fn a_wrong_gradient_is_seen() {
+    let setup = setup(Loss::MeanSquaredError, TargetKind::Values, Activation::Tanh, Activation::Linear, 3, 1);
+    let mut executor = executor(&setup);
+    let layer = executor.plan().layers[0];
+    let [mut spoiled, _] = gradients(&executor, &layer);
+    assert!(worst_error(&mut executor, layer.weight, &spoiled) <= TOLERANCE);
+    spoiled[3] *= 1.001;
+    assert!(worst_error(&mut executor, layer.weight, &spoiled) > 100.0 * TOLERANCE);
+}
