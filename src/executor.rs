@@ -120,6 +120,15 @@ pub trait Executor: Send {
     /// [`Error::Device`].
     fn submit_step(&mut self, program: ProgramId, step: usize, iteration: Iteration) -> Result<()>;
 
+    /// Queues one step of a program many times over, for benchmarks: on a GPU in one submission, so that what is timed
+    /// is the step and not its submission.
+    ///
+    /// # Errors
+    /// [`Error::Device`].
+    fn repeat_step(&mut self, program: ProgramId, step: usize, iteration: Iteration, times: usize) -> Result<()> {
+        (0..times).try_for_each(|_| self.submit_step(program, step, iteration))
+    }
+
     /// Metrics of iterations that have finished since the last call, in order; with `wait`, of all that were submitted.
     ///
     /// # Errors

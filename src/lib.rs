@@ -40,6 +40,7 @@
 
 #![warn(missing_docs)]
 
+pub mod bench;
 pub mod cpu;
 pub mod data;
 pub mod error;

@@ -21,10 +21,15 @@ impl<T: Scalar> CpuExecutor<T> {
     /// # Errors
     /// [`Error::Limit`](crate::Error::Limit) if the machine has less free memory than the plan needs.
     pub fn new(plan: Plan) -> Result<Self> {
-        let widening = size_of::<T>().div_ceil(4) as u64;
-        plan.check_memory(MACHINE_MEMORY, available_memory() / widening)?;
+        Self::check(&plan)?;
         let memory = Memory::new(&plan);
         Ok(Self { plan, memory, kept: Default::default(), hypers: Vec::new(), finished: Vec::new() })
+    }
+
+    /// Whether the machine has the memory for a plan.
+    pub(crate) fn check(plan: &Plan) -> Result<()> {
+        let widening = size_of::<T>().div_ceil(4) as u64;
+        plan.check_memory("the machine's free memory", available_memory() / widening)
     }
 
     /// The tensors, for checks.
@@ -97,9 +102,6 @@ impl<T: Scalar> Executor for CpuExecutor<T> {
         Ok(())
     }
 }
-
-/// The limit's name in errors.
-pub(crate) const MACHINE_MEMORY: &str = "the machine's free memory";
 
 /// For reports.
 pub(crate) fn info() -> DeviceInfo {

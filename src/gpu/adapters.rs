@@ -4,11 +4,9 @@ use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
 
-use crate::cpu::{MACHINE_MEMORY, available_memory};
 use crate::error::{Error, Result};
 use crate::executor::DeviceInfo;
 use crate::ops::Shader;
-use crate::plan::Plan;
 
 const BACKENDS: wgpu::Backends = wgpu::Backends::VULKAN.union(wgpu::Backends::METAL).union(wgpu::Backends::DX12);
 
@@ -165,15 +163,6 @@ impl Gpu {
     pub(crate) fn largest_binding(&self) -> u64 {
         let limits = self.device.limits();
         limits.max_storage_buffer_binding_size.min(limits.max_buffer_size)
-    }
-
-    /// Checks a plan against the device's limits, and a software adapter's against the machine's memory.
-    pub(crate) fn check_plan(&self, plan: &Plan) -> Result<()> {
-        plan.check_bindings("the adapter's max_storage_buffer_binding_size", self.largest_binding())?;
-        if self.is_software() {
-            plan.check_memory(MACHINE_MEMORY, available_memory())?;
-        }
-        Ok(())
     }
 
     /// The shader to run for `own`: itself, but in tests that replace it.

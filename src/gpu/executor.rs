@@ -48,8 +48,17 @@ impl GpuExecutor {
 
     /// As [`GpuExecutor::new`], with the kernels' variants chosen.
     pub(crate) fn with_choice(gpu: Gpu, plan: Plan, choice: Choice) -> Result<Self> {
-        gpu.check_plan(&plan)?;
+        Self::check(&gpu, &plan)?;
         guarded(&gpu.clone(), || Self::build(gpu, plan, choice))
+    }
+
+    /// Whether the device's limits allow a plan; a software rasterizer's memory is the machine's.
+    pub(crate) fn check(gpu: &Gpu, plan: &Plan) -> Result<()> {
+        plan.check_bindings("the adapter's max_storage_buffer_binding_size", gpu.largest_binding())?;
+        match gpu.is_software() {
+            true => plan.check_memory("the machine's free memory", crate::cpu::available_memory()),
+            false => Ok(()),
+        }
     }
 
     fn build(gpu: Gpu, plan: Plan, choice: Choice) -> Result<Self> {
@@ -213,12 +222,16 @@ impl Executor for GpuExecutor {
     }
 
     fn submit_step(&mut self, program: ProgramId, step: usize, iteration: Iteration) -> Result<()> {
+        self.repeat_step(program, step, iteration, 1)
+    }
+
+    fn repeat_step(&mut self, program: ProgramId, step: usize, iteration: Iteration, times: usize) -> Result<()> {
         self.write_iterations(&[iteration]);
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
         {
             let mut pass = encoder.begin_compute_pass(&Default::default());
             pass.set_bind_group(0, &self.iteration_group, &[0]);
-            self.programs[program as usize][step].encode(&mut pass);
+            (0..times).for_each(|_| self.programs[program as usize][step].encode(&mut pass));
         }
         self.gpu.queue.submit([encoder.finish()]);
         self.gpu.check()

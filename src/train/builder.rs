@@ -1,9 +1,14 @@
 use super::session::Shape;
 use super::trainer::Trainer;
 use super::{Device, LayerWeights};
-use crate::error::Result;
-use crate::ops::Loss;
+use crate::cpu::available_memory;
+use crate::error::{Error, Result};
+use crate::ops::{InputKind, Loss, TargetKind};
 use crate::spec::{OptimizerSpec, Replica, Sequential, TrainSpec};
+
+/// Copies of the parameters that a run has in host memory at one time, those of the plan not counted: the initial ones,
+/// the one on its way to the device, and on the CPU the two that are kept for a loss that diverges.
+const HOST_COPIES: u64 = 4;
 
 /// Collects what a [`Trainer`] needs; [`TrainerBuilder::build`] checks it.
 #[derive(Clone, Debug)]
@@ -75,19 +80,37 @@ impl TrainerBuilder {
         self
     }
 
-    /// Checks the specs and draws the initial weights.
+    /// Checks the specs, and that device and machine have room for the model, then draws the initial weights.
     ///
     /// # Errors
-    /// [`Error::Spec`](crate::Error::Spec) that names the field; [`Error::Limit`](crate::Error::Limit) for a model that
-    /// the device or the machine cannot hold.
+    /// [`Error::Spec`] that names the field; [`Error::Limit`].
     pub fn build(mut self) -> Result<Trainer> {
-        self.spec.replicas = self.replicas.unwrap_or_else(|| vec![Replica::new(self.seed, &self.optimizer)]);
+        let replicas = self.replicas.take();
+        self.spec.replicas = replicas.unwrap_or_else(|| vec![Replica::new(self.seed, &self.optimizer)]);
         self.spec.validate(&self.model)?;
-        // The smallest plan that this model can have: if that does not fit, nothing will, and weights are not drawn.
-        let smallest = Shape::smallest(&self.spec).plan(&self.model, &self.spec)?;
-        self.device.check(&smallest)?;
+        self.check_size()?;
         let replicas = self.spec.replicas.iter();
         let weights = replicas.map(|replica| LayerWeights::initial(&self.model, replica.seed)).collect();
         Ok(Trainer::assemble(self.model, self.spec, self.device, weights, self.streaming_bytes))
+    }
+
+    /// Checks the smallest plan that this model can have, and the host's own copies of the parameters, before the first
+    /// of them is drawn.
+    fn check_size(&self) -> Result<()> {
+        let targets = match self.spec.loss {
+            Loss::MeanSquaredError => TargetKind::Values,
+            _ => TargetKind::Classes,
+        };
+        let (capacity, order) = (self.spec.batch, self.spec.batch);
+        let shape = Shape { samples: InputKind::SamplesU8, targets, capacity, order };
+        self.device.check(&shape.plan(&self.model, &self.spec)?)?;
+        let parameters = (self.model.parameters() as u64).saturating_mul(4 * self.spec.replicas.len() as u64);
+        let (wanted, had) = (parameters.saturating_mul(HOST_COPIES), available_memory());
+        if wanted <= had {
+            return Ok(());
+        }
+        let what = format!("host memory for {} and its copies", self.model.architecture());
+        let hint = "use narrower layers or fewer replicas";
+        Err(Error::Limit { what, limit: "the machine's free memory", wanted, had, hint })
     }
 }

@@ -1,4 +1,4 @@
-use crate::cpu::{CpuExecutor, MACHINE_MEMORY, available_memory};
+use crate::cpu::CpuExecutor;
 use crate::error::{Error, Result};
 use crate::executor::{DeviceInfo, Executor};
 use crate::gpu::{Gpu, GpuExecutor, GpuOptions, GpuRequest};
@@ -73,14 +73,11 @@ impl Device {
         }
     }
 
-    /// Checks a plan against the device's limits and the machine's memory; nothing is allocated.
-    ///
-    /// # Errors
-    /// [`Error::Limit`].
-    pub fn check(&self, plan: &Plan) -> Result<()> {
+    /// Whether a plan fits, before anything is allocated for it.
+    pub(crate) fn check(&self, plan: &Plan) -> Result<()> {
         match &self.kind {
-            Kind::Cpu => plan.check_memory(MACHINE_MEMORY, available_memory()),
-            Kind::Gpu(gpu) => gpu.check_plan(plan),
+            Kind::Cpu => CpuExecutor::<f32>::check(plan),
+            Kind::Gpu(gpu) => GpuExecutor::check(gpu, plan),
         }
     }
 

@@ -140,6 +140,7 @@ impl Trainer {
         self.epochs += 1;
         let seconds = started.elapsed().as_secs_f64();
         let test = fit.validation.map(|validation| self.evaluate(validation)).transpose()?;
+        self.check_validation(test.as_ref(), epoch)?;
         self.keep()?;
         Ok(EpochReport { epoch, train: tally.evaluation(), test, seconds, samples_per_second: tally.samples / seconds })
     }
@@ -183,6 +184,23 @@ impl Trainer {
             }
         }
         finish(session, tally, &learning_rates, watch, callback)
+    }
+
+    /// An epoch's last update may be the one that diverges: no step's loss shows it, but the validation does. The
+    /// parameters from before the epoch come back.
+    fn check_validation(&mut self, test: Option<&Evaluation>, epoch: usize) -> Result<()> {
+        let scores = test.map_or(&[][..], |test| &test.replicas);
+        let Some(replica) = scores.iter().position(|scores| !scores.loss.is_finite()) else { return Ok(()) };
+        let error = Error::NonFinite {
+            loss: scores[replica].loss as f32,
+            step: u64::from(self.steps),
+            epoch,
+            replica,
+            replicas: scores.len(),
+            learning_rate: self.spec.replicas[replica].learning_rate,
+            kept: None,
+        };
+        Err(self.recover(error, true))
     }
 
     fn keep(&mut self) -> Result<()> {

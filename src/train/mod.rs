@@ -17,4 +17,4 @@ pub use model_file::{LayerWeights, ModelFile, TrainingFacts};
 #[cfg(feature = "cli")]
 pub use progress::ProgressBar;
 pub use report::{Callback, EpochReport, Evaluation, History, Progress, RunInfo, Scores, StepReport};
-pub use trainer::Trainer;
+pub use trainer::{Trainer, predicted_class};

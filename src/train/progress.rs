@@ -1,3 +1,5 @@
+use std::io::Write;
+
 use indicatif::ProgressStyle;
 
 use super::report::{Callback, EpochReport, Progress, RunInfo};
@@ -17,7 +19,7 @@ impl ProgressBar {
     }
 
     fn style() -> ProgressStyle {
-        let template = "{prefix} {bar:28} {pos}/{len} {msg} {eta} left";
+        let template = "{prefix} {wide_bar} {pos}/{len} {msg} {eta} left";
         ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
     }
 }
@@ -35,7 +37,7 @@ impl Callback for ProgressBar {
         });
         bar.set_position(step as u64);
         let percent = 100.0 * accuracy;
-        bar.set_message(format!("loss {loss:.4} acc {percent:.2}% {samples_per_second:.0} samples/s"));
+        bar.set_message(format!("loss {loss:.4} acc {percent:.2}% {samples_per_second:.0}/s"));
     }
 
     fn on_epoch(&mut self, report: &EpochReport) {
@@ -45,12 +47,15 @@ impl Callback for ProgressBar {
         let EpochReport { epoch, train, test, seconds, samples_per_second } = report;
         let test = test
             .as_ref()
-            .map_or_else(String::new, |test| format!("  test loss {:.4} acc {:.2}%", test.loss, 100.0 * test.accuracy));
-        eprintln!(
-            "epoch {epoch}/{}  loss {:.4} acc {:.2}%{test}  {seconds:.2} s, {samples_per_second:.0} samples/s",
+            .map_or_else(String::new, |test| format!("  test {:.4} {:.2}%", test.loss, 100.0 * test.accuracy));
+        // Not eprintln, which panics where stderr is closed; a run goes on without anyone to watch it.
+        writeln!(
+            std::io::stderr(),
+            "epoch {epoch}/{}  loss {:.4} acc {:.2}%{test}  {seconds:.2} s  {samples_per_second:.0} samples/s",
             self.epochs,
             train.loss,
             100.0 * train.accuracy,
-        );
+        )
+        .ok();
     }
 }

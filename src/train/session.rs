@@ -45,11 +45,6 @@ impl Shape {
         Self { samples: input_kind(features), targets, capacity: spec.batch, order: spec.batch }
     }
 
-    /// What every training needs at least.
-    pub fn smallest(spec: &TrainSpec) -> Self {
-        Self { samples: InputKind::SamplesU8, targets: TargetKind::Classes, capacity: spec.batch, order: spec.batch }
-    }
-
     /// The plan of this shape.
     pub fn plan(&self, model: &Sequential, spec: &TrainSpec) -> Result<Plan> {
         let bytes = if self.samples == InputKind::SamplesU8 { 1 } else { 4 };

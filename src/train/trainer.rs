@@ -317,7 +317,7 @@ impl Trainer {
 }
 
 /// The class that a row of outputs stands for: the largest, or of a single output which side of one half it is on.
-pub(crate) fn predicted_class(row: &[f32]) -> usize {
+pub fn predicted_class(row: &[f32]) -> usize {
     match row {
         [single] => usize::from(*single > 0.5),
         _ => (1..row.len()).fold(0, |best, o| if row[o] > row[best] { o } else { best }),
