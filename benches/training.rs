@@ -16,8 +16,9 @@ use wgrad::{Activation, Adam, Dataset, Device, Gpu, GpuOptions, GpuRequest, Loss
 const BATCH: usize = 64;
 /// Samples of an epoch on the CPU, and on a GPU, which here may be a software one.
 const EPOCH: [usize; 2] = [8192, 1024];
-/// Steps of the training plan of two dense layers.
-const KERNELS: [usize; 6] = [0, 1, 2, 3, 4, 5];
+/// Steps of the training plan of two dense layers, by their labels.
+const KERNELS: [&str; 6] =
+    ["layers.0 forward", "layers.1 forward", "loss", "layers.1 input gradient", "layers.1 update", "layers.0 update"];
 
 fn main() {
     println!("cpu: {:?}", Device::cpu().info());
@@ -57,10 +58,11 @@ fn iteration() -> Iteration {
     Iteration { rows: BATCH as u32, first: 0, slot: 0, number: 1 }
 }
 
-/// One kernel of 784-128-10 at batch 64; `layers.0.bias` is read to wait for the device.
-fn kernel(bencher: Bencher, mut executor: impl Executor, step: usize) {
+/// One kernel of 784-128-10 at batch 64; `layers.1.bias` is read to wait for the device.
+fn kernel(bencher: Bencher, mut executor: impl Executor, label: &str) {
     let bias = executor.plan().layers[1].bias;
-    println!("{}", executor.plan().program(ProgramId::Train).steps[step].label);
+    let steps = &executor.plan().program(ProgramId::Train).steps;
+    let step = steps.iter().position(|step| step.label == label).expect("a step of this label");
     bencher.bench_local(|| {
         executor.submit_step(ProgramId::Train, step, iteration()).expect("a step");
         executor.read(bias).expect("a read")
@@ -85,8 +87,8 @@ mod cpu {
     use super::*;
 
     #[divan::bench(args = KERNELS)]
-    fn kernel(bencher: Bencher, step: usize) {
-        super::kernel(bencher, CpuExecutor::<f32>::new(plan()).expect("memory"), step);
+    fn kernel(bencher: Bencher, label: &str) {
+        super::kernel(bencher, CpuExecutor::<f32>::new(plan()).expect("memory"), label);
     }
 
     #[divan::bench]
@@ -104,9 +106,9 @@ mod gpu {
     use super::*;
 
     #[divan::bench(args = KERNELS, sample_count = 20)]
-    fn kernel(bencher: Bencher, step: usize) {
+    fn kernel(bencher: Bencher, label: &str) {
         let Some(gpu) = super::gpu() else { return };
-        super::kernel(bencher, GpuExecutor::new(gpu, plan()).expect("a device"), step);
+        super::kernel(bencher, GpuExecutor::new(gpu, plan()).expect("a device"), label);
     }
 
     #[divan::bench(sample_count = 20)]
