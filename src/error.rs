@@ -89,7 +89,7 @@ pub enum Error {
     NonFinite {
         /// The loss as it came from the device.
         loss: f32,
-        /// Zero-based step since training began.
+        /// From 1, since the model's training began.
         step: u64,
         /// One-based epoch.
         epoch: usize,

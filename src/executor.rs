@@ -120,23 +120,32 @@ pub trait Executor: Send {
     /// [`Error::Device`].
     fn submit_step(&mut self, program: ProgramId, step: usize, iteration: Iteration) -> Result<()>;
 
+    /// Queues one step of a program many times over, for benchmarks: on a GPU in one submission, so that what is timed
+    /// is the step and not its submission.
+    ///
+    /// # Errors
+    /// [`Error::Device`].
+    fn repeat_step(&mut self, program: ProgramId, step: usize, iteration: Iteration, times: usize) -> Result<()> {
+        (0..times).try_for_each(|_| self.submit_step(program, step, iteration))
+    }
+
     /// Metrics of iterations that have finished since the last call, in order; with `wait`, of all that were submitted.
     ///
     /// # Errors
     /// [`Error::Device`].
     fn metrics(&mut self, wait: bool) -> Result<Vec<StepMetrics>>;
 
-    /// Keeps the parameters as they are now, on the device.
+    /// Keeps the parameters as they are now, on the device, in one of two places.
     ///
     /// # Errors
     /// [`Error::Device`].
-    fn keep_parameters(&mut self) -> Result<()>;
+    fn keep_parameters(&mut self, generation: usize) -> Result<()>;
 
-    /// Brings back the parameters that were kept last.
+    /// Brings back the parameters that were kept there last.
     ///
     /// # Errors
     /// [`Error::Device`].
-    fn restore_parameters(&mut self) -> Result<()>;
+    fn restore_parameters(&mut self, generation: usize) -> Result<()>;
 }
 
 /// The metrics of one iteration, read from its slot of a program's metrics (R, slots, blocks, 2).

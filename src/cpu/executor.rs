@@ -10,7 +10,7 @@ use crate::scalar::Scalar;
 pub struct CpuExecutor<T: Scalar = f32> {
     plan: Plan,
     memory: Memory<T>,
-    kept: Vec<(TensorId, Vec<T>)>,
+    kept: [Vec<(TensorId, Vec<T>)>; 2],
     hypers: Vec<Hyper>,
     finished: Vec<StepMetrics>,
 }
@@ -21,10 +21,15 @@ impl<T: Scalar> CpuExecutor<T> {
     /// # Errors
     /// [`Error::Limit`](crate::Error::Limit) if the machine has less free memory than the plan needs.
     pub fn new(plan: Plan) -> Result<Self> {
-        let widening = size_of::<T>().div_ceil(4) as u64;
-        plan.check_memory("the machine's free memory", available_memory() / widening)?;
+        Self::check(&plan)?;
         let memory = Memory::new(&plan);
-        Ok(Self { plan, memory, kept: Vec::new(), hypers: Vec::new(), finished: Vec::new() })
+        Ok(Self { plan, memory, kept: Default::default(), hypers: Vec::new(), finished: Vec::new() })
+    }
+
+    /// Whether the machine has the memory for a plan.
+    pub(crate) fn check(plan: &Plan) -> Result<()> {
+        let widening = size_of::<T>().div_ceil(4) as u64;
+        plan.check_memory("the machine's free memory", available_memory() / widening)
     }
 
     /// The tensors, for checks.
@@ -45,8 +50,7 @@ impl<T: Scalar> Executor for CpuExecutor<T> {
     }
 
     fn info(&self) -> DeviceInfo {
-        let adapter = format!("{} threads", rayon::current_num_threads());
-        DeviceInfo { device: "cpu", adapter, backend: "ndarray".to_owned(), driver: String::new() }
+        info()
     }
 
     fn write(&mut self, id: TensorId, offset: usize, data: TensorData<'_>) -> Result<()> {
@@ -86,18 +90,24 @@ impl<T: Scalar> Executor for CpuExecutor<T> {
         Ok(std::mem::take(&mut self.finished))
     }
 
-    fn keep_parameters(&mut self) -> Result<()> {
+    fn keep_parameters(&mut self, generation: usize) -> Result<()> {
         let parameters = self.plan.ids().filter(|id| self.plan.tensor(*id).role == Role::Parameter);
-        self.kept = parameters.map(|id| (id, self.memory.real(id).to_vec())).collect();
+        self.kept[generation] = parameters.map(|id| (id, self.memory.real(id).to_vec())).collect();
         Ok(())
     }
 
-    fn restore_parameters(&mut self) -> Result<()> {
-        for (id, values) in &self.kept {
+    fn restore_parameters(&mut self, generation: usize) -> Result<()> {
+        for (id, values) in &self.kept[generation] {
             self.memory.real_mut(*id).copy_from_slice(values);
         }
         Ok(())
     }
+}
+
+/// For reports.
+pub(crate) fn info() -> DeviceInfo {
+    let adapter = format!("{} threads", rayon::current_num_threads());
+    DeviceInfo { device: "cpu", adapter, backend: "ndarray".to_owned(), driver: String::new() }
 }
 
 /// Bytes that the machine can still give out. Where the system does not say, no limit: the allocator then decides.

@@ -5,7 +5,7 @@ mod executor;
 mod memory;
 
 pub use executor::CpuExecutor;
-pub(crate) use executor::available_memory;
+pub(crate) use executor::{available_memory, info};
 pub(crate) use memory::{Memory, matrix};
 
 /// Batch rows that are one task. Fixed, so that results do not depend on the number of threads.

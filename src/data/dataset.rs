@@ -59,6 +59,18 @@ impl Features {
     }
 }
 
+impl From<ArrayView2<'_, u8>> for Features {
+    fn from(rows: ArrayView2<'_, u8>) -> Self {
+        Self::U8(rows.as_standard_layout().into_owned())
+    }
+}
+
+impl From<ArrayView2<'_, f32>> for Features {
+    fn from(rows: ArrayView2<'_, f32>) -> Self {
+        Self::F32(rows.as_standard_layout().into_owned())
+    }
+}
+
 /// What a model should answer: one entry a sample.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Targets {

@@ -159,6 +159,12 @@ impl Gpu {
         self.info.device_type == wgpu::DeviceType::Cpu
     }
 
+    /// Bytes of the largest tensor that it can bind.
+    pub(crate) fn largest_binding(&self) -> u64 {
+        let limits = self.device.limits();
+        limits.max_storage_buffer_binding_size.min(limits.max_buffer_size)
+    }
+
     /// The shader to run for `own`: itself, but in tests that replace it.
     pub(crate) fn shader(&self, own: &'static Shader) -> &'static Shader {
         self.replaced.iter().find(|shader| shader.stem == own.stem).copied().unwrap_or(own)

@@ -28,7 +28,7 @@ pub struct GpuExecutor {
     gpu: Gpu,
     plan: Plan,
     buffers: Vec<wgpu::Buffer>,
-    kept: Vec<(TensorId, wgpu::Buffer)>,
+    kept: [Vec<(TensorId, wgpu::Buffer)>; 2],
     programs: [Vec<Dispatch>; 3],
     iterations: wgpu::Buffer,
     iteration_group: wgpu::BindGroup,
@@ -48,19 +48,24 @@ impl GpuExecutor {
 
     /// As [`GpuExecutor::new`], with the kernels' variants chosen.
     pub(crate) fn with_choice(gpu: Gpu, plan: Plan, choice: Choice) -> Result<Self> {
-        let limits = gpu.device.limits();
-        let largest = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
-        plan.check_bindings("the adapter's max_storage_buffer_binding_size", largest)?;
-        if gpu.is_software() {
-            plan.check_memory("the machine's free memory", crate::cpu::available_memory())?;
-        }
+        Self::check(&gpu, &plan)?;
         guarded(&gpu.clone(), || Self::build(gpu, plan, choice))
+    }
+
+    /// Whether the device's limits allow a plan; a software rasterizer's memory is the machine's.
+    pub(crate) fn check(gpu: &Gpu, plan: &Plan) -> Result<()> {
+        plan.check_bindings("the adapter's max_storage_buffer_binding_size", gpu.largest_binding())?;
+        match gpu.is_software() {
+            true => plan.check_memory("the machine's free memory", crate::cpu::available_memory()),
+            false => Ok(()),
+        }
     }
 
     fn build(gpu: Gpu, plan: Plan, choice: Choice) -> Result<Self> {
         let buffers: Vec<_> = plan.tensors.iter().map(|t| storage(&gpu, &t.name, t.bytes())).collect();
-        let parameters = plan.ids().filter(|id| plan.tensor(*id).role == Role::Parameter);
-        let kept = parameters.map(|id| (id, storage(&gpu, "kept", plan.tensor(id).bytes()))).collect();
+        let parameters: Vec<_> = plan.ids().filter(|id| plan.tensor(*id).role == Role::Parameter).collect();
+        let keep = || parameters.iter().map(|id| (*id, storage(&gpu, "kept", plan.tensor(*id).bytes()))).collect();
+        let kept = [keep(), keep()];
         let stride =
             (ITERATION_HEADER + (plan.replicas.len() * size_of::<Hyper>()) as u64).next_multiple_of(UNIFORM_ALIGNMENT);
         let bound = ITERATION_HEADER + (MAX_REPLICAS * size_of::<Hyper>()) as u64;
@@ -140,9 +145,9 @@ impl GpuExecutor {
         self.gpu.check()
     }
 
-    fn copy_parameters(&self, keep: bool) -> Result<()> {
+    fn copy_parameters(&self, generation: usize, keep: bool) -> Result<()> {
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-        for (id, kept) in &self.kept {
+        for (id, kept) in &self.kept[generation] {
             let live = &self.buffers[id.index()];
             let (from, to) = if keep { (live, kept) } else { (kept, live) };
             encoder.copy_buffer_to_buffer(from, 0, to, 0, kept.size());
@@ -217,12 +222,16 @@ impl Executor for GpuExecutor {
     }
 
     fn submit_step(&mut self, program: ProgramId, step: usize, iteration: Iteration) -> Result<()> {
+        self.repeat_step(program, step, iteration, 1)
+    }
+
+    fn repeat_step(&mut self, program: ProgramId, step: usize, iteration: Iteration, times: usize) -> Result<()> {
         self.write_iterations(&[iteration]);
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
         {
             let mut pass = encoder.begin_compute_pass(&Default::default());
             pass.set_bind_group(0, &self.iteration_group, &[0]);
-            self.programs[program as usize][step].encode(&mut pass);
+            (0..times).for_each(|_| self.programs[program as usize][step].encode(&mut pass));
         }
         self.gpu.queue.submit([encoder.finish()]);
         self.gpu.check()
@@ -243,12 +252,12 @@ impl Executor for GpuExecutor {
         Ok(all)
     }
 
-    fn keep_parameters(&mut self) -> Result<()> {
-        self.copy_parameters(true)
+    fn keep_parameters(&mut self, generation: usize) -> Result<()> {
+        self.copy_parameters(generation, true)
     }
 
-    fn restore_parameters(&mut self) -> Result<()> {
-        self.copy_parameters(false)
+    fn restore_parameters(&mut self, generation: usize) -> Result<()> {
+        self.copy_parameters(generation, false)
     }
 }
 

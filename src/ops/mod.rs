@@ -14,7 +14,7 @@ mod loss;
 mod matmul;
 mod softmax;
 
-pub(crate) mod optimizer;
+pub mod optimizer;
 
 pub use activation::Activation;
 pub use loss::Loss;

@@ -60,18 +60,23 @@ impl Display for Tensor {
             Element::U32 => "u32",
             Element::U8 => "u8",
         };
-        let role = match self.role {
-            Role::Parameter => "parameter",
-            Role::Gradient => "gradient",
-            Role::OptimizerState => "optimizer state",
-            Role::Activation => "activation",
-            Role::Input => "input",
-            Role::Target => "target",
-            Role::Order => "order",
-            Role::Metric => "metric",
-        };
-        let shape = shape_text(&self.shape);
-        write!(f, "{:<28} {element:<4} {shape:<22} {role:<16} {:>12} bytes", self.name, self.bytes())
+        let (role, shape) = (self.role, shape_text(&self.shape));
+        write!(f, "{:<24} {element:<4} {shape:<18} {role:<15} {:>9} B", self.name, self.bytes())
+    }
+}
+
+impl Display for Role {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.pad(match self {
+            Self::Parameter => "parameter",
+            Self::Gradient => "gradient",
+            Self::OptimizerState => "optimizer state",
+            Self::Activation => "activation",
+            Self::Input => "input",
+            Self::Target => "target",
+            Self::Order => "order",
+            Self::Metric => "metric",
+        })
     }
 }
 

@@ -1,0 +1,116 @@
+use super::session::Shape;
+use super::trainer::Trainer;
+use super::{Device, LayerWeights};
+use crate::cpu::available_memory;
+use crate::error::{Error, Result};
+use crate::ops::{InputKind, Loss, TargetKind};
+use crate::spec::{OptimizerSpec, Replica, Sequential, TrainSpec};
+
+/// Copies of the parameters that a run has in host memory at one time, those of the plan not counted: the initial ones,
+/// the one on its way to the device, and on the CPU the two that are kept for a loss that diverges.
+const HOST_COPIES: u64 = 4;
+
+/// Collects what a [`Trainer`] needs; [`TrainerBuilder::build`] checks it.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct TrainerBuilder {
+    model: Sequential,
+    spec: TrainSpec,
+    optimizer: OptimizerSpec,
+    device: Device,
+    seed: u64,
+    replicas: Option<Vec<Replica>>,
+    streaming_bytes: Option<u64>,
+}
+
+impl TrainerBuilder {
+    pub(super) fn new(model: Sequential, loss: Loss, optimizer: OptimizerSpec) -> Self {
+        let spec = TrainSpec {
+            loss,
+            optimizer: optimizer.optimizer,
+            batch: 64,
+            replicas: Vec::new(),
+            shuffle: true,
+            pixel_scale: 1.0 / 255.0,
+        };
+        let device = Device::cpu();
+        Self { model, spec, optimizer, device, seed: 0, replicas: None, streaming_bytes: None }
+    }
+
+    /// Where to train; the CPU unless told otherwise.
+    pub fn device(mut self, device: Device) -> Self {
+        self.device = device;
+        self
+    }
+
+    /// Samples a step; 64 unless told otherwise.
+    pub fn batch_size(mut self, batch: usize) -> Self {
+        self.spec.batch = batch;
+        self
+    }
+
+    /// Seeds the initial weights and the order of the samples; 0 unless told otherwise.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Trains R models side by side, each with its own seed and hyper-parameters; overrides [`TrainerBuilder::seed`].
+    pub fn replicas(mut self, replicas: Vec<Replica>) -> Self {
+        self.replicas = Some(replicas);
+        self
+    }
+
+    /// Whether each epoch visits the samples in a new order; true unless told otherwise.
+    pub fn shuffle(mut self, shuffle: bool) -> Self {
+        self.spec.shuffle = shuffle;
+        self
+    }
+
+    /// What u8 samples are multiplied by; 1/255 unless told otherwise.
+    pub fn pixel_scale(mut self, scale: f32) -> Self {
+        self.spec.pixel_scale = scale;
+        self
+    }
+
+    /// Streams training sets of more bytes through the device in chunks; the device's largest binding unless told
+    /// otherwise. The results are the same.
+    pub fn streaming_above(mut self, bytes: u64) -> Self {
+        self.streaming_bytes = Some(bytes);
+        self
+    }
+
+    /// Checks the specs, and that device and machine have room for the model, then draws the initial weights.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] that names the field; [`Error::Limit`].
+    pub fn build(mut self) -> Result<Trainer> {
+        let replicas = self.replicas.take();
+        self.spec.replicas = replicas.unwrap_or_else(|| vec![Replica::new(self.seed, &self.optimizer)]);
+        self.spec.validate(&self.model)?;
+        self.check_size()?;
+        let replicas = self.spec.replicas.iter();
+        let weights = replicas.map(|replica| LayerWeights::initial(&self.model, replica.seed)).collect();
+        Ok(Trainer::assemble(self.model, self.spec, self.device, weights, self.streaming_bytes))
+    }
+
+    /// Checks the smallest plan that this model can have, and the host's own copies of the parameters, before the first
+    /// of them is drawn.
+    fn check_size(&self) -> Result<()> {
+        let targets = match self.spec.loss {
+            Loss::MeanSquaredError => TargetKind::Values,
+            _ => TargetKind::Classes,
+        };
+        let (capacity, order) = (self.spec.batch, self.spec.batch);
+        let shape = Shape { samples: InputKind::SamplesU8, targets, capacity, order };
+        self.device.check(&shape.plan(&self.model, &self.spec)?)?;
+        let parameters = (self.model.parameters() as u64).saturating_mul(4 * self.spec.replicas.len() as u64);
+        let (wanted, had) = (parameters.saturating_mul(HOST_COPIES), available_memory());
+        if wanted <= had {
+            return Ok(());
+        }
+        let what = format!("host memory for {} and its copies", self.model.architecture());
+        let hint = "use narrower layers or fewer replicas";
+        Err(Error::Limit { what, limit: "the machine's free memory", wanted, had, hint })
+    }
+}

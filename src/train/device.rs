@@ -1,0 +1,96 @@
+use crate::cpu::CpuExecutor;
+use crate::error::{Error, Result};
+use crate::executor::{DeviceInfo, Executor};
+use crate::gpu::{Gpu, GpuExecutor, GpuOptions, GpuRequest};
+use crate::plan::Plan;
+
+/// Where a model is trained.
+#[derive(Clone, Debug)]
+pub struct Device {
+    kind: Kind,
+    note: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Cpu,
+    Gpu(Box<Gpu>),
+}
+
+impl Device {
+    /// The CPU executor, on all cores.
+    pub fn cpu() -> Self {
+        Self { kind: Kind::Cpu, note: None }
+    }
+
+    /// A GPU.
+    ///
+    /// # Errors
+    /// [`Error::Adapter`] if none fits the request.
+    pub fn gpu(request: GpuRequest) -> Result<Self> {
+        Ok(Gpu::request_blocking(&GpuOptions { request, default_limits: false })?.into())
+    }
+
+    /// The best real GPU, or else the CPU executor: never a software rasterizer, which the CPU executor outruns.
+    /// [`Device::note`] says why it is the CPU.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if there is a GPU that cannot be opened.
+    pub fn auto() -> Result<Self> {
+        pollster::block_on(Self::request())
+    }
+
+    /// [`Device::auto`], asynchronous.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn request() -> Result<Self> {
+        match Gpu::request(&GpuOptions::default()).await {
+            Ok(gpu) => Ok(gpu.into()),
+            Err(Error::Adapter(reason)) => Ok(Self { kind: Kind::Cpu, note: Some(reason) }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Why it is this device, where that was not asked for.
+    pub fn note(&self) -> Option<&str> {
+        self.note.as_deref()
+    }
+
+    /// Name, backend, driver.
+    pub fn info(&self) -> DeviceInfo {
+        match &self.kind {
+            Kind::Cpu => crate::cpu::info(),
+            Kind::Gpu(gpu) => gpu.info(),
+        }
+    }
+
+    /// The largest tensor that it can bind, in bytes.
+    pub(crate) fn largest_binding(&self) -> u64 {
+        match &self.kind {
+            Kind::Cpu => u64::MAX,
+            Kind::Gpu(gpu) => gpu.largest_binding(),
+        }
+    }
+
+    /// Whether a plan fits, before anything is allocated for it.
+    pub(crate) fn check(&self, plan: &Plan) -> Result<()> {
+        match &self.kind {
+            Kind::Cpu => CpuExecutor::<f32>::check(plan),
+            Kind::Gpu(gpu) => GpuExecutor::check(gpu, plan),
+        }
+    }
+
+    pub(crate) fn executor(&self, plan: Plan) -> Result<Box<dyn Executor>> {
+        Ok(match &self.kind {
+            Kind::Cpu => Box::new(CpuExecutor::<f32>::new(plan)?),
+            Kind::Gpu(gpu) => Box::new(GpuExecutor::new((**gpu).clone(), plan)?),
+        })
+    }
+}
+
+impl From<Gpu> for Device {
+    fn from(gpu: Gpu) -> Self {
+        Self { kind: Kind::Gpu(Box::new(gpu)), note: None }
+    }
+}

@@ -1,0 +1,193 @@
+//! Model files: safetensors, with the names and shapes of PyTorch's `nn.Linear` state dict.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use ndarray::{Array1, Array2};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::spec::{Sequential, TrainSpec};
+
+/// The metadata key under which a model file carries its spec.
+const METADATA_KEY: &str = "wgrad";
+
+/// One dense layer's parameters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerWeights {
+    /// (O, I)
+    pub weight: Array2<f32>,
+    /// (O)
+    pub bias: Array1<f32>,
+}
+
+impl LayerWeights {
+    /// A model's parameters before training: drawn from `seed`, biases zero.
+    pub fn initial(model: &Sequential, seed: u64) -> Vec<Self> {
+        let layers = model.shapes().zip(&model.layers).enumerate();
+        let draw = |(n, ((outputs, inputs), layer)): (usize, ((usize, usize), &crate::spec::DenseSpec))| Self {
+            weight: Array2::from_shape_vec((outputs, inputs), layer.init.weights(seed, n, outputs, inputs))
+                .unwrap_or_else(|_| Array2::zeros((outputs, inputs))),
+            bias: Array1::zeros(outputs),
+        };
+        layers.map(draw).collect()
+    }
+
+    pub(super) fn from_parts(weight: &[f32], bias: &[f32], inputs: usize) -> Result<Self> {
+        let shape = (bias.len(), inputs);
+        let weight = Array2::from_shape_vec(shape, weight.to_vec()).map_err(|_| Error::Shape {
+            operation: "read",
+            tensor: "weight".to_owned(),
+            wanted: format!("{shape:?}"),
+            got: format!("{} numbers", weight.len()),
+        })?;
+        Ok(Self { weight, bias: Array1::from(bias.to_vec()) })
+    }
+
+    /// Whether layers are those of a model.
+    pub(super) fn check(layers: &[Self], model: &Sequential) -> Result<()> {
+        let mismatch = |tensor: String, wanted: String, got: String| {
+            Err(Error::Shape { operation: "load weights", tensor, wanted, got })
+        };
+        if layers.len() != model.layers.len() {
+            let (wanted, got) = (model.architecture(), format!("{} layers", layers.len()));
+            return mismatch("the model".to_owned(), wanted, got);
+        }
+        for (n, (layer, (outputs, inputs))) in layers.iter().zip(model.shapes()).enumerate() {
+            if layer.weight.dim() != (outputs, inputs) {
+                let (wanted, got) = (format!("({outputs}, {inputs})"), format!("{:?}", layer.weight.dim()));
+                return mismatch(format!("layers.{n}.weight"), wanted, got);
+            }
+            if layer.bias.len() != outputs {
+                return mismatch(format!("layers.{n}.bias"), format!("({outputs})"), format!("({})", layer.bias.len()));
+            }
+        }
+        Ok(())
+    }
+
+    fn is_finite(&self) -> bool {
+        self.weight.iter().chain(&self.bias).all(|value| value.is_finite())
+    }
+}
+
+/// How a model came to be.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TrainingFacts {
+    /// wgrad's version.
+    pub wgrad: String,
+    /// The dataset's name.
+    pub dataset: Option<String>,
+    /// Epochs trained.
+    pub epochs: usize,
+    /// Steps trained.
+    pub steps: u32,
+    /// `gpu` or `cpu`.
+    pub device: String,
+    /// The adapter's name.
+    pub adapter: String,
+}
+
+/// A trained model: spec, parameters and where they come from.
+///
+/// On disk it is a safetensors file with f32 tensors `layers.N.weight` (O, I) and `layers.N.bias` (O), N counting dense
+/// layers from 0, and under the metadata key `wgrad` a JSON object of `model`, `spec` and `facts`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelFile {
+    /// The layers.
+    pub model: Sequential,
+    /// How it was trained.
+    pub spec: TrainSpec,
+    /// How it came to be.
+    pub facts: TrainingFacts,
+    /// Its parameters.
+    pub weights: Vec<LayerWeights>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Metadata {
+    model: Sequential,
+    spec: TrainSpec,
+    facts: TrainingFacts,
+}
+
+impl ModelFile {
+    /// Writes the file: to a temporary name beside it, synced, then renamed, so that it appears whole or not at all.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Model`] if a parameter is not finite.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        if let Some(n) = self.weights.iter().position(|layer| !layer.is_finite()) {
+            return Err(Error::model(path, format!("not written: layer {n} has a weight that is not finite")));
+        }
+        let bytes = self.to_bytes().map_err(|reason| Error::model(path, format!("not written: {reason}")))?;
+        crate::files::write_whole(path, &bytes)
+    }
+
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Model`] that says what is wrong: not safetensors, cut off, no `wgrad` metadata, a tensor
+    /// that is missing or of another shape or type, a number that is not finite.
+    pub fn load(path: &Path) -> Result<Self> {
+        let bytes = std::fs::read(path).map_err(|e| Error::io(path, "read", e))?;
+        Self::from_bytes(&bytes).map_err(|reason| Error::model(path, reason))
+    }
+
+    fn to_bytes(&self) -> Result<Vec<u8>, String> {
+        let Self { model, spec, facts, .. } = self.clone();
+        let metadata = serde_json::to_string(&Metadata { model, spec, facts }).map_err(|e| e.to_string())?;
+        let mut tensors = Vec::new();
+        for (n, layer) in self.weights.iter().enumerate() {
+            let (outputs, inputs) = layer.weight.dim();
+            let weight: Vec<u8> = layer.weight.iter().flat_map(|value| value.to_le_bytes()).collect();
+            let bias: Vec<u8> = layer.bias.iter().flat_map(|value| value.to_le_bytes()).collect();
+            tensors.push((format!("layers.{n}.weight"), vec![outputs, inputs], weight));
+            tensors.push((format!("layers.{n}.bias"), vec![outputs], bias));
+        }
+        let views = tensors.iter().map(|(name, shape, bytes)| {
+            TensorView::new(Dtype::F32, shape.clone(), bytes).map(|view| (name.as_str(), view))
+        });
+        let views = views.collect::<Result<Vec<_>, _>>().map_err(|e| e.to_string())?;
+        let metadata = HashMap::from([(METADATA_KEY.to_owned(), metadata)]);
+        safetensors::serialize(views, Some(metadata)).map_err(|e| e.to_string())
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
+        let broken = |e| format!("not a safetensors file, or cut off: {e}");
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(broken)?;
+        let tensors = SafeTensors::deserialize(bytes).map_err(broken)?;
+        let text = header.metadata().as_ref().and_then(|map| map.get(METADATA_KEY));
+        let text = text.ok_or("a safetensors file, but without wgrad's metadata: not saved by wgrad")?;
+        let Metadata { model, spec, facts } =
+            serde_json::from_str(text).map_err(|e| format!("wgrad's metadata cannot be read: {e}"))?;
+        spec.validate(&model).map_err(|e| format!("wgrad's metadata make no sense: {e}"))?;
+        let layers = model.shapes().enumerate();
+        let weights = layers.map(|(n, (outputs, inputs))| {
+            let weight = numbers(&tensors, &format!("layers.{n}.weight"), &[outputs, inputs])?;
+            let bias = numbers(&tensors, &format!("layers.{n}.bias"), &[outputs])?;
+            LayerWeights::from_parts(&weight, &bias, inputs).map_err(|e| e.to_string())
+        });
+        let weights = weights.collect::<Result<Vec<_>, String>>()?;
+        if tensors.len() != 2 * weights.len() {
+            return Err(format!("{} tensors, but the model has {}", tensors.len(), 2 * weights.len()));
+        }
+        Ok(Self { model, spec, facts, weights })
+    }
+}
+
+/// A tensor's numbers, checked.
+fn numbers(tensors: &SafeTensors<'_>, name: &str, shape: &[usize]) -> Result<Vec<f32>, String> {
+    let view = tensors.tensor(name).map_err(|_| format!("tensor {name} is missing"))?;
+    if view.dtype() != Dtype::F32 {
+        return Err(format!("tensor {name} is {:?}, F32 is needed", view.dtype()));
+    }
+    if view.shape() != shape {
+        return Err(format!("tensor {name} has shape {:?}, the model needs {shape:?}", view.shape()));
+    }
+    let values: Vec<f32> = view.data().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    match values.iter().position(|value| !value.is_finite()) {
+        None => Ok(values),
+        Some(at) => Err(format!("tensor {name} has {} at {at}: the model is not usable", values[at])),
+    }
+}

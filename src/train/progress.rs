@@ -1,0 +1,61 @@
+use std::io::Write;
+
+use indicatif::ProgressStyle;
+
+use super::report::{Callback, EpochReport, Progress, RunInfo};
+
+/// A bar per epoch with loss, accuracy, samples per second and time left, on a terminal's stderr; where stderr is not
+/// a terminal, one line per epoch.
+#[derive(Debug, Default)]
+pub struct ProgressBar {
+    bar: Option<indicatif::ProgressBar>,
+    epochs: usize,
+}
+
+impl ProgressBar {
+    /// On stderr.
+    pub fn stderr() -> Self {
+        Self::default()
+    }
+
+    fn style() -> ProgressStyle {
+        let template = "{prefix} {wide_bar} {pos}/{len} {msg} {eta} left";
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+    }
+}
+
+impl Callback for ProgressBar {
+    fn on_start(&mut self, run: &RunInfo) {
+        self.epochs = run.epochs;
+    }
+
+    fn on_progress(&mut self, progress: &Progress) {
+        let Progress { epoch, step, steps, loss, accuracy, samples_per_second } = *progress;
+        let bar = self.bar.get_or_insert_with(|| {
+            let bar = indicatif::ProgressBar::new(steps as u64).with_style(Self::style());
+            bar.with_prefix(format!("epoch {epoch}/{}", self.epochs))
+        });
+        bar.set_position(step as u64);
+        let percent = 100.0 * accuracy;
+        bar.set_message(format!("loss {loss:.4} acc {percent:.2}% {samples_per_second:.0}/s"));
+    }
+
+    fn on_epoch(&mut self, report: &EpochReport) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+        let EpochReport { epoch, train, test, seconds, samples_per_second } = report;
+        let test = test
+            .as_ref()
+            .map_or_else(String::new, |test| format!("  test {:.4} {:.2}%", test.loss, 100.0 * test.accuracy));
+        // Not eprintln, which panics where stderr is closed; a run goes on without anyone to watch it.
+        writeln!(
+            std::io::stderr(),
+            "epoch {epoch}/{}  loss {:.4} acc {:.2}%{test}  {seconds:.2} s  {samples_per_second:.0} samples/s",
+            self.epochs,
+            train.loss,
+            100.0 * train.accuracy,
+        )
+        .ok();
+    }
+}

@@ -1,0 +1,151 @@
+//! What a run tells while it goes on and when it is over.
+
+use serde::Serialize;
+
+use crate::executor::DeviceInfo;
+
+/// Loss and accuracy of one model on some samples.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Scores {
+    /// Mean loss over the samples.
+    pub loss: f64,
+    /// Share of right answers; 0 for values as targets, which are never just right.
+    pub accuracy: f64,
+}
+
+/// The scores of all replicas on a dataset.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Evaluation {
+    /// Mean loss over samples and replicas.
+    pub loss: f64,
+    /// Share of right answers, over samples and replicas.
+    pub accuracy: f64,
+    /// Each replica's own.
+    pub replicas: Vec<Scores>,
+}
+
+impl Evaluation {
+    pub(super) fn of(replicas: Vec<Scores>) -> Self {
+        let mean = |value: fn(&Scores) -> f64| replicas.iter().map(value).sum::<f64>() / replicas.len() as f64;
+        Self { loss: mean(|s| s.loss), accuracy: mean(|s| s.accuracy), replicas }
+    }
+}
+
+/// What is known when a run starts.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RunInfo {
+    /// Where it runs.
+    #[serde(flatten)]
+    pub device: DeviceInfo,
+    /// `784-128-10`
+    pub architecture: String,
+    /// Trained numbers of one replica.
+    pub parameters: usize,
+    /// R.
+    pub replicas: usize,
+    /// Training samples.
+    pub samples: usize,
+    /// Steps an epoch.
+    pub steps_per_epoch: usize,
+    /// Epochs asked for.
+    pub epochs: usize,
+    /// Kernel launches a step.
+    pub dispatches_per_step: usize,
+    /// Whether the training set streams through the device in chunks.
+    pub streamed: bool,
+}
+
+/// One step's loss, before its update.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct StepReport {
+    /// From 1, since the model's training began.
+    pub step: u64,
+    /// Which replica.
+    pub replica: usize,
+    /// Mean loss of the batch.
+    pub loss: f32,
+}
+
+/// How far an epoch has come.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// From 1.
+    pub epoch: usize,
+    /// Steps of the epoch that have finished.
+    pub step: usize,
+    /// Steps of the epoch.
+    pub steps: usize,
+    /// Mean loss of the epoch so far, over all replicas.
+    pub loss: f64,
+    /// Share of right answers of the epoch so far.
+    pub accuracy: f64,
+    /// Samples per second of the epoch so far, of all replicas together.
+    pub samples_per_second: f64,
+}
+
+/// One epoch.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EpochReport {
+    /// From 1.
+    pub epoch: usize,
+    /// Over the epoch's steps, each before its update.
+    pub train: Evaluation,
+    /// On the validation set after the epoch, if there is one.
+    pub test: Option<Evaluation>,
+    /// Seconds of training, without the validation.
+    pub seconds: f64,
+    /// Of training, of all replicas together.
+    pub samples_per_second: f64,
+}
+
+/// A whole run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct History {
+    /// What was known at its start.
+    pub run: RunInfo,
+    /// Every epoch, the last one possibly cut short by a limit on steps.
+    pub epochs: Vec<EpochReport>,
+    /// Steps in all.
+    pub steps: u64,
+    /// Seconds in all, set-up and validation included.
+    pub seconds: f64,
+    /// Seconds of training alone.
+    pub training_seconds: f64,
+    /// Seconds from the start to the first step's loss.
+    pub time_to_first_step: f64,
+}
+
+/// Is told how a run goes. Every method does nothing unless overridden.
+pub trait Callback {
+    /// Before the first step.
+    fn on_start(&mut self, _run: &RunInfo) {}
+    /// After each step, in order; up to a submission late, so that the device never waits.
+    fn on_step(&mut self, _step: &StepReport) {}
+    /// Now and then within an epoch.
+    fn on_progress(&mut self, _progress: &Progress) {}
+    /// After each epoch.
+    fn on_epoch(&mut self, _epoch: &EpochReport) {}
+}
+
+/// Tells nobody.
+impl Callback for () {}
+
+/// Tells both.
+impl<A: Callback, B: Callback> Callback for (A, B) {
+    fn on_start(&mut self, run: &RunInfo) {
+        self.0.on_start(run);
+        self.1.on_start(run);
+    }
+    fn on_step(&mut self, step: &StepReport) {
+        self.0.on_step(step);
+        self.1.on_step(step);
+    }
+    fn on_progress(&mut self, progress: &Progress) {
+        self.0.on_progress(progress);
+        self.1.on_progress(progress);
+    }
+    fn on_epoch(&mut self, epoch: &EpochReport) {
+        self.0.on_epoch(epoch);
+        self.1.on_epoch(epoch);
+    }
+}

@@ -1,0 +1,325 @@
+use std::path::Path;
+
+use ndarray::{Array2, Array3, Axis};
+
+use super::builder::TrainerBuilder;
+use super::session::{Session, Shape, input_kind, target_kind};
+use super::{Device, Evaluation, LayerWeights, ModelFile, Scores, TrainingFacts};
+use crate::data::{Dataset, Features, Targets};
+use crate::error::{Error, Result};
+use crate::executor::DeviceInfo;
+use crate::ops::{Loss, TargetKind};
+use crate::plan::{Plan, ProgramId};
+use crate::spec::{OptimizerSpec, Sequential, TrainSpec};
+
+/// Trains, evaluates and applies a model, or R of them side by side.
+///
+/// ```
+/// use ndarray::array;
+/// use wgrad::{Activation::*, Adam, Dataset, Device, Loss::*, Sequential, Trainer, epochs};
+///
+/// let x = array![[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]];
+/// let xor = Dataset::classification(x.view(), &[0, 1, 1, 0])?;
+/// let model = Sequential::new(2).dense(8, Tanh).dense(2, Linear);
+/// let mut trainer = Trainer::new(model, SoftmaxCrossEntropy, Adam::new(0.05)).batch_size(4).device(Device::cpu()).build()?;
+/// trainer.fit(&xor, epochs(200), &mut ())?;
+/// assert_eq!(trainer.evaluate(&xor)?.accuracy, 1.0);
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+pub struct Trainer {
+    pub(super) model: Sequential,
+    pub(super) spec: TrainSpec,
+    pub(super) device: Device,
+    pub(super) streaming_bytes: Option<u64>,
+    pub(super) session: Option<Session>,
+    /// Parameters of each replica: those of the session once there is one, fetched where they are asked for.
+    weights: Vec<Vec<LayerWeights>>,
+    /// Optimizer steps so far.
+    pub(super) steps: u32,
+    /// Whole epochs so far, which choose the next epoch's order.
+    pub(super) epochs: usize,
+    pub(super) trained_on: Option<String>,
+}
+
+impl Trainer {
+    /// Starts a builder. Loss and optimizer are as in PyTorch; the mean over the batch is minimized.
+    #[allow(clippy::new_ret_no_self)] // the builder checks everything before there is a trainer
+    pub fn new(model: Sequential, loss: Loss, optimizer: impl Into<OptimizerSpec>) -> TrainerBuilder {
+        TrainerBuilder::new(model, loss, optimizer.into())
+    }
+
+    pub(super) fn assemble(
+        model: Sequential,
+        spec: TrainSpec,
+        device: Device,
+        weights: Vec<Vec<LayerWeights>>,
+        streaming_bytes: Option<u64>,
+    ) -> Self {
+        let (session, trained_on) = (None, None);
+        Self { model, spec, device, streaming_bytes, session, weights, steps: 0, epochs: 0, trained_on }
+    }
+
+    /// A trainer for a model that was saved, to evaluate and apply it or to train it further with a fresh optimizer.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] if the file's spec is not sound.
+    pub fn from_file(file: ModelFile, device: Device) -> Result<Self> {
+        let ModelFile { model, spec, weights, .. } = file;
+        spec.validate(&model)?;
+        let replicas = vec![weights; spec.replicas.len()];
+        Ok(Self::assemble(model, spec, device, replicas, None))
+    }
+
+    /// The model's spec.
+    pub fn model(&self) -> &Sequential {
+        &self.model
+    }
+
+    /// How it is trained.
+    pub fn spec(&self) -> &TrainSpec {
+        &self.spec
+    }
+
+    /// Where it is trained.
+    pub fn info(&self) -> DeviceInfo {
+        self.device.info()
+    }
+
+    /// The plan that training on `data` follows; nothing is allocated for it.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] or [`Error::Shape`] where data and model do not fit.
+    pub fn plan(&self, data: &Dataset) -> Result<Plan> {
+        self.check(data, "plan")?;
+        Shape::training(data, &self.spec, self.streaming_limit()).plan(&self.model, &self.spec)
+    }
+
+    /// Mean loss and accuracy over a dataset.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] or [`Error::Spec`] where data and model do not fit, and what the device reports.
+    pub fn evaluate(&mut self, data: &Dataset) -> Result<Evaluation> {
+        self.check(data, "evaluate")?;
+        let session = self.session_for_evaluation(data.features(), Some(data.targets()))?;
+        let chunk = session.evaluation_rows();
+        let replicas = session.executor.plan().replicas.len();
+        let mut sums = vec![[0.0; 2]; replicas];
+        for first in (0..data.len()).step_by(chunk) {
+            let rows = first..data.len().min(first + chunk);
+            let iterations = session.upload_evaluation(data.features(), Some(data.targets()), rows)?;
+            session.executor.submit(ProgramId::Evaluate, &iterations)?;
+            for metrics in session.executor.metrics(true)? {
+                sums[metrics.replica][0] += metrics.loss_sum;
+                sums[metrics.replica][1] += metrics.right;
+            }
+        }
+        let count = data.len() as f64;
+        Ok(Evaluation::of(
+            sums.iter().map(|[loss, right]| Scores { loss: loss / count, accuracy: right / count }).collect(),
+        ))
+    }
+
+    /// What the first replica makes of rows (N, I): (N, O) probabilities for the cross-entropies, the outputs
+    /// themselves for the mean squared error. u8 rows are scaled as in training, f32 rows are taken as they are.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the rows are not I wide, and what the device reports.
+    pub fn predict(&mut self, rows: impl Into<Features>) -> Result<Array2<f32>> {
+        Ok(self.predict_all(rows)?.index_axis_move(Axis(0), 0))
+    }
+
+    /// [`Trainer::predict`] by every replica: (R, N, O).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn predict_all(&mut self, rows: impl Into<Features>) -> Result<Array3<f32>> {
+        self.apply(&rows.into(), ProgramId::Predict)
+    }
+
+    /// What the last layer gives for rows (N, I): (R, N, O) logits for the cross-entropies, the outputs themselves for
+    /// the mean squared error (logits where its output is a softmax).
+    ///
+    /// # Errors
+    /// As [`Trainer::predict`].
+    pub fn outputs(&mut self, rows: impl Into<Features>) -> Result<Array3<f32>> {
+        self.apply(&rows.into(), ProgramId::Evaluate)
+    }
+
+    fn apply(&mut self, features: &Features, program: ProgramId) -> Result<Array3<f32>> {
+        self.check_width(features, "predict")?;
+        let (replicas, width) = (self.spec.replicas.len(), self.model.outputs());
+        let mut all = Array3::zeros((replicas, features.len(), width));
+        let session = self.session_for_evaluation(features, None)?;
+        let (chunk, batch) = (session.evaluation_rows(), session.executor.plan().program(program).batch);
+        let tensor = session.executor.plan().program(program).outputs;
+        for first in (0..features.len()).step_by(chunk) {
+            let rows = first..features.len().min(first + chunk);
+            for iteration in session.upload_evaluation(features, None, rows)? {
+                session.executor.submit(program, &[iteration])?;
+                session.executor.metrics(true)?;
+                let values = session.executor.read(tensor)?;
+                let (live, at) = (iteration.rows as usize, first + iteration.first as usize);
+                for (r, values) in values.chunks(batch * width).enumerate() {
+                    let values = values[..live * width].iter();
+                    all.slice_mut(ndarray::s![r, at..at + live, ..])
+                        .iter_mut()
+                        .zip(values)
+                        .for_each(|(to, v)| *to = *v);
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// For each true class (rows) how often each class was predicted (columns), by the first replica.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] for a dataset without classes, otherwise as [`Trainer::predict`].
+    pub fn confusion(&mut self, data: &Dataset) -> Result<Array2<u64>> {
+        self.check(data, "confusion")?;
+        let Targets::Classes(labels) = data.targets() else {
+            return Err(Error::spec("dataset", "a confusion matrix needs classes as targets"));
+        };
+        let predictions = self.predict(data.features().clone())?;
+        let classes = predictions.ncols().max(2);
+        let mut matrix = Array2::zeros((classes, classes));
+        for (row, label) in predictions.rows().into_iter().zip(labels) {
+            matrix[[*label as usize, predicted_class(row.as_slice().unwrap_or(&[]))]] += 1;
+        }
+        Ok(matrix)
+    }
+
+    /// The parameters of one replica, layer by layer.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] for a replica that there is not, and what the device reports.
+    pub fn weights(&mut self, replica: usize) -> Result<Vec<LayerWeights>> {
+        if let Some(session) = &mut self.session {
+            self.weights = session.read_weights(&self.model)?;
+        }
+        let had = self.weights.len();
+        let missing = || Error::spec("replica", format!("there is no replica {replica}, only 0 to {}", had - 1));
+        self.weights.get(replica).cloned().ok_or_else(missing)
+    }
+
+    /// Gives every replica these parameters.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] that names the layer whose shape is not the model's.
+    pub fn set_weights(&mut self, weights: &[LayerWeights]) -> Result<()> {
+        LayerWeights::check(weights, &self.model)?;
+        self.weights = vec![weights.to_vec(); self.spec.replicas.len()];
+        match &mut self.session {
+            Some(session) => session.write_weights(&self.weights),
+            None => Ok(()),
+        }
+    }
+
+    /// Saves the first replica; [`ModelFile`] describes the format. The file appears whole or not at all.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Model`] if a weight is not finite.
+    pub fn save(&mut self, path: impl AsRef<Path>) -> Result<()> {
+        self.to_file(0)?.save(path.as_ref())
+    }
+
+    /// One replica as a model file.
+    ///
+    /// # Errors
+    /// As [`Trainer::weights`].
+    pub fn to_file(&mut self, replica: usize) -> Result<ModelFile> {
+        let weights = self.weights(replica)?;
+        let facts = TrainingFacts {
+            wgrad: env!("CARGO_PKG_VERSION").to_owned(),
+            dataset: self.trained_on.clone(),
+            epochs: self.epochs,
+            steps: self.steps,
+            device: self.device.info().device.to_owned(),
+            adapter: self.device.info().adapter,
+        };
+        let spec = TrainSpec { replicas: vec![self.spec.replicas[replica]], ..self.spec.clone() };
+        Ok(ModelFile { model: self.model.clone(), spec, facts, weights })
+    }
+
+    /// The largest training set that lies on the device whole.
+    pub(super) fn streaming_limit(&self) -> u64 {
+        self.streaming_bytes.unwrap_or_else(|| self.device.largest_binding())
+    }
+
+    /// The session that a shape needs: the present one, or a new one that takes over parameters and optimizer state.
+    pub(super) fn session(&mut self, shape: Shape) -> Result<&mut Session> {
+        if self.session.as_ref().is_none_or(|session| session.shape != shape) {
+            let mut state = None;
+            if let Some(old) = &mut self.session {
+                self.weights = old.read_weights(&self.model)?;
+                state = Some(old.read_state()?);
+            }
+            // The old one goes first: the two might not fit side by side.
+            self.session = None;
+            let mut new = Session::new(&self.device, &self.model, &self.spec, shape)?;
+            new.write_weights(&self.weights)?;
+            if let Some(state) = state {
+                new.write_state(&state)?;
+            }
+            self.session = Some(new);
+        }
+        self.session.as_mut().ok_or_else(|| Error::Device("no session".to_owned()))
+    }
+
+    fn session_for_evaluation(&mut self, features: &Features, targets: Option<&Targets>) -> Result<&mut Session> {
+        let present = self.session.as_ref().map(|session| session.shape);
+        let wanted = targets.map(target_kind);
+        let fits = |shape: &Shape| {
+            shape.samples == input_kind(features) && wanted.is_none_or(|targets| targets == shape.targets)
+        };
+        let shape = present.filter(fits).unwrap_or_else(|| {
+            let usual = if self.spec.loss == Loss::MeanSquaredError { TargetKind::Values } else { TargetKind::Classes };
+            let targets = wanted.or(present.map(|shape| shape.targets)).unwrap_or(usual);
+            Shape::evaluation(features, targets, &self.spec)
+        });
+        self.session(shape)
+    }
+
+    /// Whether data and model fit.
+    pub(super) fn check(&self, data: &Dataset, operation: &'static str) -> Result<()> {
+        self.check_width(data.features(), operation)?;
+        let outputs = self.model.outputs();
+        match data.targets() {
+            Targets::Classes(_) if data.classes() > outputs.max(2) => {
+                let had = data.classes() - 1;
+                let reason = format!("labels of {} reach {had}, but the output layer has {outputs} units", data.name());
+                Err(Error::spec("output layer", reason))
+            }
+            Targets::Values(values) if values.ncols() != outputs => Err(Error::Shape {
+                operation,
+                tensor: format!("targets of {}", data.name()),
+                wanted: format!("(N, {outputs}), as wide as the output layer"),
+                got: format!("{:?}", values.dim()),
+            }),
+            Targets::Classes(_) if self.spec.loss == Loss::SoftmaxCrossEntropy && data.classes() > outputs => {
+                Err(Error::spec("output layer", "softmax cross-entropy needs an output unit for each class"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_width(&self, features: &Features, operation: &'static str) -> Result<()> {
+        if features.inputs() == self.model.inputs {
+            return Ok(());
+        }
+        Err(Error::Shape {
+            operation,
+            tensor: "samples".to_owned(),
+            wanted: format!("(N, {}), as wide as the model's input", self.model.inputs),
+            got: format!("{:?}", features.dim()),
+        })
+    }
+}
+
+/// The class that a row of outputs stands for: the largest, or of a single output which side of one half it is on.
+pub fn predicted_class(row: &[f32]) -> usize {
+    match row {
+        [single] => usize::from(*single > 0.5),
+        _ => (1..row.len()).fold(0, |best, o| if row[o] > row[best] { o } else { best }),
+    }
+}
