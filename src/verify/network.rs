@@ -130,20 +130,22 @@ pub(super) fn lock_step(gpu: &Gpu, network: &Network) -> Result<Row> {
     let mut device = GpuExecutor::new(gpu.clone(), network.plan.clone())?;
     network.fill(&mut oracle)?;
     network.fill(&mut device)?;
+    let steps = &network.plan.train.steps;
+    let written = written(steps)?;
     let mut row = Row::new("lock-step", "automatic", network.name.clone());
     for number in 0..LOCK_STEPS {
         row.case();
-        for (index, step) in network.plan.train.steps.iter().enumerate() {
+        for (index, (step, written)) in steps.iter().zip(&written).enumerate() {
             let iteration = Network::iteration(number);
             device.submit_step(ProgramId::Train, index, iteration)?;
             oracle.submit_step(ProgramId::Train, index, iteration)?;
-            for id in written(&step.op)? {
+            for id in written {
                 let name =
-                    format!("step {number}, {} ({}): {}", step.label, step.operation(), network.plan.tensor(id).name);
-                row.note(&compare_tensor(&oracle, &mut device, id)?, &name);
+                    format!("step {number}, {} ({}): {}", step.label, step.operation(), network.plan.tensor(*id).name);
+                row.note(&compare_tensor(&oracle, &mut device, *id)?, &name);
                 // From here on the oracle has the GPU's number, exactly, with no bound of its own.
-                let numbers = device.read(id)?;
-                oracle.write(id, 0, TensorData::F32(&numbers))?;
+                let numbers = device.read(*id)?;
+                oracle.write(*id, 0, TensorData::F32(&numbers))?;
             }
         }
     }
