@@ -65,7 +65,7 @@ pub use spec::{Adam, DenseSpec, Init, OptimizerSpec, Replica, Sequential, Sgd, T
 pub use train::ProgressBar;
 pub use train::{
     Callback, Device, EpochReport, Evaluation, Fit, History, LayerWeights, ModelFile, Progress, RunInfo, Scores,
-    StepReport, Trainer, TrainerBuilder, TrainingFacts, epochs,
+    StepReport, Trainer, TrainerBuilder, TrainingFacts, epochs, predicted_class,
 };
 
 /// The README's examples, compiled.
