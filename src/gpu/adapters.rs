@@ -228,6 +228,11 @@ fn below_default(limits: &wgpu::Limits) -> Option<String> {
     (!missing.is_empty()).then(|| missing.join("; "))
 }
 
+/// The first adapter whose name contains `text`, which is in small letters.
+fn named<'a>(reports: &'a [AdapterReport], text: &str) -> Option<&'a AdapterReport> {
+    reports.iter().find(|report| report.name.to_lowercase().contains(text))
+}
+
 fn choose<'a>(reports: &'a [AdapterReport], request: &GpuRequest) -> Result<&'a AdapterReport> {
     if reports.is_empty() {
         return Err(Error::Adapter(format!("no GPU adapter found; {HOW_TO_GET_ONE}")));
@@ -245,7 +250,9 @@ fn choose<'a>(reports: &'a [AdapterReport], request: &GpuRequest) -> Result<&'a 
         GpuRequest::Named(name) => {
             let by_index = name.parse::<usize>().ok().and_then(|index| reports.get(index));
             let text = name.to_lowercase();
-            let by_name = || reports.iter().find(|report| report.name.to_lowercase().contains(&text));
+            // A small number is never part of a name: `7` must not find the `7` of a driver's version.
+            let number = by_index.is_some() || name.len() < 3 && name.parse::<usize>().is_ok();
+            let by_name = || if number { None } else { named(reports, &text) };
             by_index
                 .or_else(by_name)
                 .ok_or_else(|| Error::Adapter(format!("no adapter matches `{name}`; there are: {}", listed())))
@@ -289,6 +296,7 @@ mod tests {
         assert!(refused.contains("llvmpipe") && refused.contains("--adapter"), "{refused}");
         assert_eq!(choose(&all, &GpuRequest::Named("LLVMpipe".into())).unwrap().index, 0);
         assert_eq!(choose(&all, &GpuRequest::Named("0".into())).unwrap().index, 0);
+        assert!(choose(&all, &GpuRequest::Named("1".into())).is_err(), "part of LLVM's version, but no index");
         let unknown = choose(&all, &GpuRequest::Named("radeon".into())).unwrap_err().to_string();
         assert!(unknown.contains("radeon") && unknown.contains("llvmpipe"), "{unknown}");
     }

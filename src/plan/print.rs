@@ -37,7 +37,7 @@ impl Plan {
             let settings: Vec<String> = step.op.constants().iter().map(|(_, value)| value.to_string()).collect();
             let settings = if settings.is_empty() { String::new() } else { format!(" [{}]", settings.join(" ")) };
             writeln!(f, "  {index}  {:<24} {}{settings}", step.label, step.operation())?;
-            writeln!(f, "     {}", names.join("  "))?;
+            write_wrapped(f, &names)?;
         }
         Ok(())
     }
@@ -46,6 +46,21 @@ impl Plan {
     pub(crate) fn shape_text(&self, id: TensorId) -> String {
         shape_text(&self.tensor(id).shape)
     }
+}
+
+/// Words on indented lines that fit a terminal.
+fn write_wrapped(f: &mut Formatter<'_>, words: &[String]) -> Result {
+    const WIDTH: usize = 80;
+    let mut line = "    ".to_owned();
+    for (index, word) in words.iter().enumerate() {
+        if index > 0 && line.len() + 1 + word.len() > WIDTH {
+            writeln!(f, "{line}")?;
+            line = "    ".to_owned();
+        }
+        line.push(' ');
+        line.push_str(word);
+    }
+    writeln!(f, "{line}")
 }
 
 fn shape_text(shape: &[usize]) -> String {
@@ -61,7 +76,7 @@ impl Display for Tensor {
             Element::U8 => "u8",
         };
         let (role, shape) = (self.role, shape_text(&self.shape));
-        write!(f, "{:<24} {element:<4} {shape:<18} {role:<15} {:>9} B", self.name, self.bytes())
+        write!(f, "{:<26} {element:<4} {shape:<17} {role:<15} {:>9} B", self.name, self.bytes())
     }
 }
 
@@ -83,7 +98,9 @@ impl Display for Role {
 impl Display for crate::ops::Constant {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         match self {
-            Self::Number(value) => write!(f, "{value}"),
+            // Shaders get f32, whose shortest text is what was meant: 0.999 and not 0.9990000128746033.
+            Self::Number(value) if *value != 0.0 && value.abs() < 1e-4 => write!(f, "{:e}", *value as f32),
+            Self::Number(value) => write!(f, "{}", *value as f32),
             Self::Named(name) => f.write_str(&name.to_lowercase()),
         }
     }

@@ -1,1 +1,81 @@
-fn main() {}
+//! The `wgrad` command: one file for each subcommand, and what they share.
+
+mod adapters;
+mod args;
+mod bench;
+mod eval;
+mod failure;
+mod output;
+mod predict;
+mod run_directory;
+mod table;
+mod train;
+mod train_args;
+mod verify;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::{Parser, Subcommand};
+
+use failure::{Failure, one_line};
+use output::Output;
+
+/// Trains multilayer perceptrons on any Vulkan, Metal or DX12 GPU, and checks every kernel against a CPU reference.
+#[derive(Parser)]
+#[command(version, max_term_width = 100, after_help = EXAMPLES)]
+struct Cli {
+    /// Results as JSON, one object per line on stdout.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Only results and errors: no progress, no notes on stderr.
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  wgrad train mnist                 train the default network on the best device
+  wgrad train mnist --out runs/1    and keep the model
+  wgrad eval runs/1/model.safetensors mnist
+  wgrad verify                      check every kernel on this machine's GPU
+
+Exit status: 0 success, 1 failure, 2 a mistake in what was asked for.";
+
+#[derive(Subcommand)]
+enum Command {
+    Train(train_args::TrainArgs),
+    Eval(eval::EvalArgs),
+    Predict(predict::PredictArgs),
+    Verify(verify::VerifyArgs),
+    Adapters(adapters::AdaptersArgs),
+    Bench(bench::BenchArgs),
+}
+
+fn main() -> ExitCode {
+    let started = Instant::now();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return failure::of_clap(&error),
+    };
+    let output = Output::new(cli.json, cli.quiet);
+    let done = match &cli.command {
+        Command::Train(args) => train::run(args, &output, started),
+        Command::Eval(args) => eval::run(args, &output),
+        Command::Predict(args) => predict::run(args, &output),
+        Command::Verify(args) => verify::run(args, &output, started),
+        Command::Adapters(_) => adapters::run(&output),
+        Command::Bench(args) => bench::run(args, &output),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output::complain(&one_line(&failure.to_string()));
+            failure.status()
+        }
+    }
+}
+
+type Result<T, E = Failure> = std::result::Result<T, E>;

@@ -1,0 +1,169 @@
+//! Arguments that several subcommands share, and the parsers of their values.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, ValueEnum};
+use wgrad::gpu::GpuRequest;
+use wgrad::{Activation, Device, Loss, Sequential, TrainTest, datasets};
+
+use crate::output::Output;
+use crate::{Failure, Result};
+
+/// Where to run.
+#[derive(Args)]
+pub struct DeviceArgs {
+    /// Where to run: `auto` takes the best real GPU or else the CPU.
+    #[arg(long, value_enum, default_value_t = DeviceChoice::Auto, hide_possible_values = true, value_name = "auto|gpu|cpu")]
+    device: DeviceChoice,
+    /// Run on this adapter, part of its name or its number as in `wgrad adapters`; software adapters must be asked for
+    /// like this. Implies `--device gpu`.
+    #[arg(long, value_name = "NAME|INDEX", value_parser = NonEmptyStringValueParser::new())]
+    adapter: Option<String>,
+}
+
+/// A kind of device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum DeviceChoice {
+    Auto,
+    Gpu,
+    Cpu,
+}
+
+impl DeviceArgs {
+    /// Opens the device.
+    pub fn open(&self) -> Result<Device> {
+        Ok(match (self.device, &self.adapter) {
+            (DeviceChoice::Cpu, Some(name)) => {
+                let reason = format!("--adapter {name} is for GPUs; leave it out, or leave out --device cpu");
+                return Err(Failure::Usage(reason));
+            }
+            (DeviceChoice::Cpu, None) => Device::cpu(),
+            (_, Some(name)) => Device::gpu(GpuRequest::Named(name.clone()))?,
+            (DeviceChoice::Gpu, None) => Device::gpu(GpuRequest::Best)?,
+            (DeviceChoice::Auto, None) => Device::auto()?,
+        })
+    }
+}
+
+/// Says why it is the CPU, where that was not asked for. Only once the work is sure to begin: the line of an error
+/// stands alone.
+pub fn announce(device: &Device, output: &Output) {
+    if let Some(reason) = device.note() {
+        output.note(&format!("running on the CPU: {reason}"));
+    }
+}
+
+/// Which samples.
+#[derive(Args)]
+pub struct DatasetArgs {
+    /// mnist, fashion-mnist, or a directory with four IDX files, gzipped or not.
+    #[arg(value_name = "DATASET")]
+    pub dataset: String,
+    /// Directory that holds the built-in datasets [default: $WGRAD_DATA, else where they came with wgrad].
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+impl DatasetArgs {
+    pub fn load(&self) -> Result<TrainTest> {
+        Ok(datasets::load(&self.dataset, self.data_dir.as_deref())?)
+    }
+}
+
+/// Hidden widths: `128`, `256,128` or `none`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Widths(pub Vec<usize>);
+
+impl FromStr for Widths {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "none" {
+            return Ok(Self(Vec::new()));
+        }
+        text.split(',').map(width).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+fn width(text: &str) -> Result<usize, String> {
+    let units = text.trim().parse();
+    let units = units.map_err(|_| format!("`{text}` is no width; give units such as 128 or 256,128, or none"))?;
+    // The library knows how wide a layer may be.
+    match Sequential::new(1).dense(units, Activation::Linear).validate() {
+        Ok(()) => Ok(units),
+        Err(wgrad::Error::Spec { reason, .. }) => Err(reason),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// A whole number of at least 1.
+pub fn count<T: FromStr + PartialOrd + From<u8>>(text: &str) -> Result<T, String> {
+    let value = text.parse::<T>().ok().filter(|value| *value >= T::from(1));
+    value.ok_or_else(|| "must be a whole number of at least 1".to_owned())
+}
+
+/// A learning rate or a decay.
+pub fn rate(text: &str) -> Result<f32, String> {
+    let value = text.parse::<f32>().ok().filter(|value| value.is_finite() && *value >= 0.0);
+    value.ok_or_else(|| "must be a finite number of at least 0".to_owned())
+}
+
+/// A momentum.
+pub fn momentum(text: &str) -> Result<f32, String> {
+    let value = text.parse::<f32>().ok().filter(|value| (0.0..1.0).contains(value));
+    value.ok_or_else(|| "must be at least 0 and below 1".to_owned())
+}
+
+/// Seconds to spend.
+pub fn duration(text: &str) -> Result<f64, String> {
+    let value = text.parse::<f64>().ok().filter(|value| *value > 0.0 && *value <= 3600.0);
+    value.ok_or_else(|| "must be above 0 and at most 3600".to_owned())
+}
+
+/// Activations of hidden layers; softmax is for the output only.
+fn hidden_activations() -> impl Iterator<Item = Activation> {
+    Activation::ALL.iter().copied().filter(|activation| *activation != Activation::Softmax)
+}
+
+/// An activation by name, with a hyphen or an underscore.
+pub fn activation(text: &str) -> Result<Activation, String> {
+    let found = hidden_activations().find(|activation| same_name(activation.name(), text));
+    found.ok_or_else(|| format!("known are {}", names(hidden_activations().map(Activation::name))))
+}
+
+/// A loss by name or by its usual abbreviation.
+pub fn loss(text: &str) -> Result<Loss, String> {
+    let losses = || Loss::ALL.iter().copied();
+    let found = losses().find(|loss| same_name(loss.name(), text) || short(*loss) == text);
+    found.ok_or_else(|| format!("known are {}", names(losses().map(Loss::name))))
+}
+
+/// The usual abbreviation.
+fn short(loss: Loss) -> &'static str {
+    match loss {
+        Loss::SoftmaxCrossEntropy => "ce",
+        Loss::BinaryCrossEntropy => "bce",
+        Loss::MeanSquaredError => "mse",
+    }
+}
+
+/// The help of `--activation`, from the library's list.
+pub fn activation_help() -> String {
+    format!("Activation of the hidden layers: {}", names(hidden_activations().map(Activation::name)))
+}
+
+/// The help of `--loss`, from the library's list.
+pub fn loss_help() -> String {
+    let described = Loss::ALL.iter().map(|loss| format!("{} ({})", loss.name().replace('_', "-"), short(*loss)));
+    format!("What training minimizes: {}", described.collect::<Vec<_>>().join(", "))
+}
+
+fn same_name(name: &str, text: &str) -> bool {
+    name == text.replace('-', "_")
+}
+
+fn names(names: impl Iterator<Item = &'static str>) -> String {
+    names.map(|name| name.replace('_', "-")).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,66 @@
+//! What ends the command early, its exit status, and its one line on stderr.
+
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+
+use crate::output;
+
+const FAILED: u8 = 1;
+const MISUSED: u8 = 2;
+
+/// Why the command ends early.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// From the library, which knows whether it is a mistake or a failure.
+    #[error(transparent)]
+    Library(#[from] wgrad::Error),
+    /// Arguments that do not go together.
+    #[error("{0}")]
+    Usage(String),
+    /// What was asked for was done, and came out badly.
+    #[error("{0}")]
+    Verdict(String),
+}
+
+impl Failure {
+    /// 2 for a mistake in what was asked for, else 1.
+    pub fn status(&self) -> ExitCode {
+        let usage = match self {
+            Self::Library(error) => error.is_usage(),
+            Self::Usage(_) => true,
+            Self::Verdict(_) => false,
+        };
+        ExitCode::from(if usage { MISUSED } else { FAILED })
+    }
+}
+
+/// Help and version go to stdout as they are. A mistake becomes one line, as every other error is: what is wrong, a tip
+/// where clap has one, and where to read on.
+pub fn of_clap(error: &clap::Error) -> ExitCode {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            error.print().ok();
+            return ExitCode::SUCCESS;
+        }
+        // No arguments at all: the help itself is the answer.
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            error.print().ok();
+            return ExitCode::from(MISUSED);
+        }
+        _ => {}
+    }
+    let text = error.to_string();
+    let mut paragraphs = text.split("\n\n").filter(|part| !part.trim_start().starts_with("Usage:"));
+    let what = paragraphs.next().unwrap_or_default();
+    let what = one_line(what.strip_prefix("error: ").unwrap_or(what));
+    let tips: Vec<_> = paragraphs.flat_map(str::lines).filter_map(|line| line.trim().strip_prefix("tip: ")).collect();
+    let tip = if tips.is_empty() { "see --help".to_owned() } else { tips.join("; ") };
+    output::complain(&format!("{what}; {tip}"));
+    ExitCode::from(MISUSED)
+}
+
+/// The text on one line, whatever file names or drivers put into it.
+pub fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

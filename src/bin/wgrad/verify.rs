@@ -1,0 +1,134 @@
+//! `wgrad verify`
+
+use std::time::Instant;
+
+use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
+use serde::Serialize;
+use wgrad::gpu::{Gpu, GpuOptions, GpuRequest, adapters_blocking, automatic};
+use wgrad::verify::{Row, Summary, VerifyOptions, verify};
+
+use crate::output::Output;
+use crate::table::{Table, seconds};
+use crate::train::device_entries;
+use crate::{Failure, Result};
+
+const EXAMPLES: &str = "\
+Examples:
+  wgrad verify
+  wgrad verify --adapter llvmpipe --seed 7
+  wgrad verify --quick --json
+
+Exits with status 1 if anything is out of its bound.
+JSON events: device, kernel (one for each row of the table), summary.";
+
+/// Check every kernel of an adapter against the CPU reference.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct VerifyArgs {
+    /// Verify this adapter, part of its name or its number as in `wgrad adapters` [default: the best real GPU, or else
+    /// the first software adapter].
+    #[arg(long, value_name = "NAME|INDEX", value_parser = NonEmptyStringValueParser::new())]
+    adapter: Option<String>,
+    /// Seed of the made-up inputs.
+    #[arg(long, value_name = "S", default_value_t = 0, allow_hyphen_values = true)]
+    seed: u64,
+    /// Try a third of the sizes only.
+    #[arg(long)]
+    quick: bool,
+    /// Only kernels whose name contains this [default: all].
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
+    filter: Option<String>,
+}
+
+/// A row of the table, with its verdict.
+#[derive(Serialize)]
+struct KernelFields<'a> {
+    passed: bool,
+    #[serde(flatten)]
+    row: &'a Row,
+}
+
+#[derive(Serialize)]
+struct SummaryFields<'a> {
+    passed: bool,
+    #[serde(flatten)]
+    summary: &'a Summary,
+    seconds: f64,
+}
+
+pub fn run(args: &VerifyArgs, output: &Output, started: Instant) -> Result<()> {
+    let gpu = open(args.adapter.as_deref(), output)?;
+    let info = gpu.info();
+    output.event("device", &info);
+    let mut list = Table::list();
+    device_entries(&mut list, &info);
+    output.text(&format!("{list}\n"));
+    let options = VerifyOptions { seed: args.seed, filter: args.filter.clone(), quick: args.quick };
+    let mut rows = Vec::new();
+    let summary = verify(&gpu, &options, &mut |row| {
+        output.event("kernel", &KernelFields { passed: row.passed(), row });
+        if !output.json() {
+            output.note(&format!("{} {}: {}", row.kernel, row.variant, verdict(row)));
+        }
+        rows.push(row.clone());
+    })?;
+    if summary.rows == 0 {
+        let filter = args.filter.as_deref().unwrap_or_default();
+        return Err(Failure::Usage(format!("--filter {filter} matches no kernel; leave it out to verify all")));
+    }
+    let fields =
+        SummaryFields { passed: summary.passed(), summary: &summary, seconds: started.elapsed().as_secs_f64() };
+    output.event("summary", &fields);
+    report(&rows, &fields, output);
+    let failed = summary.failed;
+    match summary.passed() {
+        true => Ok(()),
+        false => {
+            Err(Failure::Verdict(format!("{failed} of {} rows are out of bounds on {}", summary.rows, info.adapter)))
+        }
+    }
+}
+
+fn report(rows: &[Row], fields: &SummaryFields<'_>, output: &Output) {
+    let mut table = Table::new(&["kernel", "variant", "sizes", ">cases", ">worst", "verdict"]);
+    for row in rows {
+        let (cases, worst) = (row.cases.to_string(), format!("{:.3}", row.worst));
+        let names = [row.kernel.clone(), row.variant.clone(), row.what.clone()];
+        table.row(names.into_iter().chain([cases, worst, verdict(row).to_owned()]));
+    }
+    output.text(&format!("{table}\n\nworst: the largest error as a fraction of its derived bound"));
+    for detail in rows.iter().flat_map(|row| row.details.iter().map(|detail| (&row.kernel, &row.variant, detail))) {
+        output.text(&format!("miss: {} {}: {}", detail.0, detail.1, detail.2));
+    }
+    let Summary { rows, cases, compared, failed } = fields.summary;
+    let time = seconds(fields.seconds);
+    output.text(&format!("{rows} rows, {cases} cases, {compared} numbers compared, {failed} rows failed, {time}"));
+}
+
+fn verdict(row: &Row) -> &'static str {
+    if row.passed() { "ok" } else { "FAILED" }
+}
+
+/// The adapter that was asked for; else the best real one; else the first software one, which is said.
+fn open(name: Option<&str>, output: &Output) -> Result<Gpu> {
+    let request = match name {
+        Some(name) => GpuRequest::Named(name.to_owned()),
+        None => best(output),
+    };
+    Ok(Gpu::request_blocking(&GpuOptions { request, default_limits: false })?)
+}
+
+fn best(output: &Output) -> GpuRequest {
+    let reports = adapters_blocking();
+    let usable = |report: &&wgrad::gpu::AdapterReport| report.below_default_limits.is_none();
+    match (automatic(&reports), reports.iter().find(usable)) {
+        (None, Some(software)) => {
+            let (index, name) = (software.index, &software.name);
+            output.note(&format!("no real GPU: verifying the software adapter {index}, {name}"));
+            GpuRequest::Named(index.to_string())
+        }
+        // With no adapter at all, the request says how to get one.
+        _ => GpuRequest::Best,
+    }
+}
