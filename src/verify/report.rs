@@ -20,8 +20,8 @@ pub struct Row {
     pub compared: usize,
     /// Numbers that missed.
     pub misses: usize,
-    /// True without a miss, and with something compared.
-    pub passed: bool,
+    /// In JSON, the verdict; in Rust, [`Row::passed`].
+    passed: bool,
     /// The largest error as a fraction of its bound; infinite for a NaN, which is null in JSON.
     pub worst: f64,
     /// The first misses: case, tensor, index.
@@ -53,6 +53,11 @@ impl Row {
             ));
         }
     }
+
+    /// True without a miss, and with something compared.
+    pub fn passed(&self) -> bool {
+        self.passed
+    }
 }
 
 /// What verification came to.
@@ -73,7 +78,7 @@ impl Summary {
         self.rows += 1;
         self.cases += row.cases;
         self.compared += row.compared;
-        self.failed += usize::from(!row.passed);
+        self.failed += usize::from(!row.passed());
     }
 
     /// True if something was run and nothing missed.

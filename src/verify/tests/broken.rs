@@ -71,7 +71,7 @@ fn broken_kernels_fail() {
         let gpu = broken(&gpu, stem, from, to);
         let own = || suites.iter().filter(|answered| answered.suite.kernel == *stem);
         for variant in *variants {
-            if !own().any(|answered| !answered.check(&gpu, variant).unwrap().passed) {
+            if !own().any(|answered| !answered.check(&gpu, variant).unwrap().passed()) {
                 wrong.push(format!("{stem} {variant} passes with `{to}` for `{from}`"));
             }
         }
@@ -85,7 +85,7 @@ fn verification_names_the_broken_kernel() {
     let options = VerifyOptions { seed: 2, filter: Some("softmax".to_owned()), quick: true };
     let mut failed = Vec::new();
     let summary = verify(&gpu, &options, &mut |row| {
-        if !row.passed {
+        if !row.passed() {
             failed.push(row.kernel.clone());
         }
     });

@@ -7,7 +7,7 @@ fn every_kernel_variant_agrees_with_the_oracle() {
     let gpu = test_gpu().unwrap();
     let mut failed = Vec::new();
     let summary = verify(&gpu, &VerifyOptions { seed: 1, ..Default::default() }, &mut |row| {
-        if !row.passed {
+        if !row.passed() {
             failed.push(row.clone());
         }
     })
