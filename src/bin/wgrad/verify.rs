@@ -99,7 +99,7 @@ fn report(rows: &[Row], fields: &SummaryFields<'_>, output: &Output) {
 }
 
 fn verdict(row: &Row) -> &'static str {
-    if row.passed { "ok" } else { "FAILED" }
+    if row.passed() { "ok" } else { "FAILED" }
 }
 
 /// The adapter that was asked for; else the best real one; else the first software one, which is said.
