@@ -1,9 +1,51 @@
-//! wgrad
+//! wgrad trains multilayer perceptrons on any Vulkan, Metal or DX12 GPU through wgpu and WGSL, and proves every kernel
+//! right against a CPU reference that runs the same plan. *wgrad* is the field's word for a weight gradient.
+//!
+//! ```no_run
+//! use wgrad::{Activation::*, Adam, Device, Loss::*, Sequential, Trainer, datasets, epochs};
+//!
+//! let mnist = datasets::mnist()?;
+//! let model = Sequential::new(784).dense(128, Relu).dense(10, Linear);
+//! let mut trainer =
+//!     Trainer::new(model, SoftmaxCrossEntropy, Adam::new(1e-3)).device(Device::auto()?).batch_size(64).seed(0).build()?;
+//! trainer.fit(&mnist.train, epochs(5).validate(&mnist.test), &mut ())?;
+//! println!("{:.2}%", 100.0 * trainer.evaluate(&mnist.test)?.accuracy);
+//! trainer.save("mnist.safetensors")?;
+//! # Ok::<(), wgrad::Error>(())
+//! ```
+//!
+//! # How it fits together
+//!
+//! A [`Sequential`] model and its training settings are a spec, plain data. A [`plan::Plan`] is what the spec means for one
+//! batch size: a table of tensors and a list of steps. An [`executor::Executor`] runs the plan: [`gpu::GpuExecutor`]
+//! with WGSL kernels, [`cpu::CpuExecutor`] on ndarray. [`Trainer`] feeds an executor and reports. [`verify`] runs both
+//! executors side by side and compares them within error bounds that it derives ([`scalar::Bounded`]).
+//!
+//! # Symbols
+//!
+//! | Symbol | Meaning |
+//! |---|---|
+//! | R | replicas: independent models of one architecture, trained side by side in the same dispatches |
+//! | B | batch rows |
+//! | I, O | inputs and outputs of a dense layer |
+//! | N | samples of a dataset |
+//! | L | dense layers |
+//! | S | numbers that the optimizer keeps per parameter |
+//!
+//! Shapes are written like `(R, B, O)`, the last extent contiguous.
+//!
+//! # Features
+//!
+//! `cli` (default): the `wgrad` command and [`ProgressBar`]. Libraries turn it off with `default-features = false`.
+
+#![warn(missing_docs)]
+
 pub mod bench;
 pub mod cpu;
 pub mod data;
 pub mod error;
 pub mod executor;
+pub mod files;
 pub mod gpu;
 pub mod ops;
 pub mod plan;
@@ -15,6 +57,18 @@ pub mod verify;
 
 pub use data::{Dataset, Features, Targets, TrainTest, datasets};
 pub use error::{Error, Result};
+pub use gpu::{Gpu, GpuOptions, GpuRequest};
+pub use ops::optimizer::Optimizer;
 pub use ops::{Activation, Loss};
-pub use spec::*;
-pub use train::*;
+pub use spec::{Adam, DenseSpec, Init, OptimizerSpec, Replica, Sequential, Sgd, TrainSpec};
+#[cfg(feature = "cli")]
+pub use train::ProgressBar;
+pub use train::{
+    Callback, Device, EpochReport, Evaluation, Fit, History, LayerWeights, ModelFile, Progress, RunInfo, Scores,
+    StepReport, Trainer, TrainerBuilder, TrainingFacts, epochs, predicted_class,
+};
+
+/// The README's examples, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

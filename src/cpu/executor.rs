@@ -37,7 +37,8 @@ impl<T: Scalar> CpuExecutor<T> {
         &self.memory
     }
 
-    /// The tensors, for checks that perturb them.
+    /// The tensors, for tests that perturb them.
+    #[cfg(test)]
     pub(crate) fn memory_mut(&mut self) -> &mut Memory<T> {
         &mut self.memory
     }

@@ -151,9 +151,12 @@ impl<'a> Pipelines<'a> {
     }
 }
 
+/// Numbers of `override` constants by name.
+type Constants = Vec<(&'static str, f64)>;
+
 /// The numbers of all `override` constants that an operation and a variant set.
-fn resolve(op: &Op, variant: &Variant, reflection: &Reflection) -> Result<Vec<(&'static str, f64)>> {
-    let mut resolved: Vec<(&'static str, f64)> = variant.constants.to_vec();
+fn resolve(op: &Op, variant: &Variant, reflection: &Reflection) -> Result<Constants> {
+    let mut resolved: Constants = variant.constants.to_vec();
     for (name, value) in op.constants() {
         let number = match value {
             Constant::Number(number) => number,
@@ -188,7 +191,7 @@ fn pack(params: Vec<(&'static str, Param)>, reflection: &Reflection, stem: &str)
 
 /// For tests: the constants of each of an operation's variants, once every name that it uses is found in its shader.
 #[cfg(test)]
-pub(crate) fn specializations(op: &Op) -> Result<Vec<(&'static Variant, Vec<(&'static str, f64)>)>> {
+pub(crate) fn specializations(op: &Op) -> Result<Vec<(&'static Variant, Constants)>> {
     let reflection = Reflection::of(op.shader())?;
     pack(op.params(), &reflection, op.shader().stem)?;
     op.variants().iter().map(|variant| Ok((variant, resolve(op, variant, &reflection)?))).collect()

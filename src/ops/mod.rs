@@ -1,7 +1,7 @@
 //! The operations that plans consist of: one file each, of the same stem as its shader.
 //!
 //! An operation knows its parameters, the tensors it reads and writes, its grid, its WGSL source, and its CPU function,
-//! which is generic over [`Scalar`](crate::scalar::Scalar) and so also derives the error bound that verification uses.
+//! which is generic over [`Scalar`] and so also derives the error bound that verification uses.
 //! Bindings, access, parameter layout and tile constants belong to the WGSL; Rust looks them up by name.
 
 mod activation;
@@ -14,7 +14,7 @@ mod loss;
 mod matmul;
 mod softmax;
 
-pub(crate) mod optimizer;
+pub mod optimizer;
 
 pub use activation::Activation;
 pub use loss::Loss;

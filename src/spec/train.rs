@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Sequential;
 use crate::error::{Error, Result};
-pub use crate::ops::optimizer::Optimizer;
+use crate::ops::optimizer::Optimizer;
 use crate::ops::{Activation, Loss};
 
 /// Replicas whose hyper-parameters fit the table that WGSL reserves for them.

@@ -1,7 +1,6 @@
 //! Model files: safetensors, with the names and shapes of PyTorch's `nn.Linear` state dict.
 
 use std::collections::HashMap;
-use std::io::Write;
 use std::path::Path;
 
 use ndarray::{Array1, Array2};
@@ -122,13 +121,7 @@ impl ModelFile {
             return Err(Error::model(path, format!("not written: layer {n} has a weight that is not finite")));
         }
         let bytes = self.to_bytes().map_err(|reason| Error::model(path, format!("not written: {reason}")))?;
-        let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut file =
-            tempfile::NamedTempFile::new_in(directory).map_err(|e| Error::io(directory, "create a file in", e))?;
-        file.write_all(&bytes).map_err(|e| Error::io(path, "write", e))?;
-        file.as_file().sync_all().map_err(|e| Error::io(path, "sync", e))?;
-        file.persist(path).map_err(|e| Error::io(path, "create", e.error))?;
-        Ok(())
+        crate::files::write_whole(path, &bytes)
     }
 
     /// Reads and checks a file.

@@ -1,5 +1,4 @@
 use std::path::Path;
-use std::time::Instant;
 
 use ndarray::{Array2, Array3, Axis};
 
@@ -40,7 +39,6 @@ pub struct Trainer {
     /// Whole epochs so far, which choose the next epoch's order.
     pub(super) epochs: usize,
     pub(super) trained_on: Option<String>,
-    pub(super) born: Instant,
 }
 
 impl Trainer {
@@ -57,8 +55,8 @@ impl Trainer {
         weights: Vec<Vec<LayerWeights>>,
         streaming_bytes: Option<u64>,
     ) -> Self {
-        let (session, trained_on, born) = (None, None, Instant::now());
-        Self { model, spec, device, streaming_bytes, session, weights, steps: 0, epochs: 0, trained_on, born }
+        let (session, trained_on) = (None, None);
+        Self { model, spec, device, streaming_bytes, session, weights, steps: 0, epochs: 0, trained_on }
     }
 
     /// A trainer for a model that was saved, to evaluate and apply it or to train it further with a fresh optimizer.

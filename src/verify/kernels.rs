@@ -1,5 +1,7 @@
 //! Every case of every suite, in every variant, against the oracle.
 
+use std::collections::BTreeMap;
+
 use super::compare::{Comparison, compare};
 use super::report::Row;
 use super::suite::Suite;
@@ -8,14 +10,16 @@ use crate::error::Result;
 use crate::executor::Executor;
 use crate::gpu::reflect::{Access, Reflection};
 use crate::gpu::{Choice, Gpu, GpuExecutor};
-use crate::ops::{Op, Operation};
-use crate::plan::{ProgramId, TensorId};
+use crate::ops::Operation;
+use crate::plan::{ProgramId, Step, TensorId};
 use crate::scalar::Bounded;
 
 /// A suite with the oracle's answers.
 pub(super) struct Answered {
     pub suite: Suite,
     oracle: CpuExecutor<Bounded>,
+    /// What each case's step may write.
+    written: Vec<Vec<TensorId>>,
 }
 
 impl Answered {
@@ -24,7 +28,8 @@ impl Answered {
         let mut oracle = CpuExecutor::<Bounded>::new(suite.plan.clone())?;
         suite.fill(&mut oracle)?;
         submit(&suite, &mut oracle)?;
-        Ok(Self { suite, oracle })
+        let written = written(&suite.plan.train.steps)?;
+        Ok(Self { suite, oracle, written })
     }
 
     /// The ways to run the suite's kernel.
@@ -35,28 +40,25 @@ impl Answered {
 
     /// Runs the suite in one variant of its kernel.
     pub fn check(&self, gpu: &Gpu, variant: &'static str) -> Result<Row> {
-        let Self { suite, oracle } = self;
+        let suite = &self.suite;
         let mut device = GpuExecutor::with_choice(gpu.clone(), suite.plan.clone(), Choice::Named(variant))?;
         suite.fill(&mut device)?;
         submit(suite, &mut device)?;
-        compare_suite(suite, variant, oracle, &mut device)
+        let mut row = Row::new(suite.kernel, variant, suite.what.clone());
+        for (case, written) in suite.cases.iter().zip(&self.written) {
+            row.case();
+            for id in written {
+                let name = format!("{}: {}", case.label, suite.plan.tensor(*id).name);
+                row.note(&compare_tensor(&self.oracle, &mut device, *id)?, &name);
+            }
+        }
+        Ok(row)
     }
 }
 
 fn submit(suite: &Suite, executor: &mut dyn Executor) -> Result<()> {
     let mut cases = suite.cases.iter().enumerate();
     cases.try_for_each(|(step, case)| executor.submit_step(ProgramId::Train, step, case.iteration))
-}
-
-fn compare_suite(suite: &Suite, variant: &str, oracle: &CpuExecutor<Bounded>, device: &mut GpuExecutor) -> Result<Row> {
-    let mut row = Row::new(suite.kernel, variant, suite.what.clone());
-    for (case, step) in suite.cases.iter().zip(&suite.plan.train.steps) {
-        row.case();
-        for id in written(&step.op)? {
-            row.note(&compare_tensor(oracle, device, id)?, &format!("{}: {}", case.label, suite.plan.tensor(id).name));
-        }
-    }
-    Ok(row)
 }
 
 /// A tensor of the device against the oracle's.
@@ -68,12 +70,25 @@ pub(super) fn compare_tensor(
     Ok(compare(&device.read(id)?, oracle.memory().real(id)))
 }
 
-/// The tensors that an operation may write, by its shader.
-pub(super) fn written(op: &Op) -> Result<Vec<TensorId>> {
-    let reflection = Reflection::of(op.shader())?;
-    let writable = |name: &str| reflection.bindings.iter().any(|b| b.name == name && b.access == Access::ReadWrite);
-    let mut ids: Vec<_> = op.arguments().into_iter().filter(|(name, _)| writable(name)).map(|(_, id)| id).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    Ok(ids)
+/// The tensors that each step may write, by its shader.
+pub(super) fn written(steps: &[Step]) -> Result<Vec<Vec<TensorId>>> {
+    // Each shader is parsed once, however many steps it has.
+    let mut writable: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut all = Vec::new();
+    for step in steps {
+        let stem = step.operation();
+        if !writable.contains_key(stem) {
+            let bindings = Reflection::of(step.op.shader())?.bindings.into_iter();
+            let names = bindings.filter(|binding| binding.access == Access::ReadWrite).map(|binding| binding.name);
+            writable.insert(stem, names.collect());
+        }
+        let names = &writable[stem];
+        let arguments = step.op.arguments().into_iter();
+        let mut ids: Vec<_> =
+            arguments.filter(|(name, _)| names.iter().any(|own| own == name)).map(|(_, id)| id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        all.push(ids);
+    }
+    Ok(all)
 }

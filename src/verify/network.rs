@@ -1,7 +1,7 @@
 //! Small networks: every training step in lock-step with the oracle, and whole runs beside the CPU executor.
 
 use super::cases::OPTIMIZERS;
-use super::compare::{Comparison, compare};
+use super::compare::compare;
 use super::kernels::{compare_tensor, written};
 use super::report::Row;
 use super::suite::{Fill, Numbers, numbers, replicas};
@@ -130,20 +130,22 @@ pub(super) fn lock_step(gpu: &Gpu, network: &Network) -> Result<Row> {
     let mut device = GpuExecutor::new(gpu.clone(), network.plan.clone())?;
     network.fill(&mut oracle)?;
     network.fill(&mut device)?;
+    let steps = &network.plan.train.steps;
+    let written = written(steps)?;
     let mut row = Row::new("lock-step", "automatic", network.name.clone());
     for number in 0..LOCK_STEPS {
         row.case();
-        for (index, step) in network.plan.train.steps.iter().enumerate() {
+        for (index, (step, written)) in steps.iter().zip(&written).enumerate() {
             let iteration = Network::iteration(number);
             device.submit_step(ProgramId::Train, index, iteration)?;
             oracle.submit_step(ProgramId::Train, index, iteration)?;
-            for id in written(&step.op)? {
+            for id in written {
                 let name =
-                    format!("step {number}, {} ({}): {}", step.label, step.operation(), network.plan.tensor(id).name);
-                row.note(&compare_tensor(&oracle, &mut device, id)?, &name);
+                    format!("step {number}, {} ({}): {}", step.label, step.operation(), network.plan.tensor(*id).name);
+                row.note(&compare_tensor(&oracle, &mut device, *id)?, &name);
                 // From here on the oracle has the GPU's number, exactly, with no bound of its own.
-                let numbers = device.read(id)?;
-                oracle.write(id, 0, TensorData::F32(&numbers))?;
+                let numbers = device.read(*id)?;
+                oracle.write(*id, 0, TensorData::F32(&numbers))?;
             }
         }
     }
@@ -153,13 +155,12 @@ pub(super) fn lock_step(gpu: &Gpu, network: &Network) -> Result<Row> {
 /// A whole run on both devices from the same weights.
 pub(super) fn free_run(gpu: &Gpu, network: &Network) -> Result<Row> {
     let wanted: Vec<_> = losses(network, &mut CpuExecutor::<f32>::new(network.plan.clone())?)?;
-    let bounded: Vec<_> = wanted.iter().map(|metrics| bounded_loss(metrics)).collect();
+    let bounded: Vec<_> = wanted.iter().map(bounded_loss).collect();
     let had = losses(network, &mut GpuExecutor::new(gpu.clone(), network.plan.clone())?)?;
     let had: Vec<f32> = had.iter().map(StepMetrics::loss).collect();
     let mut row = Row::new("free run", "automatic", network.name.clone());
     row.case();
-    let comparison: Comparison = compare(&had, &bounded);
-    row.note(&comparison, "losses of all steps and replicas");
+    row.note(&compare(&had, &bounded), "losses of all steps and replicas");
     Ok(row)
 }
 

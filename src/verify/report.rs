@@ -20,7 +20,9 @@ pub struct Row {
     pub compared: usize,
     /// Numbers that missed.
     pub misses: usize,
-    /// The largest error as a fraction of its bound; infinite for a NaN.
+    /// In JSON, the verdict; in Rust, [`Row::passed`].
+    passed: bool,
+    /// The largest error as a fraction of its bound; infinite for a NaN, which is null in JSON.
     pub worst: f64,
     /// The first misses: case, tensor, index.
     pub details: Vec<String>,
@@ -29,7 +31,7 @@ pub struct Row {
 impl Row {
     pub(super) fn new(kernel: &str, variant: &str, what: String) -> Self {
         let (kernel, variant) = (kernel.to_owned(), variant.to_owned());
-        Self { kernel, variant, what, cases: 0, compared: 0, misses: 0, worst: 0.0, details: Vec::new() }
+        Self { kernel, variant, what, cases: 0, compared: 0, misses: 0, passed: false, worst: 0.0, details: Vec::new() }
     }
 
     /// Counts a case.
@@ -41,6 +43,7 @@ impl Row {
     pub(super) fn note(&mut self, comparison: &Comparison, name: &str) {
         self.compared += comparison.compared;
         self.misses += comparison.misses;
+        self.passed = self.misses == 0 && self.compared > 0;
         self.worst = self.worst.max(comparison.worst);
         let Some(first) = comparison.first_miss else { return };
         if self.details.len() < DETAILS {
@@ -53,7 +56,7 @@ impl Row {
 
     /// True without a miss, and with something compared.
     pub fn passed(&self) -> bool {
-        self.misses == 0 && self.compared > 0
+        self.passed
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use tempfile::NamedTempFile;
+use wgrad::files::write_whole;
 use wgrad::{Error, History, Trainer};
 
 use crate::Result;
@@ -76,11 +77,7 @@ impl RunDirectory {
         let path = self.path.join(name);
         let mut bytes = serde_json::to_vec_pretty(content).map_err(|e| refused(&path, "write", e.into()))?;
         bytes.push(b'\n');
-        let mut file = NamedTempFile::new_in(&self.path).map_err(|e| refused(&self.path, "create a file in", e))?;
-        file.write_all(&bytes).map_err(|e| refused(&path, "write", e))?;
-        file.as_file().sync_all().map_err(|e| refused(&path, "sync", e))?;
-        file.persist(&path).map_err(|e| refused(&path, "create", e.error))?;
-        Ok(())
+        Ok(write_whole(&path, &bytes)?)
     }
 }
 

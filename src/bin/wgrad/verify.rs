@@ -41,14 +41,6 @@ pub struct VerifyArgs {
     filter: Option<String>,
 }
 
-/// A row of the table, with its verdict.
-#[derive(Serialize)]
-struct KernelFields<'a> {
-    passed: bool,
-    #[serde(flatten)]
-    row: &'a Row,
-}
-
 #[derive(Serialize)]
 struct SummaryFields<'a> {
     passed: bool,
@@ -67,7 +59,7 @@ pub fn run(args: &VerifyArgs, output: &Output, started: Instant) -> Result<()> {
     let options = VerifyOptions { seed: args.seed, filter: args.filter.clone(), quick: args.quick };
     let mut rows = Vec::new();
     let summary = verify(&gpu, &options, &mut |row| {
-        output.event("kernel", &KernelFields { passed: row.passed(), row });
+        output.event("kernel", row);
         if !output.json() {
             output.note(&format!("{} {}: {}", row.kernel, row.variant, verdict(row)));
         }

@@ -42,11 +42,11 @@ fn setup(optimizer: Optimizer, count: usize) -> Setup {
 }
 
 /// The bits of all losses and of all trained numbers and optimizer states, replica by replica.
-fn trained(setup: &Setup, executor: &mut dyn Executor) -> Vec<Vec<u64>> {
+fn trained(setup: &Setup, executor: &mut dyn Executor) -> Vec<Vec<u32>> {
     setup.fill(executor);
     let losses = run(setup, executor, STEPS);
     let count = setup.replicas.len();
-    let mut bits: Vec<Vec<u64>> = vec![Vec::new(); count];
+    let mut bits: Vec<Vec<u32>> = vec![Vec::new(); count];
     losses.iter().enumerate().for_each(|(at, loss)| bits[at % count].push(loss.to_bits()));
     let kept = executor.plan().tensors.iter().map(|t| matches!(t.role, Role::Parameter | Role::OptimizerState));
     let ids: Vec<_> = executor.plan().ids().zip(kept).filter(|(_, kept)| *kept).map(|(id, _)| id).collect();
@@ -54,7 +54,7 @@ fn trained(setup: &Setup, executor: &mut dyn Executor) -> Vec<Vec<u64>> {
         let values = executor.read(id).unwrap();
         assert!(values.iter().all(|value| value.is_finite()) && values.iter().any(|value| *value != 0.0));
         let own = values.len() / count;
-        values.iter().enumerate().for_each(|(at, value)| bits[at / own].push(u64::from(value.to_bits())));
+        values.iter().enumerate().for_each(|(at, value)| bits[at / own].push(value.to_bits()));
     }
     bits
 }

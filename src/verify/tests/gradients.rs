@@ -84,8 +84,8 @@ fn kink_distance(setup: &Setup, executor: &CpuExecutor<f64>) -> f64 {
         for r in 0..REPLICAS {
             for a in &executor.memory().real(output)[r * BATCH * layer.units..][..ITERATION.rows as usize * layer.units]
             {
-                // Below the kink leaky ReLU gives a hundredth of the sum. ReLU gives 0, which says nothing: the sum is
-                // near the kink with a chance that the differences would show.
+                // Below the kink leaky ReLU gives a hundredth of the sum. ReLU gives 0, which does not tell how near it
+                // was; a sum that is too near would make the check fail, not pass.
                 let distance = if *a < 0.0 { -100.0 * a } else { *a };
                 nearest = if *a == 0.0 { nearest } else { nearest.min(distance) };
             }
@@ -107,7 +107,8 @@ fn check(loss: Loss, targets: TargetKind, hidden: Activation, output: Activation
     for (n, (layer, [weight, bias])) in layers.iter().zip(gradients).enumerate() {
         for (what, parameter, gradients) in [("weight", layer.weight, weight), ("bias", layer.bias, bias)] {
             let error = worst_error(&mut executor, parameter, &gradients);
-            if !(error <= TOLERANCE) {
+            let close = error <= TOLERANCE;
+            if !close {
                 wrong.push(format!("{name}: {what} gradient of layer {n} is {error:e} off"));
             }
         }

@@ -160,6 +160,7 @@ fn every_specialization_keeps_to_the_default_limits() {
         let storage = variables(|space| matches!(space, AddressSpace::Storage { .. })).count();
         assert!(storage <= limits.max_storage_buffers_per_shader_stage as usize, "{name}: {storage} storage buffers");
         let memory: u32 = variables(|space| space == AddressSpace::WorkGroup).sum();
+        assert!(memory > 0 || variant.entry != "tiled", "{name}: the tiles' size is not known");
         assert!(memory <= limits.max_compute_workgroup_storage_size, "{name}: {memory} bytes of workgroup memory");
         let entry = module.entry_points.iter().find(|entry| entry.name == variant.entry).unwrap();
         let [x, y, z] = entry.workgroup_size;

@@ -1,6 +1,6 @@
 //! Small networks to train in tests, straight on an executor.
 
-use crate::executor::{Executor, TensorData};
+use crate::executor::{Executor, StepMetrics, TensorData};
 use crate::ops::optimizer::Optimizer;
 use crate::ops::{InputKind, Loss, TargetKind};
 use crate::plan::{Capacity, Iteration, Plan, PlanRequest, ProgramId};
@@ -77,9 +77,8 @@ impl Setup {
 }
 
 /// Trains for some steps; gives each step's losses, replica by replica.
-pub fn run(setup: &Setup, executor: &mut dyn Executor, steps: u32) -> Vec<f64> {
+pub fn run(setup: &Setup, executor: &mut dyn Executor, steps: u32) -> Vec<f32> {
     let iterations: Vec<_> = (0..steps).map(|step| setup.iteration(step)).collect();
     executor.submit(ProgramId::Train, &iterations).unwrap();
-    let metrics = executor.metrics(true).unwrap();
-    metrics.iter().map(|metrics| metrics.loss_sum / f64::from(metrics.iteration.rows)).collect()
+    executor.metrics(true).unwrap().iter().map(StepMetrics::loss).collect()
 }

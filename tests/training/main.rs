@@ -1,0 +1,7 @@
+//! Training through the public API, on both executors.
+
+mod fitting;
+mod model_file;
+mod problems;
+mod same_results;
+mod support;

@@ -1,0 +1,84 @@
+//! What must not change the result: streaming, stopping in between, evaluating in between, the form of the samples.
+
+use ndarray::Array2;
+use wgrad::{
+    Adam, Dataset, Features, Loss, Optimizer, OptimizerSpec, Replica, Targets, Trainer, TrainerBuilder, epochs,
+};
+
+use crate::support::{bits, classifier, devices, images};
+
+fn two_replicas() -> Vec<Replica> {
+    let adam = OptimizerSpec::from(Adam::new(0.01));
+    assert!(matches!(adam.optimizer, Optimizer::Adam { .. }));
+    let second = Replica { learning_rate: 0.003, momentum: 0.8, ..Replica::new(9, &adam) };
+    vec![Replica::new(5, &adam), second]
+}
+
+fn builder() -> TrainerBuilder {
+    Trainer::new(classifier(), Loss::SoftmaxCrossEntropy, Adam::new(0.01)).batch_size(8).replicas(two_replicas())
+}
+
+fn weights(trainer: &mut Trainer) -> [Vec<u32>; 2] {
+    [0, 1].map(|replica| bits(&trainer.weights(replica).unwrap()))
+}
+
+#[test]
+fn streaming_gives_the_same_bits_as_a_resident_dataset() {
+    let data = images(85); // ten batches of 8 and one of 5
+    for device in devices() {
+        let mut resident = builder().device(device.clone()).build().unwrap();
+        let whole = resident.fit(&data, epochs(2), &mut ()).unwrap();
+        assert!(!whole.run.streamed);
+        // 3 steps of 2 replicas and 8 rows at 13 bytes are 624: chunks of 3, 3, 3 and 2 steps.
+        let mut streaming = builder().device(device).streaming_above(630).build().unwrap();
+        let chunked = streaming.fit(&data, epochs(2), &mut ()).unwrap();
+        assert!(chunked.run.streamed);
+        assert_eq!(weights(&mut resident), weights(&mut streaming));
+        assert_eq!(whole.epochs[1].train, chunked.epochs[1].train);
+    }
+}
+
+#[test]
+fn stopping_and_evaluating_between_epochs_changes_nothing() {
+    let data = images(40);
+    for device in devices() {
+        let mut whole = builder().device(device.clone()).build().unwrap();
+        whole.fit(&data, epochs(3), &mut ()).unwrap();
+        let mut parts = builder().device(device).build().unwrap();
+        for _ in 0..3 {
+            parts.fit(&data, epochs(1).validate(&data), &mut ()).unwrap();
+            parts.predict(data.features().clone()).unwrap();
+        }
+        assert_eq!(weights(&mut whole), weights(&mut parts));
+    }
+}
+
+#[test]
+fn a_replica_equals_its_own_single_run() {
+    let data = images(43);
+    for device in devices() {
+        let mut together = builder().device(device.clone()).build().unwrap();
+        together.fit(&data, epochs(2), &mut ()).unwrap();
+        for (r, replica) in two_replicas().into_iter().enumerate() {
+            let mut alone = builder().device(device.clone()).replicas(vec![replica]).build().unwrap();
+            alone.fit(&data, epochs(2), &mut ()).unwrap();
+            assert_eq!(bits(&together.weights(r).unwrap()), bits(&alone.weights(0).unwrap()), "replica {r}");
+        }
+    }
+}
+
+#[test]
+fn bytes_train_as_the_same_numbers_in_f32() {
+    let bytes = images(40);
+    let (Features::U8(pixels), Targets::Classes(labels)) = (bytes.features(), bytes.targets()) else { panic!() };
+    let scaled: Array2<f32> = pixels.mapv(|p| f32::from(p) * (1.0 / 255.0));
+    let floats = Dataset::classification(scaled.view(), labels).unwrap();
+    for device in devices() {
+        let run = |data: &Dataset| {
+            let mut trainer = builder().device(device.clone()).build().unwrap();
+            trainer.fit(data, epochs(2), &mut ()).unwrap();
+            weights(&mut trainer)
+        };
+        assert_eq!(run(&bytes), run(&floats));
+    }
+}
