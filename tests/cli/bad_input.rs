@@ -55,6 +55,7 @@ fn names() {
     refused(&["--activation", "softmax"], 2, &["--activation", "softmax", "known are"]);
     refused(&["--loss", "hinge"], 2, &["--loss", "hinge", "softmax-cross-entropy"]);
     refused(&["--optimizer", "lion"], 2, &["--optimizer", "lion", "nesterov"]);
+    wgrad(&["adapters", "--limit", "3"]).refused(2, &["--limit", "see --help"]);
     refused(&["--devise", "cpu"], 2, &["--devise", "--device"]);
     wgrad(&["trian", "mnist"]).refused(2, &["trian", "train"]);
     wgrad(&["train"]).refused(2, &["<DATASET>"]);

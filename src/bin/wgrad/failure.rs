@@ -54,7 +54,9 @@ pub fn of_clap(error: &clap::Error) -> ExitCode {
     let mut paragraphs = text.split("\n\n").filter(|part| !part.trim_start().starts_with("Usage:"));
     let what = paragraphs.next().unwrap_or_default();
     let what = one_line(what.strip_prefix("error: ").unwrap_or(what));
-    let tips: Vec<_> = paragraphs.flat_map(str::lines).filter_map(|line| line.trim().strip_prefix("tip: ")).collect();
+    // Of clap's tips only the likely spelling helps; how to pass a flag as a value is never what was meant here.
+    let tips = paragraphs.flat_map(str::lines).filter_map(|line| line.trim().strip_prefix("tip: "));
+    let tips: Vec<_> = tips.filter(|tip| tip.contains("similar")).collect();
     let tip = if tips.is_empty() { "see --help".to_owned() } else { tips.join("; ") };
     output::complain(&format!("{what}; {tip}"));
     ExitCode::from(MISUSED)
