@@ -64,8 +64,13 @@ pub enum Error {
         reason: String,
     },
     /// No adapter fits what was asked for.
-    #[error("{0}")]
-    Adapter(String),
+    #[error("{reason}; {way_out}")]
+    Adapter {
+        /// What was asked for, and which adapters there are.
+        reason: String,
+        /// What to do.
+        way_out: String,
+    },
     /// The plan needs more than the device or the machine has. Nothing was allocated.
     #[error("{what} needs {wanted} bytes, but {limit} is {had} bytes; {hint}")]
     Limit {
@@ -131,8 +136,13 @@ impl Error {
         Self::Model { path: path.to_path_buf(), reason: reason.into() }
     }
 
+    /// No adapter for what was asked.
+    pub(crate) fn adapter(reason: impl Into<String>, way_out: impl Into<String>) -> Self {
+        Self::Adapter { reason: reason.into(), way_out: way_out.into() }
+    }
+
     /// True for a mistake in what was asked for, false for a failure on the way.
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::Spec { .. } | Self::UnknownDataset { .. } | Self::Adapter(_) | Self::Limit { .. })
+        matches!(self, Self::Spec { .. } | Self::UnknownDataset { .. } | Self::Adapter { .. } | Self::Limit { .. })
     }
 }

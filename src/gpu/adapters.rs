@@ -105,7 +105,10 @@ impl Gpu {
         let chosen = choose(&reports, &options.request)?;
         if let Some(missing) = &chosen.below_default_limits {
             let name = &chosen.name;
-            return Err(Error::Adapter(format!("adapter `{name}` is below WebGPU's default limits: {missing}")));
+            return Err(Error::adapter(
+                format!("adapter `{name}` is below WebGPU's default limits: {missing}"),
+                "name another with `--adapter`, or use `--device cpu`",
+            ));
         }
         Self::open(&adapters[chosen.index], options.default_limits).await
     }
@@ -235,7 +238,7 @@ fn named<'a>(reports: &'a [AdapterReport], text: &str) -> Option<&'a AdapterRepo
 
 fn choose<'a>(reports: &'a [AdapterReport], request: &GpuRequest) -> Result<&'a AdapterReport> {
     if reports.is_empty() {
-        return Err(Error::Adapter(format!("no GPU adapter found; {HOW_TO_GET_ONE}")));
+        return Err(Error::adapter("no GPU adapter found", HOW_TO_GET_ONE));
     }
     let listed = || {
         let names: Vec<_> =
@@ -245,7 +248,8 @@ fn choose<'a>(reports: &'a [AdapterReport], request: &GpuRequest) -> Result<&'a 
     match request {
         GpuRequest::Best => automatic(reports).ok_or_else(|| {
             let listed = listed();
-            Error::Adapter(format!("no real GPU found, only {listed}; name one with `--adapter`, or {HOW_TO_GET_ONE}"))
+            let way_out = "name one with `--adapter`, or use `--device cpu`, which is faster than a software adapter";
+            Error::adapter(format!("no real GPU found, only {listed}"), way_out)
         }),
         GpuRequest::Named(name) => {
             let by_index = name.parse::<usize>().ok().and_then(|index| reports.get(index));
@@ -253,9 +257,9 @@ fn choose<'a>(reports: &'a [AdapterReport], request: &GpuRequest) -> Result<&'a 
             // A small number is never part of a name: `7` must not find the `7` of a driver's version.
             let number = by_index.is_some() || name.len() < 3 && name.parse::<usize>().is_ok();
             let by_name = || if number { None } else { named(reports, &text) };
-            by_index
-                .or_else(by_name)
-                .ok_or_else(|| Error::Adapter(format!("no adapter matches `{name}`; there are: {}", listed())))
+            by_index.or_else(by_name).ok_or_else(|| {
+                Error::adapter(format!("no adapter matches `{name}`"), format!("there are: {}", listed()))
+            })
         }
     }
 }

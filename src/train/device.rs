@@ -47,7 +47,7 @@ impl Device {
     pub async fn request() -> Result<Self> {
         match Gpu::request(&GpuOptions::default()).await {
             Ok(gpu) => Ok(gpu.into()),
-            Err(Error::Adapter(reason)) => Ok(Self { kind: Kind::Cpu, note: Some(reason) }),
+            Err(Error::Adapter { reason, .. }) => Ok(Self { kind: Kind::Cpu, note: Some(reason) }),
             Err(error) => Err(error),
         }
     }

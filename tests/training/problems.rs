@@ -42,7 +42,7 @@ fn unsound_hyper_parameters_are_refused_with_their_name() {
         (build(Sgd::new(0.1), 0), "batch"),
     ];
     for (result, field) in cases {
-        let message = result.err().expect("is refused").to_string();
+        let message = result.err().map(|error| error.to_string()).unwrap_or_default();
         assert!(message.starts_with(field), "{message}");
     }
 }
@@ -53,7 +53,8 @@ fn data_that_do_not_fit_the_model_are_refused() {
         let model = Sequential::new(13).dense(outputs, Linear);
         Trainer::new(model, Loss::SoftmaxCrossEntropy, Adam::new(0.01)).batch_size(batch).build().unwrap()
     };
-    let message = |result: wgrad::Result<wgrad::History>| result.err().expect("is refused").to_string();
+    let message =
+        |result: wgrad::Result<wgrad::History>| result.err().map(|error| error.to_string()).unwrap_or_default();
     let too_few = message(trainer(3, 8).fit(&images(20), epochs(1), &mut ()));
     assert!(too_few.contains("labels") && too_few.contains('3'), "{too_few}");
     let too_large_a_batch = message(trainer(4, 21).fit(&images(20), epochs(1), &mut ()));
