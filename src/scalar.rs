@@ -40,6 +40,11 @@ pub trait Scalar:
     fn sum(terms: impl Iterator<Item = Self>) -> Self;
     /// `c = a b`, shapes (M, K), (K, N), (M, N).
     fn matmul(a: ArrayView2<Self>, b: ArrayView2<Self>, c: ArrayViewMut2<Self>);
+    /// Zero where a device may flush: f32 below the smallest normal number, whose arithmetic is slow on CPUs.
+    #[inline(always)]
+    fn flushed(self) -> Self {
+        self
+    }
     /// Zero.
     fn zero() -> Self {
         Self::real(0.0)
@@ -55,38 +60,54 @@ pub trait Scalar:
 }
 
 macro_rules! float_scalar {
-    ($float:ty) => {
+    ($float:ty, $matmul:path, $smallest:expr) => {
         impl Scalar for $float {
+            #[inline(always)]
             fn real(value: f32) -> Self {
                 Self::from(value)
             }
+            #[inline(always)]
             fn value(self) -> f64 {
                 f64::from(self)
             }
+            #[inline(always)]
             fn exp(self) -> Self {
                 <$float>::exp(self)
             }
+            #[inline(always)]
             fn ln(self) -> Self {
                 <$float>::ln(self)
             }
+            #[inline(always)]
             fn sqrt(self) -> Self {
                 <$float>::sqrt(self)
             }
+            #[inline(always)]
             fn max(self, other: Self) -> Self {
                 // Not f32::max, which hides a NaN: a diverged run must show itself.
                 if other > self { other } else { self }
             }
+            #[inline(always)]
             fn sum(terms: impl Iterator<Item = Self>) -> Self {
                 terms.fold(0.0, |total, term| total + term)
             }
-            fn matmul(a: ArrayView2<Self>, b: ArrayView2<Self>, mut c: ArrayViewMut2<Self>) {
-                general_mat_mul(1.0, &a, &b, 0.0, &mut c);
+            fn matmul(a: ArrayView2<Self>, b: ArrayView2<Self>, c: ArrayViewMut2<Self>) {
+                $matmul(a, b, c);
+            }
+            #[inline(always)]
+            fn flushed(self) -> Self {
+                // Written so that a NaN stays.
+                if <$float>::abs(self) < $smallest { 0.0 } else { self }
             }
         }
     };
 }
-float_scalar!(f32);
-float_scalar!(f64);
+float_scalar!(f32, crate::cpu::matmul_f32, f32::MIN_POSITIVE);
+float_scalar!(f64, matmul_f64, f64::MIN_POSITIVE);
+
+fn matmul_f64(a: ArrayView2<f64>, b: ArrayView2<f64>, mut c: ArrayViewMut2<f64>) {
+    general_mat_mul(1.0, &a, &b, 0.0, &mut c);
+}
 
 /// An f64 value and a bound on the distance of any conforming f32 evaluation from it.
 ///

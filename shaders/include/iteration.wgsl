@@ -9,7 +9,7 @@ struct Hyper {
     weight_decay: f32,
     momentum: f32,            // Adam's beta 1
     momentum_complement: f32, // 1 - momentum, rounded once from f64
-    correction: vec2<f32>,    // Adam's bias corrections at this step
+    correction: vec2<f32>,    // Adam's bias corrections: learning rate / (1 - beta1^t), 1 / sqrt(1 - beta2^t)
     reserved: vec2<f32>,
 }
 

@@ -27,10 +27,9 @@ fn updated(before: Parameter, gradient: f32, hyper: Hyper) -> Parameter {
     } else {
         let first = hyper.momentum * before.state.x + hyper.momentum_complement * g;
         let second = BETA_2 * before.state.y + BETA_2_COMPLEMENT * (g * g);
-        let rate = hyper.learning_rate / hyper.correction.x;
-        let scale = sqrt(second) / hyper.correction.y + EPSILON;
+        let scale = sqrt(second) * hyper.correction.y + EPSILON;
         after.state = vec2(first, second);
-        after.value = before.value - rate * (first / scale);
+        after.value = before.value - hyper.correction.x * (first / scale);
     }
     return after;
 }

@@ -32,6 +32,29 @@ impl<T: Scalar> CpuExecutor<T> {
         plan.check_memory("the machine's free memory", available_memory() / widening)
     }
 
+    /// One iteration of a program.
+    fn run(&mut self, program: ProgramId, iteration: Iteration) {
+        // Metrics are read at once, so that one slot is enough.
+        let iteration = Iteration { slot: 0, ..iteration };
+        self.set_hypers(iteration.number);
+        for step in 0..self.plan.program(program).steps.len() {
+            self.run_step(program, step, &iteration);
+        }
+        let Some(metrics) = self.plan.program(program).metrics else { return };
+        let values = self.memory.real(metrics);
+        let shape = &self.plan.tensor(metrics).shape;
+        slot_metrics(|at| values[at].value(), iteration, [shape[0], shape[1], shape[2]], &mut self.finished);
+    }
+
+    fn set_hypers(&mut self, number: u32) {
+        self.hypers.clear();
+        self.hypers.extend(self.plan.hypers(number));
+    }
+
+    fn run_step(&mut self, program: ProgramId, step: usize, iteration: &Iteration) {
+        self.plan.program(program).steps[step].op.run(&mut self.memory, iteration, &self.hypers);
+    }
+
     /// The tensors, for checks.
     pub(crate) fn memory(&self) -> &Memory<T> {
         &self.memory
@@ -64,25 +87,19 @@ impl<T: Scalar> Executor for CpuExecutor<T> {
     }
 
     fn submit(&mut self, program: ProgramId, iterations: &[Iteration]) -> Result<()> {
-        for iteration in iterations {
-            // Metrics are read at once, so that one slot is enough.
-            let iteration = Iteration { slot: 0, ..*iteration };
-            for step in 0..self.plan.program(program).steps.len() {
-                self.submit_step(program, step, iteration)?;
-            }
-            let Some(metrics) = self.plan.program(program).metrics else { continue };
-            let values = self.memory.real(metrics);
-            let shape = &self.plan.tensor(metrics).shape;
-            let extents = [shape[0], shape[1], shape[2]];
-            slot_metrics(|at| values[at].value(), iteration, extents, &mut self.finished);
-        }
+        in_pool(|| iterations.iter().for_each(|iteration| self.run(program, *iteration)));
         Ok(())
     }
 
     fn submit_step(&mut self, program: ProgramId, step: usize, iteration: Iteration) -> Result<()> {
-        self.hypers.clear();
-        self.hypers.extend(self.plan.hypers(iteration.number));
-        self.plan.program(program).steps[step].op.run(&mut self.memory, &iteration, &self.hypers);
+        self.repeat_step(program, step, iteration, 1)
+    }
+
+    fn repeat_step(&mut self, program: ProgramId, step: usize, iteration: Iteration, times: usize) -> Result<()> {
+        in_pool(|| {
+            self.set_hypers(iteration.number);
+            (0..times).for_each(|_| self.run_step(program, step, &iteration));
+        });
         Ok(())
     }
 
@@ -102,6 +119,12 @@ impl<T: Scalar> Executor for CpuExecutor<T> {
         }
         Ok(())
     }
+}
+
+/// Runs `work` on a thread of the pool: operations then fork from there, where the caller's thread would hand each of
+/// them over and wait to be woken.
+fn in_pool(work: impl FnOnce() + Send) {
+    rayon::scope(|_| work());
 }
 
 /// For reports.

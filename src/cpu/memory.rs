@@ -1,7 +1,9 @@
+use std::sync::{Mutex, PoisonError};
+
 use ndarray::ArrayView2;
 
 use crate::executor::TensorData;
-use crate::plan::{Element, Plan, TensorId};
+use crate::plan::{Element, Iteration, Plan, TensorId};
 use crate::scalar::Scalar;
 
 /// One tensor's numbers.
@@ -13,9 +15,20 @@ enum Storage<T> {
 }
 
 /// The tensors of a plan in host memory.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Memory<T> {
     tensors: Vec<Storage<T>>,
+    /// The samples of one batch, gathered for the first layer's forward step and used again by its weight gradient.
+    gathered: Gathered<T>,
+    /// Buffers that tasks borrow, so that a step allocates nothing once all have been used.
+    scratch: Mutex<Vec<Vec<T>>>,
+}
+
+/// Rows gathered from samples, (R, B, I), and which ones.
+#[derive(Debug)]
+pub(crate) struct Gathered<T> {
+    pub key: Option<(TensorId, Iteration)>,
+    pub rows: Vec<T>,
 }
 
 impl<T: Scalar> Memory<T> {
@@ -26,7 +39,8 @@ impl<T: Scalar> Memory<T> {
             Element::U32 => Storage::Words(vec![0; tensor.len()]),
             Element::U8 => Storage::Bytes(vec![0; tensor.len()]),
         });
-        Self { tensors: tensors.collect() }
+        let gathered = Gathered { key: None, rows: Vec::new() };
+        Self { tensors: tensors.collect(), gathered, scratch: Mutex::default() }
     }
 
     /// An f32 tensor's numbers; empty for tensors of other types, which plans never ask for.
@@ -73,8 +87,37 @@ impl<T: Scalar> Memory<T> {
         self.tensors[id.index()] = Storage::Real(values);
     }
 
+    /// What was gathered last.
+    pub fn gathered(&self) -> &Gathered<T> {
+        &self.gathered
+    }
+
+    /// Takes the gathered rows out, to be filled; [`Memory::put_gathered`] brings them back.
+    pub fn take_gathered(&mut self) -> Vec<T> {
+        self.gathered.key = None;
+        std::mem::take(&mut self.gathered.rows)
+    }
+
+    /// Brings back what [`Memory::take_gathered`] took, filled for `key`.
+    pub fn put_gathered(&mut self, key: (TensorId, Iteration), rows: Vec<T>) {
+        self.gathered = Gathered { key: Some(key), rows };
+    }
+
+    /// Lends `body` a buffer of `len` numbers, of any value.
+    pub fn with_scratch<R>(&self, len: usize, body: impl FnOnce(&mut [T]) -> R) -> R {
+        let lock = || self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buffer = lock().pop().unwrap_or_default();
+        if buffer.len() < len {
+            buffer.resize(len, T::zero());
+        }
+        let result = body(&mut buffer[..len]);
+        lock().push(buffer);
+        result
+    }
+
     /// Writes elements from `offset` on. The executor has checked type and length.
     pub fn write(&mut self, id: TensorId, offset: usize, data: TensorData<'_>) {
+        self.gathered.key = None;
         match (&mut self.tensors[id.index()], data) {
             (Storage::Real(to), TensorData::F32(from)) => {
                 to[offset..offset + from.len()].iter_mut().zip(from).for_each(|(t, f)| *t = T::real(*f));

@@ -10,8 +10,8 @@ use crate::ops::Shader;
 
 const BACKENDS: wgpu::Backends = wgpu::Backends::VULKAN.union(wgpu::Backends::METAL).union(wgpu::Backends::DX12);
 
-/// What to say when there is none.
-const HOW_TO_GET_ONE: &str = "install a Vulkan driver (Debian and Ubuntu: `apt-get install libvulkan1 mesa-vulkan-drivers`), or use `--device cpu`";
+/// What to do where there is none.
+pub const HOW_TO_GET_ONE: &str = "install a Vulkan driver (Debian and Ubuntu: `apt-get install libvulkan1 mesa-vulkan-drivers`), or use `--device cpu`";
 
 /// Which adapter a user asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -129,13 +129,7 @@ impl Gpu {
             limits.max_storage_buffer_binding_size =
                 limits.max_storage_buffer_binding_size.max(had.max_storage_buffer_binding_size);
         }
-        let features = adapter.features() & wgpu::Features::TIMESTAMP_QUERY;
-        let descriptor = wgpu::DeviceDescriptor {
-            label: Some("wgrad"),
-            required_features: features,
-            required_limits: limits,
-            ..Default::default()
-        };
+        let descriptor = wgpu::DeviceDescriptor { label: Some("wgrad"), required_limits: limits, ..Default::default() };
         let (device, queue) =
             adapter.request_device(&descriptor).await.map_err(|error| Error::Device(error.to_string()))?;
         let failure = Arc::new(Mutex::new(None));

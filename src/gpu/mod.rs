@@ -6,7 +6,9 @@ mod pipelines;
 mod queue;
 pub mod reflect;
 
-pub use adapters::{AdapterReport, Gpu, GpuOptions, GpuRequest, adapters, adapters_blocking, automatic};
+pub use adapters::{
+    AdapterReport, Gpu, GpuOptions, GpuRequest, HOW_TO_GET_ONE, adapters, adapters_blocking, automatic,
+};
 pub use executor::GpuExecutor;
 #[cfg(test)]
 pub(crate) use executor::ITERATION_HEADER;

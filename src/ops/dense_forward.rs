@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::{
     Activation, Constant, Dense, Hyper, Input, ModuleConstants, Operation, Param, Shader, Variant, matmul, shader,
 };
-use crate::cpu::{Memory, ROW_SHARD, matrix};
+use crate::cpu::{Memory, ROW_SHARD, matrix, shard, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
 
@@ -56,13 +56,15 @@ impl Operation for DenseForward {
         self.dense.flops()
     }
 
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, _: &[Hyper]) {
+    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hypers: &[Hyper]) {
+        let Dense { batch, inputs, outputs } = self.dense;
+        self.input.gather(memory, iteration, [hypers.len(), batch, inputs], true);
         let mut output = memory.take(self.output);
-        let Dense { batch, outputs, .. } = self.dense;
         let rows = iteration.rows as usize;
+        let shard = shard(batch, ROW_SHARD);
         output.par_chunks_mut(batch * outputs).enumerate().for_each(|(r, replica)| {
-            replica[..rows * outputs].par_chunks_mut(ROW_SHARD * outputs).enumerate().for_each(|(shard, part)| {
-                self.forward_shard(memory, iteration, r, shard * ROW_SHARD, part);
+            replica[..rows * outputs].par_chunks_mut(shard * outputs).enumerate().for_each(|(index, part)| {
+                self.forward_shard(memory, r, index * shard, part);
             });
         });
         memory.put(self.output, output);
@@ -71,26 +73,18 @@ impl Operation for DenseForward {
 
 impl DenseForward {
     /// Rows `first..` of replica `r`, as many as `output` (rows, O) holds.
-    fn forward_shard<T: Scalar>(
-        &self,
-        memory: &Memory<T>,
-        iteration: &Iteration,
-        r: usize,
-        first: usize,
-        output: &mut [T],
-    ) {
+    fn forward_shard<T: Scalar>(&self, memory: &Memory<T>, r: usize, first: usize, output: &mut [T]) {
         let Dense { batch, inputs, outputs } = self.dense;
         let rows = output.len() / outputs;
-        let x = self.input.rows(memory, iteration, r, [batch, inputs], first..first + rows);
+        let x = self.input.rows(memory, r, [batch, inputs], first..first + rows);
         let weight: ArrayView2<T> = matrix(&memory.real(self.weight)[r * outputs * inputs..], outputs, inputs);
         let bias = &memory.real(self.bias)[r * outputs..(r + 1) * outputs];
         if let Ok(product) = ArrayViewMut2::from_shape((rows, outputs), &mut *output) {
-            T::matmul(matrix(&x, rows, inputs), weight.t(), product);
+            T::matmul(matrix(x, rows, inputs), weight.t(), product);
         }
-        for row in output.chunks_mut(outputs) {
-            for (sum, b) in row.iter_mut().zip(bias) {
-                *sum = self.activation.value(*sum + *b);
-            }
-        }
+        vectorized(
+            #[inline(always)]
+            || output.chunks_mut(outputs).for_each(|row| self.activation.activate(row, bias)),
+        );
     }
 }

@@ -4,7 +4,7 @@ use ndarray::ArrayViewMut2;
 use rayon::prelude::*;
 
 use super::{Activation, Constant, Dense, Hyper, ModuleConstants, Operation, Param, Shader, Variant, matmul, shader};
-use crate::cpu::{Memory, ROW_SHARD, matrix};
+use crate::cpu::{Memory, ROW_SHARD, matrix, shard, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
 
@@ -64,9 +64,10 @@ impl Operation for DenseInputGradient {
         let mut gradient = memory.take(self.input_gradient);
         let Dense { batch, inputs, .. } = self.dense;
         let rows = iteration.rows as usize;
+        let shard = shard(batch, ROW_SHARD);
         gradient.par_chunks_mut(batch * inputs).enumerate().for_each(|(r, replica)| {
-            replica[..rows * inputs].par_chunks_mut(ROW_SHARD * inputs).enumerate().for_each(|(shard, part)| {
-                self.backward_shard(memory, r, r * batch + shard * ROW_SHARD, part);
+            replica[..rows * inputs].par_chunks_mut(shard * inputs).enumerate().for_each(|(index, part)| {
+                self.backward_shard(memory, r, r * batch + index * shard, part);
             });
         });
         memory.put(self.input_gradient, gradient);
@@ -84,8 +85,9 @@ impl DenseInputGradient {
             T::matmul(output_gradient, weight, product);
         }
         let input = &memory.real(self.input)[first * inputs..];
-        for (g, a) in gradient.iter_mut().zip(input) {
-            *g = *g * self.activation.derivative(*a);
-        }
+        vectorized(
+            #[inline(always)]
+            || self.activation.chain(gradient, input),
+        );
     }
 }

@@ -1,12 +1,12 @@
 //! `weight_gradient = output_gradientᵀ input` and `bias_gradient = sum over the batch of output_gradient`, with the
 //! optimizer's update of both: shapes (R, O, I) = (R, B, O)ᵀ (R, B, I) and (R, O).
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::ArrayViewMut2;
 use rayon::prelude::*;
 
-use super::optimizer::{Optimizer, Parameter};
+use super::optimizer::Optimizer;
 use super::{Constant, Dense, Hyper, Input, ModuleConstants, Operation, Param, Shader, Variant, matmul, shader};
-use crate::cpu::{Memory, UNIT_SHARD, matrix};
+use crate::cpu::{Memory, UNIT_SHARD, matrix, shard, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
 
@@ -90,6 +90,8 @@ impl Operation for DenseWeightGradient {
     }
 
     fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hypers: &[Hyper]) {
+        let Dense { batch, inputs, .. } = self.dense;
+        self.input.gather(memory, iteration, [hypers.len(), batch, inputs], false);
         match self.destination {
             Destination::Gradient { weight, bias } => self.store_gradient(memory, iteration, weight, bias),
             Destination::Update { weight, bias, weight_state, bias_state, optimizer } => {
@@ -106,39 +108,30 @@ struct Shard<'a, T> {
     first: usize,
     weight: &'a mut [T],
     bias: &'a mut [T],
-    weight_state: Vec<&'a mut [T]>,
-    bias_state: Vec<&'a mut [T]>,
+    weight_state: [&'a mut [T]; 2],
+    bias_state: [&'a mut [T]; 2],
 }
 
 impl DenseWeightGradient {
-    /// The gradients of output units `first..first + units` of replica `r`: (units, I) and (units).
+    /// Stores the gradients of output units `first..` of replica `r`, as many as `bias` holds: (units, I) and (units).
     fn gradients<T: Scalar>(
         &self,
         memory: &Memory<T>,
-        iteration: &Iteration,
-        x: ArrayView2<T>,
-        r: usize,
-        first: usize,
-        units: usize,
-    ) -> (Array2<T>, Vec<T>) {
+        rows: usize,
+        [r, first]: [usize; 2],
+        weight: &mut [T],
+        bias: &mut [T],
+    ) {
         let Dense { batch, inputs, outputs } = self.dense;
-        let rows = iteration.rows as usize;
+        let x = matrix(self.input.rows(memory, r, [batch, inputs], 0..rows), rows, inputs);
         let all = matrix(&memory.real(self.output_gradient)[r * batch * outputs..], rows, outputs);
-        let own = all.slice_move(ndarray::s![.., first..first + units]);
-        let mut weight = Array2::from_elem((units, inputs), T::zero());
-        T::matmul(own.t(), x, weight.view_mut());
-        let bias = own.columns().into_iter().map(|column| T::sum(column.iter().copied())).collect();
-        (weight, bias)
-    }
-
-    fn replica_input<'a, T: Scalar>(
-        &self,
-        memory: &'a Memory<T>,
-        iteration: &Iteration,
-        r: usize,
-    ) -> std::borrow::Cow<'a, [T]> {
-        let Dense { batch, inputs, .. } = self.dense;
-        self.input.rows(memory, iteration, r, [batch, inputs], 0..iteration.rows as usize)
+        let own = all.slice_move(ndarray::s![.., first..first + bias.len()]);
+        if let Ok(product) = ArrayViewMut2::from_shape((bias.len(), inputs), weight) {
+            T::matmul(own.t(), x, product);
+        }
+        for (sum, column) in bias.iter_mut().zip(own.columns()) {
+            *sum = T::sum(column.iter().copied());
+        }
     }
 
     fn store_gradient<T: Scalar>(
@@ -149,14 +142,13 @@ impl DenseWeightGradient {
         bias: TensorId,
     ) {
         let Dense { inputs, outputs, .. } = self.dense;
-        for r in 0..memory.real(bias).len() / outputs {
-            let x = self.replica_input(memory, iteration, r);
-            let x = matrix(&x, iteration.rows as usize, inputs);
-            let (weights, biases) = self.gradients(memory, iteration, x, r, 0, outputs);
-            let weights = weights.into_raw_vec_and_offset().0;
-            memory.real_mut(weight)[r * outputs * inputs..][..outputs * inputs].copy_from_slice(&weights);
-            memory.real_mut(bias)[r * outputs..][..outputs].copy_from_slice(&biases);
+        let (mut weights, mut biases) = (memory.take(weight), memory.take(bias));
+        let replicas = weights.chunks_mut(outputs * inputs).zip(biases.chunks_mut(outputs)).enumerate();
+        for (r, (weights, biases)) in replicas {
+            self.gradients(memory, iteration.rows as usize, [r, 0], weights, biases);
         }
+        memory.put(weight, weights);
+        memory.put(bias, biases);
     }
 
     fn update<T: Scalar>(
@@ -167,29 +159,30 @@ impl DenseWeightGradient {
         tensors: [TensorId; 4],
         optimizer: Optimizer,
     ) {
-        let Dense { inputs, .. } = self.dense;
         let [mut weight, mut bias, mut weight_state, mut bias_state] = tensors.map(|id| memory.take(id));
-        {
-            let memory = &*memory;
-            let inputs_of: Vec<_> =
-                (0..hypers.len()).into_par_iter().map(|r| self.replica_input(memory, iteration, r)).collect();
-            let shards = self.shards(optimizer.slots(), &mut weight, &mut bias, &mut weight_state, &mut bias_state);
-            shards.into_par_iter().for_each(|mut shard| {
-                let x = matrix(&inputs_of[shard.r], iteration.rows as usize, inputs);
-                let units = shard.bias.len();
-                let (weights, biases) = self.gradients(memory, iteration, x, shard.r, shard.first, units);
+        let shards = self.shards(optimizer.slots(), &mut weight, &mut bias, &mut weight_state, &mut bias_state);
+        let rows = iteration.rows as usize;
+        shards.into_par_iter().for_each(|shard| {
+            let units = shard.bias.len();
+            memory.with_scratch(shard.weight.len() + units, |scratch| {
+                let (weights, biases) = scratch.split_at_mut(shard.weight.len());
+                self.gradients(memory, rows, [shard.r, shard.first], weights, biases);
                 let hyper = &hypers[shard.r];
-                let weights = weights.as_slice().unwrap_or(&[]);
-                update_all(optimizer, shard.weight, weights, &mut shard.weight_state, hyper);
-                update_all(optimizer, shard.bias, &biases, &mut shard.bias_state, hyper);
+                vectorized(
+                    #[inline(always)]
+                    || {
+                        optimizer.update(shard.weight, weights, shard.weight_state, hyper);
+                        optimizer.update(shard.bias, biases, shard.bias_state, hyper);
+                    },
+                );
             });
-        }
+        });
         for (id, values) in tensors.into_iter().zip([weight, bias, weight_state, bias_state]) {
             memory.put(id, values);
         }
     }
 
-    /// Cuts parameters and states into shards of [`UNIT_SHARD`] output units of one replica.
+    /// Cuts parameters and states into shards of output units of one replica.
     fn shards<'a, T>(
         &self,
         slots: usize,
@@ -199,6 +192,7 @@ impl DenseWeightGradient {
         bias_state: &'a mut [T],
     ) -> Vec<Shard<'a, T>> {
         let Dense { inputs, outputs, .. } = self.dense;
+        let units = shard(outputs, UNIT_SHARD);
         let mut shards = Vec::new();
         let replicas = weight
             .chunks_mut(outputs * inputs)
@@ -206,49 +200,21 @@ impl DenseWeightGradient {
             .zip(weight_state.chunks_mut(slots * outputs * inputs).zip(bias_state.chunks_mut(slots * outputs)))
             .enumerate();
         for (r, ((weight, bias), (weight_state, bias_state))) in replicas {
-            let first_shard = shards.len();
-            let parts = weight.chunks_mut(UNIT_SHARD * inputs).zip(bias.chunks_mut(UNIT_SHARD)).enumerate();
-            for (index, (weight, bias)) in parts {
-                let (weight_state, bias_state) = (Vec::new(), Vec::new());
-                shards.push(Shard { r, first: index * UNIT_SHARD, weight, bias, weight_state, bias_state });
-            }
-            for slot in weight_state.chunks_mut(outputs * inputs) {
-                let parts = slot.chunks_mut(UNIT_SHARD * inputs);
-                shards[first_shard..].iter_mut().zip(parts).for_each(|(shard, part)| shard.weight_state.push(part));
-            }
-            for slot in bias_state.chunks_mut(outputs) {
-                let parts = slot.chunks_mut(UNIT_SHARD);
-                shards[first_shard..].iter_mut().zip(parts).for_each(|(shard, part)| shard.bias_state.push(part));
-            }
+            let mut weight_states = slot_shards(weight_state, outputs * inputs, units * inputs);
+            let mut bias_states = slot_shards(bias_state, outputs, units);
+            let parts = weight.chunks_mut(units * inputs).zip(bias.chunks_mut(units)).enumerate();
+            shards.extend(parts.map(|(index, (weight, bias))| {
+                let weight_state = weight_states.each_mut().map(|parts| parts.next().unwrap_or_default());
+                let bias_state = bias_states.each_mut().map(|parts| parts.next().unwrap_or_default());
+                Shard { r, first: index * units, weight, bias, weight_state, bias_state }
+            }));
         }
         shards
     }
 }
 
-/// Updates parameters from their gradients, with one or two state numbers each.
-fn update_all<T: Scalar>(
-    optimizer: Optimizer,
-    values: &mut [T],
-    gradients: &[T],
-    state: &mut [&mut [T]],
-    hyper: &Hyper,
-) {
-    match state {
-        [first] => {
-            for ((value, gradient), s) in values.iter_mut().zip(gradients).zip(first.iter_mut()) {
-                let before = Parameter { value: *value, state: [*s, T::zero()] };
-                let after = optimizer.update(before, *gradient, hyper);
-                (*value, *s) = (after.value, after.state[0]);
-            }
-        }
-        [first, second] => {
-            let states = first.iter_mut().zip(second.iter_mut());
-            for ((value, gradient), (s, t)) in values.iter_mut().zip(gradients).zip(states) {
-                let before = Parameter { value: *value, state: [*s, *t] };
-                let after = optimizer.update(before, *gradient, hyper);
-                (*value, [*s, *t]) = (after.value, after.state);
-            }
-        }
-        _ => debug_assert!(false, "an optimizer keeps one or two numbers a parameter"),
-    }
+/// The shards of each of a state's slots; a second slot that there is not has none.
+fn slot_shards<T>(state: &mut [T], slot: usize, shard: usize) -> [std::slice::ChunksMut<'_, T>; 2] {
+    let (first, second) = state.split_at_mut(slot);
+    [first.chunks_mut(shard), second.chunks_mut(shard)]
 }

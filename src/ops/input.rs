@@ -1,8 +1,9 @@
-use std::borrow::Cow;
 use std::ops::Range;
 
+use rayon::prelude::*;
+
 use super::{Constant, Param};
-use crate::cpu::Memory;
+use crate::cpu::{Memory, ROW_SHARD, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
 
@@ -55,37 +56,64 @@ impl Input {
         [("input", self.tensor), ("order", self.order)]
     }
 
-    /// Rows `rows` of replica `r`'s batch, (rows, I) row-major.
+    /// Gathers a batch's samples where the input is samples; with `anew` false only if they are not there already.
+    pub fn gather<T: Scalar>(
+        &self,
+        memory: &mut Memory<T>,
+        iteration: &Iteration,
+        [replicas, batch, inputs]: [usize; 3],
+        anew: bool,
+    ) {
+        let key = (self.tensor, *iteration);
+        if self.kind == InputKind::Activations || (!anew && memory.gathered().key == Some(key)) {
+            return;
+        }
+        let mut rows = memory.take_gathered();
+        rows.resize(replicas * batch * inputs, T::zero());
+        rows.par_chunks_mut(batch * inputs).enumerate().for_each(|(r, replica)| {
+            let live = &mut replica[..iteration.rows as usize * inputs];
+            live.par_chunks_mut(ROW_SHARD * inputs).enumerate().for_each(|(shard, part)| {
+                let first = r * self.order_stride + iteration.first as usize + shard * ROW_SHARD;
+                vectorized(
+                    #[inline(always)]
+                    || self.gather_rows(memory, &memory.words(self.order)[first..], inputs, part),
+                );
+            });
+        });
+        memory.put_gathered(key, rows);
+    }
+
+    /// One row after the other, in the order given.
+    #[inline(always)]
+    fn gather_rows<T: Scalar>(&self, memory: &Memory<T>, order: &[u32], inputs: usize, into: &mut [T]) {
+        let scale = T::real(self.scale);
+        for (row, n) in into.chunks_mut(inputs).zip(order) {
+            let source = *n as usize * inputs..(*n as usize + 1) * inputs;
+            match self.kind {
+                InputKind::SamplesU8 => {
+                    let pixels = &memory.bytes(self.tensor)[source];
+                    row.iter_mut().zip(pixels).for_each(|(to, x)| *to = T::real(f32::from(*x)) * scale);
+                }
+                _ => {
+                    let values = &memory.real(self.tensor)[source];
+                    row.iter_mut().zip(values).for_each(|(to, x)| *to = *x * scale);
+                }
+            }
+        }
+    }
+
+    /// Rows `rows` of replica `r`'s batch, (rows, I) row-major; samples have been gathered.
     pub fn rows<'a, T: Scalar>(
         &self,
         memory: &'a Memory<T>,
-        iteration: &Iteration,
         r: usize,
         [batch, inputs]: [usize; 2],
         rows: Range<usize>,
-    ) -> Cow<'a, [T]> {
-        let samples = |rows: Range<usize>| {
-            let start = r * self.order_stride + iteration.first as usize;
-            memory.words(self.order)[start + rows.start..start + rows.end].iter().map(|n| *n as usize * inputs)
+    ) -> &'a [T] {
+        let source = match self.kind {
+            InputKind::Activations => memory.real(self.tensor),
+            _ => &memory.gathered().rows,
         };
-        let scale = T::real(self.scale);
-        match self.kind {
-            InputKind::Activations => Cow::Borrowed(
-                &memory.real(self.tensor)[(r * batch + rows.start) * inputs..(r * batch + rows.end) * inputs],
-            ),
-            InputKind::SamplesF32 => {
-                let source = memory.real(self.tensor);
-                let mut gathered = Vec::with_capacity(rows.len() * inputs);
-                samples(rows).for_each(|at| gathered.extend(source[at..at + inputs].iter().map(|x| *x * scale)));
-                Cow::Owned(gathered)
-            }
-            InputKind::SamplesU8 => {
-                let source = memory.bytes(self.tensor);
-                let mut gathered = Vec::with_capacity(rows.len() * inputs);
-                let pixel = |x: &u8| T::real(f32::from(*x)) * scale;
-                samples(rows).for_each(|at| gathered.extend(source[at..at + inputs].iter().map(pixel)));
-                Cow::Owned(gathered)
-            }
-        }
+        &source[(r * batch + rows.start) * inputs..(r * batch + rows.end) * inputs]
     }
 }

@@ -52,20 +52,19 @@ impl Operation for Softmax {
             let live = start..start + rows * self.outputs;
             let logits = memory.real(self.logits)[live.clone()].chunks(self.outputs);
             for (row, out) in logits.zip(probabilities[live].chunks_mut(self.outputs)) {
-                let (_, exponentials, total) = shifted_exponentials(row);
-                out.iter_mut().zip(exponentials).for_each(|(p, e)| *p = e / total);
+                let (_, total) = shifted_exponentials(row, out);
+                out.iter_mut().for_each(|p| *p = *p / total);
             }
         }
         memory.put(self.probabilities, probabilities);
     }
 }
 
-/// The index of the first largest logit, exp(z - max z) of each, and their sum.
-pub(super) fn shifted_exponentials<T: Scalar>(row: &[T]) -> (usize, Vec<T>, T) {
+/// Stores exp(z - max z) of each logit; gives the index of the first largest one, and the exponentials' sum.
+pub(super) fn shifted_exponentials<T: Scalar>(row: &[T], exponentials: &mut [T]) -> (usize, T) {
     let best = largest(row);
-    let exponentials: Vec<T> = row.iter().map(|z| (*z - row[best]).exp()).collect();
-    let total = T::sum(exponentials.iter().copied());
-    (best, exponentials, total)
+    exponentials.iter_mut().zip(row).for_each(|(e, z)| *e = (*z - row[best]).exp());
+    (best, T::sum(exponentials.iter().copied()))
 }
 
 /// The index of the first largest number of a row.

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 use wgrad::Device;
-use wgrad::gpu::{AdapterReport, adapters_blocking, automatic};
+use wgrad::gpu::{AdapterReport, HOW_TO_GET_ONE, adapters_blocking, automatic};
 
 use crate::Result;
 use crate::output::Output;
@@ -52,7 +52,10 @@ fn choice(reports: &[AdapterReport]) -> Result<Choice> {
         return Ok(Choice { device: "gpu", index: Some(index), reason });
     }
     let device = Device::auto()?;
-    let reason = device.note().unwrap_or("no real GPU meets the limits").to_owned();
+    let mut reason = device.note().unwrap_or("no real GPU meets the limits").to_owned();
+    if reports.is_empty() {
+        reason = format!("{reason}; {HOW_TO_GET_ONE}");
+    }
     Ok(Choice { device: "cpu", index: None, reason })
 }
 
@@ -67,7 +70,7 @@ fn describe(report: &AdapterReport) -> Table {
     list.entry("  largest binding", format!("{binding}, buffer {buffer}"));
     let (memory, invocations) = (bytes(report.max_workgroup_memory.into()), report.max_invocations);
     list.entry("  workgroup", format!("{invocations} invocations, {memory} of memory"));
-    list.entry("  features used", if report.timestamps { "timestamps" } else { "none" });
+    list.entry("  features used", "none beyond WebGPU's defaults");
     if let Some(missing) = &report.below_default_limits {
         list.entry("  cannot be used", format!("below WebGPU's default limits: {missing}"));
     }

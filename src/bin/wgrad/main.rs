@@ -56,6 +56,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let started = Instant::now();
+    quiet_mesa();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return failure::of_clap(&error),
@@ -75,6 +76,15 @@ fn main() -> ExitCode {
             output::complain(&one_line(&failure.to_string()));
             failure.status()
         }
+    }
+}
+
+/// Keeps Mesa's layer that sorts adapters from writing to stderr that it finds no Wayland display, as it does on servers
+/// and in containers. wgrad chooses among all adapters itself.
+fn quiet_mesa() {
+    if cfg!(target_os = "linux") && std::env::var_os("XDG_RUNTIME_DIR").is_none() {
+        // SAFETY: this is the first thing that the program does, and there is no other thread yet.
+        unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
     }
 }
 

@@ -7,9 +7,11 @@ pub(crate) struct LeakyRelu;
 const SLOPE: f32 = 0.01;
 
 impl Function for LeakyRelu {
+    #[inline(always)]
     fn value<T: Scalar>(z: T) -> T {
         z.max(T::real(SLOPE) * z)
     }
+    #[inline(always)]
     fn derivative<T: Scalar>(a: T) -> T {
         if a > T::zero() { T::one() } else { T::real(SLOPE) }
     }

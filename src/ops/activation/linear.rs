@@ -4,9 +4,11 @@ use super::{Function, Init, Scalar};
 pub(crate) struct Linear;
 
 impl Function for Linear {
+    #[inline(always)]
     fn value<T: Scalar>(z: T) -> T {
         z
     }
+    #[inline(always)]
     fn derivative<T: Scalar>(_: T) -> T {
         T::one()
     }

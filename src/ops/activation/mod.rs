@@ -45,6 +45,26 @@ macro_rules! activations {
                 match self { $(Self::$name => $module::$name::derivative(a)),+ }
             }
 
+            /// A row's sums become `f(sum + bias)`. The choice is made once a row, so that the loop is plain.
+            #[inline(always)]
+            pub(crate) fn activate<T: Scalar>(self, sums: &mut [T], bias: &[T]) {
+                match self {
+                    $(Self::$name => {
+                        sums.iter_mut().zip(bias).for_each(|(sum, b)| *sum = $module::$name::value(*sum + *b))
+                    }),+
+                }
+            }
+
+            /// Gradients by the values become gradients by the sums.
+            #[inline(always)]
+            pub(crate) fn chain<T: Scalar>(self, gradients: &mut [T], values: &[T]) {
+                match self {
+                    $(Self::$name => {
+                        gradients.iter_mut().zip(values).for_each(|(g, a)| *g = *g * $module::$name::derivative(*a))
+                    }),+
+                }
+            }
+
             /// The default initialization of a layer with this activation.
             pub fn default_init(self) -> Init {
                 match self { $(Self::$name => $module::$name::INIT),+ }

@@ -5,9 +5,11 @@ use super::{Function, Init, Scalar};
 pub(crate) struct Relu;
 
 impl Function for Relu {
+    #[inline(always)]
     fn value<T: Scalar>(z: T) -> T {
         z.max(T::zero())
     }
+    #[inline(always)]
     fn derivative<T: Scalar>(a: T) -> T {
         if a > T::zero() { T::one() } else { T::zero() }
     }

@@ -4,9 +4,11 @@ use super::{Function, Init, Scalar};
 pub(crate) struct Sigmoid;
 
 impl Function for Sigmoid {
+    #[inline(always)]
     fn value<T: Scalar>(z: T) -> T {
         T::one() / (T::one() + (-z).exp())
     }
+    #[inline(always)]
     fn derivative<T: Scalar>(a: T) -> T {
         a * (T::one() - a)
     }

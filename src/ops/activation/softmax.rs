@@ -5,9 +5,11 @@ use super::{Function, Init, Scalar};
 pub(crate) struct Softmax;
 
 impl Function for Softmax {
+    #[inline(always)]
     fn value<T: Scalar>(z: T) -> T {
         z
     }
+    #[inline(always)]
     fn derivative<T: Scalar>(_: T) -> T {
         T::one()
     }

@@ -5,11 +5,13 @@ use super::{Function, Init, Scalar};
 pub(crate) struct Tanh;
 
 impl Function for Tanh {
+    #[inline(always)]
     fn value<T: Scalar>(z: T) -> T {
         let e = (T::real(-2.0) * z.abs()).exp();
         let size = (T::one() - e) / (T::one() + e);
         if z < T::zero() { -size } else { size }
     }
+    #[inline(always)]
     fn derivative<T: Scalar>(a: T) -> T {
         T::one() - a * a
     }

@@ -13,21 +13,23 @@ impl RowLoss for MeanSquaredError {
     fn row<T: Scalar>(row: &Row<'_, T>, gradient: &mut [T]) -> (T, bool) {
         let count = row.outputs.len();
         let softmax = row.activation == Activation::Softmax;
-        let activated: Vec<T> = if softmax {
-            let (_, exponentials, total) = shifted_exponentials(row.outputs);
-            exponentials.into_iter().map(|e| e / total).collect()
+        if softmax {
+            let (_, total) = shifted_exponentials(row.outputs, gradient);
+            gradient.iter_mut().for_each(|p| *p = *p / total);
         } else {
-            row.outputs.to_vec()
-        };
-        let difference = |o: usize| activated[o] - row.target.value(o, count);
-        let share = T::real(row.rows as f32) * T::real(count as f32);
-        let slope = |o: usize| T::real(2.0) * difference(o) / share;
-        let mixed = T::sum((0..count).map(|o| slope(o) * activated[o]));
-        for (o, g) in gradient.iter_mut().enumerate() {
-            let a = activated[o];
-            *g = if softmax { a * (slope(o) - mixed) } else { slope(o) * row.activation.derivative(a) };
+            gradient.copy_from_slice(row.outputs);
         }
-        let loss = T::sum((0..count).map(|o| difference(o) * difference(o))) / T::real(count as f32);
+        // The gradient's place holds the activated outputs until they are replaced.
+        let difference = |o: usize, a: T| a - row.target.value(o, count);
+        let share = T::real(row.rows as f32) * T::real(count as f32);
+        let slope = |o: usize, a: T| T::real(2.0) * difference(o, a) / share;
+        let activated = || gradient.iter().copied().enumerate();
+        let mixed = T::sum(activated().map(|(o, a)| slope(o, a) * a));
+        let loss = T::sum(activated().map(|(o, a)| difference(o, a) * difference(o, a))) / T::real(count as f32);
+        for (o, g) in gradient.iter_mut().enumerate() {
+            let a = *g;
+            *g = if softmax { a * (slope(o, a) - mixed) } else { slope(o, a) * row.activation.derivative(a) };
+        }
         let right = match row.target {
             Target::Class(class) if count > 1 => largest(row.outputs) == class,
             Target::Class(class) => (row.outputs[0] > T::real(0.5)) == (class > 0),

@@ -10,14 +10,14 @@ impl RowLoss for SoftmaxCrossEntropy {
     const SHADER: Shader = shader!("softmax_cross_entropy", "iteration", "activation", "loss");
 
     fn row<T: Scalar>(row: &Row<'_, T>, gradient: &mut [T]) -> (T, bool) {
-        let (best, exponentials, total) = shifted_exponentials(row.outputs);
+        let (best, total) = shifted_exponentials(row.outputs, gradient);
         let Target::Class(class) = row.target else {
             // The plan refuses such targets; a NaN shows the mistake where a wrong number would hide it.
             return (T::real(f32::NAN), false);
         };
         let rows = T::real(row.rows as f32);
-        for (o, (g, e)) in gradient.iter_mut().zip(exponentials).enumerate() {
-            *g = (e / total - T::real(f32::from(u8::from(o == class)))) / rows;
+        for (o, g) in gradient.iter_mut().enumerate() {
+            *g = (*g / total - T::real(f32::from(u8::from(o == class)))) / rows;
         }
         let loss = total.ln() - (row.outputs[class] - row.outputs[best]);
         (loss, best == class)

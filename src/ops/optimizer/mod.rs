@@ -26,13 +26,6 @@ pub enum Optimizer {
     },
 }
 
-/// A parameter with its optimizer state, as far as the optimizer has any.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Parameter<T> {
-    pub value: T,
-    pub state: [T; 2],
-}
-
 /// One replica's hyper-parameters at one step, as every device gets them: f32, complements rounded once from f64.
 /// The layout is WGSL's `struct Hyper`; a test compares the two.
 #[repr(C)]
@@ -42,6 +35,7 @@ pub(crate) struct Hyper {
     pub weight_decay: f32,
     pub momentum: f32,
     pub momentum_complement: f32,
+    /// Adam's step size and what the root of the second moment is multiplied by.
     pub correction: [f32; 2],
     pub reserved: [f32; 2],
 }
@@ -51,7 +45,7 @@ impl Hyper {
     pub fn at(replica: &Replica, optimizer: Optimizer, number: u32) -> Self {
         let Replica { learning_rate, weight_decay, momentum, .. } = *replica;
         let momentum_complement = complement(shortest(momentum));
-        let correction = optimizer.correction(momentum, number);
+        let correction = optimizer.correction(replica, number);
         Self { learning_rate, weight_decay, momentum, momentum_complement, correction, reserved: [0.0; 2] }
     }
 }
@@ -82,13 +76,16 @@ impl Optimizer {
         }
     }
 
-    /// The bias corrections of optimizer step `number` (from 1) for a momentum: 1 - beta1^t and sqrt(1 - beta2^t).
-    fn correction(self, momentum: f32, number: u32) -> [f32; 2] {
+    /// The bias corrections of optimizer step `number`, t from 1, each as the factor that it comes to and rounded once:
+    /// learning_rate / (1 - beta1^t) and 1 / sqrt(1 - beta2^t).
+    fn correction(self, replica: &Replica, number: u32) -> [f32; 2] {
+        let learning_rate = replica.learning_rate;
         match self {
-            Self::Sgd { .. } => [1.0, 1.0],
+            Self::Sgd { .. } => [learning_rate, 1.0],
             Self::Adam { beta2, .. } => {
-                let power = |beta: f64| 1.0 - beta.powf(f64::from(number));
-                [power(shortest(momentum)) as f32, power(beta2).sqrt() as f32]
+                let complement = |beta: f64| 1.0 - beta.powf(f64::from(number));
+                let rate = shortest(learning_rate) / complement(shortest(replica.momentum));
+                [rate as f32, (1.0 / complement(beta2).sqrt()) as f32]
             }
         }
     }
@@ -105,13 +102,24 @@ impl Optimizer {
         }
     }
 
-    /// The parameter after one update by `gradient`.
-    pub(crate) fn update<T: Scalar>(self, before: Parameter<T>, gradient: T, hyper: &Hyper) -> Parameter<T> {
-        let gradient = gradient + T::real(hyper.weight_decay) * before.value;
+    /// Updates parameters from their gradients; `state` has [`Optimizer::slots`] parts as long as `values`.
+    #[inline(always)]
+    pub(crate) fn update<T: Scalar>(self, values: &mut [T], gradients: &[T], state: [&mut [T]; 2], hyper: &Hyper) {
+        let [first, second] = state;
         match self {
-            Self::Sgd { nesterov } => sgd::update(nesterov, before, gradient, hyper),
+            Self::Sgd { nesterov } => {
+                for ((value, gradient), velocity) in values.iter_mut().zip(gradients).zip(first) {
+                    let gradient = *gradient + T::real(hyper.weight_decay) * *value;
+                    (*value, *velocity) = sgd::updated(nesterov, *value, *velocity, gradient, hyper);
+                }
+            }
             Self::Adam { beta2, epsilon } => {
-                adam::update([beta2 as f32, complement(beta2)], epsilon, before, gradient, hyper)
+                let shared = adam::Shared::new(beta2, epsilon);
+                let moments = first.iter_mut().zip(second);
+                for ((value, gradient), (first, second)) in values.iter_mut().zip(gradients).zip(moments) {
+                    let gradient = *gradient + T::real(hyper.weight_decay) * *value;
+                    (*value, *first, *second) = shared.updated(*value, [*first, *second], gradient, hyper);
+                }
             }
         }
     }

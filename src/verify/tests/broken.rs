@@ -48,7 +48,7 @@ const MUTATIONS: &[(&str, &str, &str, &[&str])] = &[
     // Updates.
     ("dense_weight_gradient", "g + hyper.momentum * velocity, NESTEROV", "hyper.momentum * velocity, NESTEROV", ALL),
     ("dense_weight_gradient", "gradient + hyper.weight_decay * before.value", "gradient", ALL),
-    ("dense_weight_gradient", "/ hyper.correction.y + EPSILON", "+ EPSILON", ALL),
+    ("dense_weight_gradient", "* hyper.correction.y + EPSILON", "+ EPSILON", ALL),
     ("dense_weight_gradient", "bias_state[state + params.outputs] = after.state.y", "bias_state[state] = after.state.y", ALL),
     // Losses: the wrong share, the wrong class, `<` for `<=`, a row that does not count.
     ("softmax_cross_entropy", "o == class_index)) / rows", "o == class_index)) / f32(params.batch)", PLAIN),
