@@ -10,7 +10,8 @@ fn training_and_evaluation_agree_with_the_cpu() {
     let data = place.dataset("ten", 200, 10);
     let out = place.path("run");
     let losses = |device: &[&str]| -> Vec<f64> {
-        let base = ["train", &data, "--hidden", "16", "--epochs", "3", "--log-steps", "--json", "-q", "--out", &out];
+        let base = ["train", &data, "--hidden", "16", "--batch", "64", "--epochs", "3", "--log-steps", "--json", "-q"];
+        let base = [&base[..], &["--out", &out]].concat();
         let run = wgrad(&[&base[..], device].concat());
         run.events_called("step").iter().map(|step| step["loss"].as_f64().unwrap()).collect()
     };

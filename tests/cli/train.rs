@@ -194,8 +194,8 @@ fn a_closed_stdout_ends_it_quietly() {
 
 #[test]
 fn real_mnist_is_there_and_learned_from() {
-    let run =
-        wgrad(&["train", "mnist", "--device", "cpu", "--limit", "1000", "--hidden", "16", "--epochs", "3", "--json"]);
+    let small = ["--limit", "1000", "--hidden", "16", "--batch", "64", "--epochs", "3"];
+    let run = wgrad(&[&["train", "mnist", "--device", "cpu", "--json"][..], &small].concat());
     let summary = &run.events_called("summary")[0];
     assert!(summary["test_accuracy"].as_f64().unwrap() > 0.6, "{summary}");
     assert_eq!(summary["architecture"], "784-16-10");

@@ -23,7 +23,7 @@ pub fn run(args: &TrainArgs, output: &Output, started: Instant) -> Result<()> {
     let device = args.device.open()?;
     let data = args.data.load()?;
     let train = args.limited(data.train)?;
-    check_batch(args.batch, &train)?;
+    check_batch(args.batch(train.len()), &train)?;
     let mut trainer = trainer(args, &train, &device)?;
     if args.print_plan {
         print_plan(&trainer.plan(&train)?, output);
@@ -59,7 +59,7 @@ fn trainer(args: &TrainArgs, data: &Dataset, device: &Device) -> Result<Trainer>
     let model = args.model(data);
     let weights = args.init.as_deref().map(|path| initial(path, &model)).transpose()?;
     let builder = Trainer::new(model, args.loss(), args.optimizer()).device(device.clone());
-    let mut trainer = builder.batch_size(args.batch).seed(args.seed).shuffle(!args.no_shuffle).build()?;
+    let mut trainer = builder.batch_size(args.batch(data.len())).seed(args.seed).shuffle(!args.no_shuffle).build()?;
     if let Some(file) = weights {
         trainer.set_weights(&file.weights)?;
     }
