@@ -143,3 +143,35 @@ pub(super) fn poll(gpu: &Gpu, how: wgpu::PollType) -> Result<()> {
     gpu.check()?;
     polled.map(|_| ()).map_err(|error| Error::Device(error.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_submission_grows_with_fast_steps_and_shrinks_at_once_with_slow_ones() {
+        let (mut flight, start) = (Flight::default(), Instant::now());
+        let mut clock = start;
+        let mut submission = |flight: &mut Flight, per_step: Duration| {
+            let (submitted, steps) = (clock, flight.steps());
+            clock += per_step * steps as u32;
+            flight.adapt(submitted, clock, steps);
+            flight.steps()
+        };
+        let grown: Vec<_> = (0..5).map(|_| submission(&mut flight, Duration::from_millis(5))).collect();
+        assert_eq!(grown, [2, 4, 8, 16, 16], "doubles at most, and stops where 80 ms are full");
+        assert_eq!(submission(&mut flight, Duration::from_millis(40)), 2);
+        assert_eq!(submission(&mut flight, Duration::from_secs(1)), 1, "never less than a step");
+    }
+
+    #[test]
+    fn time_in_the_queue_behind_another_submission_is_not_counted() {
+        let (mut flight, start) = (Flight::default(), Instant::now());
+        let at = |milliseconds| start + Duration::from_millis(milliseconds);
+        flight.adapt(at(0), at(160), 1);
+        assert_eq!(flight.steps(), 1);
+        // Submitted right away, it began when the first was done.
+        flight.adapt(at(1), at(200), 1);
+        assert_eq!(flight.steps(), 2);
+    }
+}
