@@ -3,6 +3,7 @@ use std::sync::{Mutex, PoisonError};
 use ndarray::ArrayView2;
 
 use crate::executor::TensorData;
+use crate::ops::Input;
 use crate::plan::{Element, Iteration, Plan, TensorId};
 use crate::scalar::Scalar;
 
@@ -24,10 +25,13 @@ pub(crate) struct Memory<T> {
     scratch: Mutex<Vec<Vec<T>>>,
 }
 
+/// What decides gathered rows: the input, the batch, and (R, B, I).
+pub(crate) type GatherKey = (Input, Iteration, [usize; 3]);
+
 /// Rows gathered from samples, (R, B, I), and which ones.
 #[derive(Debug)]
 pub(crate) struct Gathered<T> {
-    pub key: Option<(TensorId, Iteration)>,
+    pub key: Option<GatherKey>,
     pub rows: Vec<T>,
 }
 
@@ -99,7 +103,7 @@ impl<T: Scalar> Memory<T> {
     }
 
     /// Brings back what [`Memory::take_gathered`] took, filled for `key`.
-    pub fn put_gathered(&mut self, key: (TensorId, Iteration), rows: Vec<T>) {
+    pub fn put_gathered(&mut self, key: GatherKey, rows: Vec<T>) {
         self.gathered = Gathered { key: Some(key), rows };
     }
 

@@ -56,8 +56,6 @@ pub struct AdapterReport {
     pub max_workgroup_memory: u32,
     /// Invocations a workgroup.
     pub max_invocations: u32,
-    /// Whether it can time its own work.
-    pub timestamps: bool,
     /// Whether `auto` may take it: a real GPU that meets the limits.
     pub eligible: bool,
 }
@@ -213,7 +211,6 @@ fn report(index: usize, adapter: &wgpu::Adapter) -> AdapterReport {
         max_buffer: limits.max_buffer_size,
         max_workgroup_memory: limits.max_compute_workgroup_storage_size,
         max_invocations: limits.max_compute_invocations_per_workgroup,
-        timestamps: adapter.features().contains(wgpu::Features::TIMESTAMP_QUERY),
     }
 }
 
@@ -274,7 +271,6 @@ mod tests {
             max_buffer: 1 << 28,
             max_workgroup_memory: 16384,
             max_invocations: 256,
-            timestamps: false,
             eligible: kind != "software",
         }
     }

@@ -19,7 +19,7 @@ pub(crate) enum InputKind {
 }
 
 /// A dense layer's input, gathered and scaled where it is read if it is the samples (`shaders/include/input.wgsl`).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Input {
     /// The activations or the samples.
     pub tensor: TensorId,
@@ -64,7 +64,7 @@ impl Input {
         [replicas, batch, inputs]: [usize; 3],
         anew: bool,
     ) {
-        let key = (self.tensor, *iteration);
+        let key = (*self, *iteration, [replicas, batch, inputs]);
         if self.kind == InputKind::Activations || (!anew && memory.gathered().key == Some(key)) {
             return;
         }
