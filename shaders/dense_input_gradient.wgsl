@@ -7,10 +7,10 @@ struct Params {
     outputs: u32, // O
 }
 
-@group(1) @binding(0) var<storage, read> output_gradient: array<f32>;      // (R, B, O)
-@group(1) @binding(1) var<storage, read> weight: array<f32>;               // (R, O, I)
-@group(1) @binding(2) var<storage, read> input: array<f32>;                // (R, B, I)
-@group(1) @binding(3) var<storage, read_write> input_gradient: array<f32>; // (R, B, I)
+@group(1) @binding(0) var<storage, read> output_gradient: array<vec4<f32>>; // (R, B, O)
+@group(1) @binding(1) var<storage, read> weight: array<vec4<f32>>;          // (R, O, I)
+@group(1) @binding(2) var<storage, read> input: array<f32>;                 // (R, B, I)
+@group(1) @binding(3) var<storage, read_write> input_gradient: array<f32>;  // (R, B, I)
 @group(1) @binding(4) var<uniform> params: Params;
 
 const LEFT_K_FAST: bool = true;
@@ -20,12 +20,28 @@ fn extents() -> vec3<u32> {
     return vec3(iteration.rows, params.inputs, params.outputs);
 }
 
-fn left(r: u32, b: u32, o: u32) -> f32 {
-    return output_gradient[(r * params.batch + b) * params.outputs + o];
+fn left_line(r: u32, b: u32) -> u32 {
+    return (r * params.batch + b) * params.outputs;
 }
 
-fn right(r: u32, o: u32, i: u32) -> f32 {
-    return weight[(r * params.outputs + o) * params.inputs + i];
+fn left_one(start: u32, o: u32) -> f32 {
+    return output_gradient[(start + o) / 4u][(start + o) % 4u];
+}
+
+fn left_four(start: u32, o: u32) -> vec4<f32> {
+    return output_gradient[(start + o) / 4u];
+}
+
+fn right_line(r: u32, o: u32) -> u32 {
+    return (r * params.outputs + o) * params.inputs;
+}
+
+fn right_one(start: u32, i: u32) -> f32 {
+    return weight[(start + i) / 4u][(start + i) % 4u];
+}
+
+fn right_four(start: u32, i: u32) -> vec4<f32> {
+    return weight[(start + i) / 4u];
 }
 
 fn finish(r: u32, b: u32, i: u32, sum: f32) {

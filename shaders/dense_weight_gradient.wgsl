@@ -12,7 +12,7 @@ struct Params {
     slots: u32,        // S, the optimizer's numbers per parameter
 }
 
-@group(1) @binding(2) var<storage, read> output_gradient: array<f32>;    // (R, B, O)
+@group(1) @binding(2) var<storage, read> output_gradient: array<vec4<f32>>; // (R, B, O)
 @group(1) @binding(3) var<storage, read_write> weight: array<f32>;       // (R, O, I)
 @group(1) @binding(4) var<storage, read_write> bias: array<f32>;         // (R, O)
 @group(1) @binding(5) var<storage, read_write> weight_state: array<f32>; // (R, S, O, I)
@@ -26,16 +26,29 @@ fn extents() -> vec3<u32> {
     return vec3(params.outputs, params.inputs + 1u, iteration.rows);
 }
 
-fn left(r: u32, o: u32, b: u32) -> f32 {
-    return output_gradient[(r * params.batch + b) * params.outputs + o];
+fn left_line(r: u32, b: u32) -> u32 {
+    return (r * params.batch + b) * params.outputs;
 }
 
-fn right(r: u32, b: u32, i: u32) -> f32 {
-    if i == params.inputs {
-        return 1.0;
-    }
-    let row = input_row(r, b, params.batch, params.order_stride);
-    return input_value(row * params.inputs + i, params.scale);
+fn left_one(start: u32, o: u32) -> f32 {
+    return output_gradient[(start + o) / 4u][(start + o) % 4u];
+}
+
+fn left_four(start: u32, o: u32) -> vec4<f32> {
+    return output_gradient[(start + o) / 4u];
+}
+
+fn right_line(r: u32, b: u32) -> u32 {
+    return input_row(r, b, params.batch, params.order_stride) * params.inputs;
+}
+
+fn right_one(start: u32, i: u32) -> f32 {
+    return select(input_value(start + min(i, params.inputs - 1u), params.scale), 1.0, i == params.inputs);
+}
+
+fn right_four(start: u32, i: u32) -> vec4<f32> {
+    let samples = input_four(start + min(i, params.inputs - 4u), params.scale);
+    return select(samples, vec4(1.0, 0.0, 0.0, 0.0), i == params.inputs);
 }
 
 fn finish(r: u32, o: u32, i: u32, gradient: f32) {

@@ -12,6 +12,8 @@ use crate::spec::MAX_REPLICAS;
 const UNIFORM_ALIGNMENT: u64 = 256;
 /// Rows, first, slot, number: the words before the hyper-parameters in WGSL's `Iteration`.
 pub(crate) const ITERATION_HEADER: u64 = 16;
+/// Bytes of WGSL's `vec4<f32>`.
+const VEC4: u64 = 16;
 /// How much of a large upload is staged at a time.
 const UPLOAD_CHUNK: usize = 16 << 20;
 
@@ -188,7 +190,7 @@ impl Executor for GpuExecutor {
 
     fn read(&mut self, id: TensorId) -> Result<Vec<f32>> {
         let buffer = &self.buffers[id.index()];
-        let size = buffer.size();
+        let size = self.plan.tensor(id).bytes();
         let staging = self.gpu.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("read"),
             size,
@@ -275,10 +277,11 @@ fn guarded<T>(gpu: &Gpu, make: impl FnOnce() -> Result<T>) -> Result<T> {
     made
 }
 
+/// A tensor's buffer: whole vec4s, since shaders see many tensors as arrays of them.
 fn storage(gpu: &Gpu, label: &str, bytes: u64) -> wgpu::Buffer {
     gpu.device.create_buffer(&wgpu::BufferDescriptor {
         label: Some(label),
-        size: bytes,
+        size: bytes.next_multiple_of(VEC4),
         usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
         mapped_at_creation: false,
     })

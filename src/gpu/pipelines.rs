@@ -16,8 +16,10 @@ pub(crate) enum Choice {
     Named(&'static str),
 }
 
-/// Workgroups with which a real GPU is busy; below it the small tiles win by spreading wider.
+/// Workgroups with which a real GPU is busy; below it smaller tiles win by spreading wider.
 const BUSY_WORKGROUPS: usize = 64;
+/// The smallest tiles for real GPUs.
+const LEAST_TILES: &str = "split8";
 
 /// A kernel, ready to be dispatched.
 #[derive(Clone, Debug)]
@@ -132,20 +134,19 @@ impl<'a> Pipelines<'a> {
         Kernel { pipeline, layout: module.layout.clone(), stem, variant: variant.name }
     }
 
-    /// Software adapters gain nothing from workgroup memory; real GPUs want large tiles as soon as those fill them.
+    /// Software adapters gain nothing from workgroup memory; real GPUs want the largest tiles that fill them, and
+    /// where none do, the smallest, whose threads share each output's sum.
     fn variant(&self, op: &Op, reflection: &Reflection, replicas: usize) -> &'static Variant {
         let variants = op.variants();
         let named = |name: &str| variants.iter().find(|variant| variant.name == name);
         let preferred = match self.choice {
             Choice::Named(name) => named(name),
             Choice::Automatic if self.gpu.is_software() => named("direct"),
-            Choice::Automatic => named("tile64")
-                .filter(|large| {
-                    let specialized = Specialized { reflection, overrides: large.constants };
-                    let [x, y] = op.grid(large, &specialized);
-                    x * y * replicas >= BUSY_WORKGROUPS
-                })
-                .or_else(|| named("tile16")),
+            Choice::Automatic => variants.iter().rev().find(|variant| {
+                let specialized = Specialized { reflection, overrides: variant.constants };
+                let [x, y] = op.grid(variant, &specialized);
+                variant.name == LEAST_TILES || x * y * replicas >= BUSY_WORKGROUPS
+            }),
         };
         preferred.unwrap_or(&variants[0])
     }

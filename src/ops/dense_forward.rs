@@ -36,7 +36,9 @@ impl Operation for DenseForward {
     }
 
     fn constants(&self) -> Vec<(&'static str, Constant)> {
-        vec![("ACTIVATION", Constant::named(self.activation.name())), self.input.constant()]
+        let Dense { inputs, .. } = self.dense;
+        let activation = ("ACTIVATION", Constant::named(self.activation.name()));
+        vec![activation, self.input.constant(), matmul::alignment(inputs, inputs)]
     }
 
     fn params(&self) -> Vec<(&'static str, Param)> {

@@ -36,7 +36,8 @@ impl Operation for DenseInputGradient {
     }
 
     fn constants(&self) -> Vec<(&'static str, Constant)> {
-        vec![("ACTIVATION", Constant::named(self.activation.name()))]
+        let Dense { inputs, outputs, .. } = self.dense;
+        vec![("ACTIVATION", Constant::named(self.activation.name())), matmul::alignment(outputs, inputs)]
     }
 
     fn params(&self) -> Vec<(&'static str, Param)> {

@@ -42,7 +42,8 @@ impl Operation for DenseWeightGradient {
     }
 
     fn constants(&self) -> Vec<(&'static str, Constant)> {
-        let mut constants = vec![self.input.constant()];
+        let Dense { inputs, outputs, .. } = self.dense;
+        let mut constants = vec![self.input.constant(), matmul::alignment(outputs, inputs)];
         match self.destination {
             Destination::Gradient { .. } => constants.push(("OPTIMIZER", Constant::named("gradient"))),
             Destination::Update { optimizer, .. } => {

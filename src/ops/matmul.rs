@@ -1,24 +1,36 @@
-use super::{ModuleConstants, Variant};
+use super::{Constant, ModuleConstants, Variant};
 
-/// The ways to run a matrix product: straight from storage, or in tiles of 16x16 or 64x64 through workgroup memory.
-/// They add in the same order; which is fastest depends on the adapter and the shape.
+/// The ways to run a matrix product (`shaders/include/matmul.wgsl`), the largest tiles last. Which is fastest depends
+/// on the adapter and the shape; they add in different orders.
 pub(crate) const MATMUL_VARIANTS: &[Variant] = &[
     Variant { name: "direct", entry: "direct", constants: &[] },
-    Variant { name: "tile16", entry: "tiled", constants: &[("MICRO", 1.0), ("TILE", 16.0)] },
-    Variant { name: "tile64", entry: "tiled", constants: &[("MICRO", 4.0), ("TILE", 64.0)] },
+    Variant { name: "split8", entry: "split", constants: &[("TILE", 8.0), ("SLICES", 64.0)] },
+    Variant { name: "split16", entry: "split", constants: &[("TILE", 16.0), ("SLICES", 16.0)] },
+    Variant { name: "split32", entry: "split", constants: &[("TILE", 32.0), ("SLICES", 4.0)] },
+    Variant { name: "tile64", entry: "tiled", constants: &[("TILE", 64.0)] },
+    Variant { name: "tile128", entry: "tiled", constants: &[("TILE", 128.0)] },
 ];
+
+/// Numbers that one load brings along a line of an operand.
+const RUN: usize = 4;
+
+/// Whether lines of A, and of B, of so many numbers each can be read in whole runs.
+pub(super) fn alignment(left: usize, right: usize) -> (&'static str, Constant) {
+    let aligned = left.is_multiple_of(RUN) && right.is_multiple_of(RUN);
+    ("ALIGNED", Constant::Number(f64::from(u8::from(aligned))))
+}
 
 /// Workgroups along (columns, rows) of an (M, N) product.
 pub(super) fn grid(rows: usize, columns: usize, variant: &Variant, module: &dyn ModuleConstants) -> [usize; 2] {
-    let edge = edge(variant, module);
-    [columns.div_ceil(edge), rows.div_ceil(edge)]
+    let [wide, high] = tile(variant, module);
+    [columns.div_ceil(wide), rows.div_ceil(high)]
 }
 
-/// Rows, and columns, of the product that one workgroup computes.
-pub(crate) fn edge(variant: &Variant, module: &dyn ModuleConstants) -> usize {
-    let edge = match variant.entry {
-        "direct" => module.value("DIRECT_GROUP") * module.value("MICRO_MAX"),
-        _ => module.value("TILE"),
+/// Columns and rows of the product that one workgroup computes.
+pub(crate) fn tile(variant: &Variant, module: &dyn ModuleConstants) -> [usize; 2] {
+    let names = match variant.entry {
+        "direct" => ["DIRECT_COLUMNS", "DIRECT_ROWS"],
+        _ => ["TILE", "TILE"],
     };
-    edge as usize
+    names.map(|name| module.value(name) as usize)
 }

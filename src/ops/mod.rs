@@ -27,7 +27,7 @@ pub(crate) use input::{Input, InputKind};
 #[cfg(test)]
 pub(crate) use loss::METRIC_ROWS;
 pub(crate) use loss::{LossStep, TargetKind};
-pub(crate) use matmul::{MATMUL_VARIANTS, edge};
+pub(crate) use matmul::{MATMUL_VARIANTS, tile};
 pub(crate) use optimizer::Hyper;
 pub(crate) use softmax::Softmax;
 

@@ -6,7 +6,7 @@ use crate::gpu::reflect::{Reflection, Specialized};
 use crate::ops::optimizer::Optimizer;
 use crate::ops::{
     Activation, Dense, DenseForward, DenseInputGradient, DenseWeightGradient, Destination, Input, InputKind, Loss,
-    LossStep, MATMUL_VARIANTS, Op, Shader, Softmax, TargetKind, edge, shaders,
+    LossStep, MATMUL_VARIANTS, Op, Shader, Softmax, TargetKind, shaders, tile,
 };
 use crate::plan::TensorId;
 
@@ -62,12 +62,10 @@ pub(super) fn sizes() -> Result<Vec<usize>> {
     let mut sizes = AWKWARD.to_vec();
     if let Some(shader) = shader("dense_forward") {
         let reflection = Reflection::of(shader)?;
-        let edges = MATMUL_VARIANTS.iter().map(|variant| {
-            let specialized = Specialized { reflection: &reflection, overrides: variant.constants };
-            edge(variant, &specialized)
-        });
-        let depth = reflection.constant("DEPTH").map(|depth| depth as usize);
-        sizes.extend(edges.chain(depth).flat_map(|edge| [edge - 1, edge, edge + 1]));
+        let edges = MATMUL_VARIANTS
+            .iter()
+            .flat_map(|variant| tile(variant, &Specialized { reflection: &reflection, overrides: variant.constants }));
+        sizes.extend(edges.flat_map(|edge| [edge - 1, edge, edge + 1]));
     }
     sizes.sort_unstable();
     sizes.dedup();
@@ -286,7 +284,7 @@ mod tests {
     /// 1, primes, an image; one less, as much and one more than each tile edge, here in numbers for who reads this.
     #[test]
     fn the_sizes_straddle_every_tile_edge() {
-        assert_eq!(sizes().unwrap(), [1, 7, 10, 13, 15, 16, 17, 31, 32, 33, 63, 64, 65, 104, 785]);
+        assert_eq!(sizes().unwrap(), [1, 7, 8, 9, 10, 13, 15, 16, 17, 31, 32, 33, 63, 64, 65, 104, 127, 128, 129, 785]);
     }
 
     #[test]

@@ -15,33 +15,44 @@ fn broken(gpu: &Gpu, stem: &str, from: &str, to: &str) -> Gpu {
 }
 
 const DIRECT: &[&str] = &["direct"];
-const TILED: &[&str] = &["tile16", "tile64"];
-const ALL: &[&str] = &["direct", "tile16", "tile64"];
+const SPLIT: &[&str] = &["split16"];
+const TILED: &[&str] = &["tile64"];
+const ALL: &[&str] = &["direct", "split16", "tile64"];
 const PLAIN: &[&str] = &["plain"];
 
 /// Kernel, what stands there, what a mistake would make of it, and which variants it spoils.
 #[rustfmt::skip]
 const MUTATIONS: &[(&str, &str, &str, &[&str])] = &[
-    // The last k is left out.
-    ("dense_forward", "k < size.z; k++", "k + 1u < size.z; k++", DIRECT),
-    ("dense_input_gradient", "k < size.z; k++", "k + 1u < size.z; k++", DIRECT),
-    ("dense_forward", "min(DEPTH, size.z - k0)", "min(DEPTH, size.z - k0 - 1u)", TILED),
+    // The last k is left out, or a slice of them.
+    ("dense_forward", "k < size.z; k += 4u", "k + 1u < size.z; k += 4u", DIRECT),
+    ("dense_input_gradient", "k < size.z; k += 4u", "k + 1u < size.z; k += 4u", DIRECT),
+    ("dense_forward", "k < size.z; k += depth()", "k + 1u < size.z; k += depth()", TILED),
+    ("dense_forward", "s < SLICES; s++", "s + 1u < SLICES; s++", SPLIT),
+    ("dense_weight_gradient", "k < size.z; k += SLICES", "k + 1u < size.z; k += SLICES", SPLIT),
+    // Numbers beyond the end of a line, of operands whose lines are no whole runs.
+    ("dense_input_gradient", "vec4(at) + QUAD >= vec4(extent));\n}\n\nfn right_run", "vec4(at) + QUAD > vec4(extent));\n}\n\nfn right_run", ALL),
+    // Whole runs from the wrong place.
+    ("dense_forward", "return weight[(start + i) / 4u];", "return weight[(start + i) / 4u + 1u];", ALL),
+    ("dense_forward", "bitcast<vec4<f32>>(input[index / 4u]) * scale", "bitcast<vec4<f32>>(input[index / 4u]).xyww * scale", ALL),
     // A row goes missing at the edge of a tile.
-    ("dense_weight_gradient", "m0 + i < size.x; i++", "m0 + i + 1u < size.x; i++", DIRECT),
-    ("dense_input_gradient", "if m < size.x && n", "if m + 1u < size.x && n", TILED),
+    ("dense_weight_gradient", "i < 8u && m + i < size.x", "i < 8u && m + i + 1u < size.x", DIRECT),
+    ("dense_input_gradient", "group.y * TILE + row < size.x", "group.y * TILE + row + 1u < size.x", SPLIT),
+    ("dense_input_gradient", "i < 4u && m[i] < size.x", "i < 4u && m[i] + 1u < size.x", TILED),
     // The rows behind a short batch are overwritten.
     ("dense_forward", "vec3(iteration.rows, params.outputs", "vec3(params.batch, params.outputs", ALL),
-    // Two of four columns are swapped; a thread's outputs are transposed.
-    ("dense_weight_gradient", "right(r, k, n.x), right(r, k, n.y)", "right(r, k, n.y), right(r, k, n.x)", DIRECT),
-    ("dense_weight_gradient", "sums[i * MICRO + j] += a *", "sums[j * MICRO + i] += a *", &["tile64"]),
+    // Two of four columns are swapped; a block is transposed; another's rows.
+    ("dense_weight_gradient", "fma(a[0], b[1].xxxx, c[1])", "fma(a[0], b[1].xxxx, c[0])", ALL),
+    ("dense_weight_gradient", "finish(r, m[i], n[j], sums[j][i])", "finish(r, m[i], n[j], sums[i][j])", TILED),
+    ("dense_forward", "finish_block(r, rows_1, columns_0, size, c_10)", "finish_block(r, rows_1, columns_0, size, c_01)", &["tile128"]),
+    // A tile is overwritten while it is read.
+    ("dense_forward", "buffer = 1u - buffer;", "", TILED),
     // A little less than f32: the factor is 1 + 2^-12.
-    ("dense_forward", "sums[0] += left(r, m.x, k) * b", "sums[0] += 1.000244140625 * left(r, m.x, k) * b", DIRECT),
-    ("dense_input_gradient", "+= a * right_tile", "+= 1.000244140625 * a * right_tile", TILED),
+    ("dense_forward", "fma(a[2], b[3].zzzz", "fma(1.000244140625 * a[2], b[3].zzzz", ALL),
     // The bias, the order's offset, the scale, another replica.
     ("dense_forward", "activate(sum + bias[r * params.outputs + o])", "activate(sum)", ALL),
     ("dense_forward", "r * order_stride + iteration.first + b", "r * order_stride + b", ALL),
     ("dense_weight_gradient", "& 0xffu) * scale", "& 0xffu)", ALL),
-    ("dense_input_gradient", "weight[(r * params.outputs + o)", "weight[(o)", ALL),
+    ("dense_input_gradient", "return (r * params.outputs + o) * params.inputs", "return o * params.inputs", ALL),
     // Derivatives.
     ("dense_input_gradient", "case TANH: { return 1.0 - a * a; }", "case TANH: { return 1.0 - a; }", ALL),
     ("dense_input_gradient", "select(0.0, 1.0, a > 0.0)", "select(0.0, 1.0, a >= 0.0)", ALL),

@@ -8,9 +8,11 @@ use naga::back::{hlsl, msl, pipeline_constants::process_overrides, spv};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, ShaderStage, TypeInner};
 
-use crate::gpu::reflect::{Access, Reflection};
+use crate::gpu::reflect::{Access, Reflection, Specialized};
 use crate::gpu::{ITERATION_HEADER, specializations};
-use crate::ops::{Hyper, METRIC_ROWS, ModuleConstants, Op, Operation, Shader, Variant, shaders};
+use crate::ops::{
+    Constant, Hyper, MATMUL_VARIANTS, METRIC_ROWS, ModuleConstants, Op, Operation, Shader, Variant, shaders,
+};
 use crate::spec::MAX_REPLICAS;
 use crate::verify::cases::suites;
 
@@ -160,7 +162,7 @@ fn every_specialization_keeps_to_the_default_limits() {
         let storage = variables(|space| matches!(space, AddressSpace::Storage { .. })).count();
         assert!(storage <= limits.max_storage_buffers_per_shader_stage as usize, "{name}: {storage} storage buffers");
         let memory: u32 = variables(|space| space == AddressSpace::WorkGroup).sum();
-        assert!(memory > 0 || variant.entry != "tiled", "{name}: the tiles' size is not known");
+        assert!(memory > 0 || !["split", "tiled"].contains(&variant.entry), "{name}: the tiles' size is not known");
         assert!(memory <= limits.max_compute_workgroup_storage_size, "{name}: {memory} bytes of workgroup memory");
         let entry = module.entry_points.iter().find(|entry| entry.name == variant.entry).unwrap();
         let [x, y, z] = entry.workgroup_size;
@@ -201,6 +203,39 @@ fn the_uniforms_have_the_layout_that_rust_writes() {
         let reflection = Reflection::of(shader).unwrap();
         assert_eq!(reflection.iteration_size as usize, size);
         assert_eq!(reflection.constant("MAX_REPLICAS"), Some(MAX_REPLICAS as u32));
+    }
+}
+
+/// The numbers that belong together in the variants of matrix products.
+#[test]
+fn tiles_and_slices_fill_the_workgroup() {
+    for stem in ["dense_forward", "dense_input_gradient", "dense_weight_gradient"] {
+        let shader = shaders().into_iter().find(|shader| shader.stem == stem).unwrap();
+        let reflection = Reflection::of(shader).unwrap();
+        let constant = |name: &str| reflection.constant(name).unwrap();
+        assert_eq!(constant("BUFFER"), constant("THREADS"), "each thread brings one vec4");
+        assert_eq!(constant("SHARED"), 4 * constant("BUFFER"), "two tiles, twice");
+        assert_eq!(constant("GROUP").pow(2), constant("THREADS"));
+        for variant in MATMUL_VARIANTS {
+            let value = |name: &str| Specialized { reflection: &reflection, overrides: variant.constants }.value(name);
+            match variant.entry {
+                "split" => assert_eq!(value("SLICES") * value("TILE").pow(2), 4 * constant("SHARED"), "{variant:?}"),
+                "tiled" => assert!([4, 8].contains(&(value("TILE") / constant("GROUP"))), "{variant:?}"),
+                _ => assert_eq!(constant("DIRECT_COLUMNS") * constant("DIRECT_ROWS"), 4 * 2 * 8 * 8),
+            }
+        }
+    }
+}
+
+/// Whole runs of four numbers, and single ones.
+#[test]
+fn cases_have_operands_of_both_alignments() {
+    for stem in ["dense_forward", "dense_input_gradient", "dense_weight_gradient"] {
+        for aligned in [0.0, 1.0] {
+            let constant = ("ALIGNED", Constant::Number(aligned));
+            let own = |op: &&Op| op.shader().stem == stem && op.constants().contains(&constant);
+            assert!(operations().values().filter(own).count() > 1, "{stem} {aligned}");
+        }
     }
 }
 
