@@ -36,6 +36,8 @@ pub trait Scalar:
     fn sqrt(self) -> Self;
     /// The larger of the two.
     fn max(self, other: Self) -> Self;
+    /// `yes` if self is larger than `than`, else `no`.
+    fn if_above(self, than: Self, yes: Self, no: Self) -> Self;
     /// Sum of the terms in any order.
     fn sum(terms: impl Iterator<Item = Self>) -> Self;
     /// `c = a b`, shapes (M, K), (K, N), (M, N).
@@ -88,6 +90,10 @@ macro_rules! float_scalar {
                 if other > self { other } else { self }
             }
             #[inline(always)]
+            fn if_above(self, than: Self, yes: Self, no: Self) -> Self {
+                if self > than { yes } else { no }
+            }
+            #[inline(always)]
             fn sum(terms: impl Iterator<Item = Self>) -> Self {
                 terms.fold(0.0, |total, term| total + term)
             }
@@ -135,6 +141,12 @@ impl Bounded {
     /// A value whose operands' errors carry `carried` over, itself rounded `ulps` ULP wrong at most.
     fn rounded(value: f64, carried: f64, ulps: f64) -> Self {
         Self { value, bound: carried + ulps * ULP * (value.abs() + carried) + FLUSHED }
+    }
+
+    /// Whether it is above `other`, where every device finds the same.
+    fn surely_above(self, other: Self) -> Option<bool> {
+        let (difference, bound) = (self.value - other.value, self.bound + other.bound);
+        (bound == 0.0 || difference.abs() > bound).then_some(difference > 0.0)
     }
 }
 
@@ -224,7 +236,23 @@ impl Scalar for Bounded {
     }
 
     fn max(self, other: Self) -> Self {
-        Self { value: self.value.max(other.value), bound: self.bound.max(other.bound) }
+        match self.surely_above(other) {
+            Some(true) => self,
+            Some(false) => other,
+            None => Self { value: self.value.max(other.value), bound: self.bound.max(other.bound) },
+        }
+    }
+
+    /// Where a device may find either, the bound reaches from the one to the other.
+    fn if_above(self, than: Self, yes: Self, no: Self) -> Self {
+        let (taken, other) = if self.value > than.value { (yes, no) } else { (no, yes) };
+        match self.surely_above(than) {
+            Some(_) => taken,
+            None => Self {
+                value: taken.value,
+                bound: taken.bound.max((taken.value - other.value).abs() + other.bound),
+            },
+        }
     }
 
     fn abs(self) -> Self {

@@ -1,4 +1,5 @@
-use super::Param;
+use super::{Activation, Constant, Input, Param};
+use crate::plan::TensorId;
 
 /// The extents of a dense layer's operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,5 +25,24 @@ impl Dense {
     /// Multiply-adds of one product over the whole batch, counted as two.
     pub fn flops(&self) -> u64 {
         2 * self.batch as u64 * self.inputs as u64 * self.outputs as u64
+    }
+}
+
+/// A dense layer as its forward pass sees it: `activation(input weightᵀ + bias)`.
+#[derive(Clone, Debug)]
+pub(crate) struct DenseLayer {
+    pub dense: Dense,
+    pub input: Input,
+    /// (R, O, I)
+    pub weight: TensorId,
+    /// (R, O)
+    pub bias: TensorId,
+    pub activation: Activation,
+}
+
+impl DenseLayer {
+    /// The WGSL constants that specialize it.
+    pub fn constants(&self) -> [(&'static str, Constant); 2] {
+        [("ACTIVATION", Constant::named(self.activation.name())), self.input.constant()]
     }
 }
