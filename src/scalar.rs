@@ -248,10 +248,9 @@ impl Scalar for Bounded {
         let (taken, other) = if self.value > than.value { (yes, no) } else { (no, yes) };
         match self.surely_above(than) {
             Some(_) => taken,
-            None => Self {
-                value: taken.value,
-                bound: taken.bound.max((taken.value - other.value).abs() + other.bound),
-            },
+            None => {
+                Self { value: taken.value, bound: taken.bound.max((taken.value - other.value).abs() + other.bound) }
+            }
         }
     }
 
@@ -311,6 +310,23 @@ mod tests {
     fn a_divisor_that_may_be_zero_has_no_bound() {
         let tiny = Bounded { value: 1e-9, bound: 1e-8 };
         assert!((Bounded::real(1.0) / tiny).bound.is_infinite());
+    }
+
+    /// What a comparison decides is bounded by both outcomes where devices may differ on it, and exact where not.
+    #[test]
+    fn a_comparison_that_may_go_either_way_has_both_outcomes_within_its_bound() {
+        let near = Bounded { value: 0.5, bound: 1e-3 };
+        let decide = |x: Bounded, than: f32| x.if_above(Bounded::real(than), Bounded::one(), Bounded::zero());
+        for than in [0.4995, 0.5, 0.5005] {
+            let either = decide(near, than);
+            assert!((either.value - 0.0).abs() <= either.bound && (either.value - 1.0).abs() <= either.bound);
+        }
+        let decisions = [(decide(near, 0.4), 1.0), (decide(near, 0.6), 0.0), (decide(Bounded::real(0.5), 0.5), 0.0)];
+        assert!(decisions.iter().all(|(had, wanted)| had.value == *wanted && had.bound == 0.0), "{decisions:?}");
+        // So has the larger of two: the bound of the one that it surely is.
+        assert_eq!(near.max(Bounded::zero()).bound, near.bound);
+        assert_eq!(Scalar::max(-near, Bounded::zero()).bound, 0.0);
+        assert_eq!(Scalar::max(near, Bounded::real(0.5)).bound, near.bound);
     }
 
     #[test]

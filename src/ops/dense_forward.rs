@@ -3,9 +3,7 @@
 use ndarray::{ArrayView2, ArrayViewMut2};
 use rayon::prelude::*;
 
-use super::{
-    Constant, Dense, DenseLayer, Hyper, ModuleConstants, Operation, Param, Shader, Variant, matmul, shader,
-};
+use super::{Constant, Dense, DenseLayer, Hyper, ModuleConstants, Operation, Param, Shader, Variant, matmul, shader};
 use crate::cpu::{Memory, ROW_SHARD, matrix, shard, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;

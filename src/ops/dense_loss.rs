@@ -2,9 +2,7 @@
 //! shapes (R, B, O) = (R, B, I) (R, O, I)ᵀ + (R, O), which no tensor keeps, then each row's loss and its gradient by
 //! the logits.
 
-use super::{
-    Constant, Dense, DenseLayer, Hyper, LossRows, ModuleConstants, Operation, Param, Shader, Variant, shader,
-};
+use super::{Constant, Dense, DenseLayer, Hyper, LossRows, ModuleConstants, Operation, Param, Shader, Variant, shader};
 use crate::cpu::{Memory, ROW_SHARD, shard};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;

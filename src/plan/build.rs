@@ -3,8 +3,8 @@
 use super::{Element, LayerTensors, Metrics, Plan, Program, Role, Step, Tensor, TensorId};
 use crate::error::{Error, Result};
 use crate::ops::{
-    Activation, Dense, DenseForward, DenseInputGradient, DenseLayer, DenseLoss, DenseWeightGradient, Destination, Input,
-    InputKind, Loss, LossRows, LossStep, Op, Softmax, TargetKind,
+    Activation, Dense, DenseForward, DenseInputGradient, DenseLayer, DenseLoss, DenseWeightGradient, Destination,
+    Input, InputKind, Loss, LossRows, LossStep, Op, Softmax, TargetKind,
 };
 use crate::spec::{Sequential, TrainSpec};
 

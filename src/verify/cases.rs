@@ -6,8 +6,8 @@ use crate::error::Result;
 use crate::gpu::reflect::{Reflection, Specialized};
 use crate::ops::optimizer::Optimizer;
 use crate::ops::{
-    Activation, Dense, DenseForward, DenseInputGradient, DenseLayer, DenseWeightGradient, Destination, Input, InputKind,
-    Loss, MATMUL_VARIANTS, Op, Shader, Softmax, edge, shaders,
+    Activation, Dense, DenseForward, DenseInputGradient, DenseLayer, DenseWeightGradient, Destination, Input,
+    InputKind, Loss, MATMUL_VARIANTS, Op, Shader, Softmax, edge, shaders,
 };
 use crate::plan::TensorId;
 
@@ -48,7 +48,7 @@ pub(super) fn suites(seed: u64, quick: bool) -> Result<Vec<Suite>> {
     for replicas in [REPLICAS, 1] {
         for loss in Loss::ALL {
             suites.push(loss_cases::loss_steps(seed, replicas, *loss)?);
-            suites.push(loss_cases::dense_losses(seed, replicas, *loss, quick)?);
+            suites.push(loss_cases::dense_losses(seed, replicas, *loss, quick || replicas == 1)?);
         }
         suites.push(softmax(seed, replicas)?);
     }

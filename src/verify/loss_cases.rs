@@ -79,8 +79,8 @@ fn loss_rows(
 fn dense_loss_extents() -> Result<Vec<[usize; 3]>> {
     let Some(shader) = shader("dense_loss") else { return Ok(Vec::new()) };
     let reflection = Reflection::of(shader)?;
-    let [group, lanes, teams, most] = ["ROW_GROUP", "LANES", "TEAMS", "MOST_OUTPUTS"]
-        .map(|name| reflection.constant(name).unwrap_or(1) as usize);
+    let [group, lanes, teams, most] =
+        ["ROW_GROUP", "LANES", "TEAMS", "MOST_OUTPUTS"].map(|name| reflection.constant(name).unwrap_or(1) as usize);
     Ok(vec![
         [1, 1, 1],
         [group - 1, 13, 10],
@@ -101,10 +101,11 @@ fn dense_loss_extents() -> Result<Vec<[usize; 3]>> {
 pub(super) fn dense_losses(seed: u64, replicas: usize, loss: Loss, quick: bool) -> Result<Suite> {
     let mut suite = SuiteBuilder::new("dense_loss", replicas, seed);
     let (settings, extents) = (settings(loss), dense_loss_extents()?);
-    // All sizes up to three times over, each time with other settings; these meet the kinds of input in turn.
+    // All sizes up to three times over, each time with other settings; these meet the kinds of input in turn, and a
+    // quick run has each of them too.
     for n in (0..extents.len() * settings.len().min(3)).step_by(if quick { 3 } else { 1 }) {
         let case = suite.next();
-        let (activation, kind) = settings[(n + 3 * (n / extents.len())) % settings.len()];
+        let (activation, kind) = settings[(case + 3 * (case / extents.len())) % settings.len()];
         let [batch, inputs, outputs] = extents[n % extents.len()];
         let (input, first, from) = input(&mut suite, batch, inputs);
         let mut rows = loss_rows(&mut suite, loss, kind, activation, [batch, outputs], DenseLoss::BLOCK_ROWS);
