@@ -6,6 +6,7 @@ struct Params {
     outputs: u32,      // O
     order_stride: u32, // N, or 0 when all replicas share one order
     scale: f32,        // samples are multiplied by it
+    activation: u32,
 }
 
 @group(1) @binding(2) var<storage, read> weight: array<vec4<f32>>; // (R, O, I)

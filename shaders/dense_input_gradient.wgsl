@@ -5,6 +5,7 @@ struct Params {
     batch: u32,   // B
     inputs: u32,  // I
     outputs: u32, // O
+    activation: u32,
 }
 
 @group(1) @binding(0) var<storage, read> output_gradient: array<vec4<f32>>; // (R, B, O)

@@ -148,17 +148,18 @@ pub trait Executor: Send {
     fn restore_parameters(&mut self, generation: usize) -> Result<()>;
 }
 
-/// The metrics of one iteration, read from its slot of a program's metrics (R, slots, blocks, 2).
+/// The metrics of one iteration, read from its slot of a program's metrics (R, slots, blocks, 2), of which `live` blocks
+/// hold rows.
 pub(crate) fn slot_metrics(
     values: impl Fn(usize) -> f64,
     iteration: Iteration,
     [replicas, slots, blocks]: [usize; 3],
+    live: usize,
     into: &mut Vec<StepMetrics>,
 ) {
-    // Blocks without live rows hold what an earlier, longer batch left.
-    let live = crate::ops::LossStep::blocks(iteration.rows as usize);
     for replica in 0..replicas {
         let start = (replica * slots + iteration.slot as usize) * blocks * 2;
+        // Blocks without live rows hold what an earlier, longer batch left.
         let sum = |part: usize| (0..live).map(|block| values(start + 2 * block + part)).sum();
         into.push(StepMetrics { iteration, replica, loss_sum: sum(0), right: sum(1) });
     }

@@ -36,6 +36,8 @@ pub trait Scalar:
     fn sqrt(self) -> Self;
     /// The larger of the two.
     fn max(self, other: Self) -> Self;
+    /// `yes` if self is larger than `than`, else `no`.
+    fn if_above(self, than: Self, yes: Self, no: Self) -> Self;
     /// Sum of the terms in any order.
     fn sum(terms: impl Iterator<Item = Self>) -> Self;
     /// `c = a b`, shapes (M, K), (K, N), (M, N).
@@ -88,6 +90,10 @@ macro_rules! float_scalar {
                 if other > self { other } else { self }
             }
             #[inline(always)]
+            fn if_above(self, than: Self, yes: Self, no: Self) -> Self {
+                if self > than { yes } else { no }
+            }
+            #[inline(always)]
             fn sum(terms: impl Iterator<Item = Self>) -> Self {
                 terms.fold(0.0, |total, term| total + term)
             }
@@ -135,6 +141,12 @@ impl Bounded {
     /// A value whose operands' errors carry `carried` over, itself rounded `ulps` ULP wrong at most.
     fn rounded(value: f64, carried: f64, ulps: f64) -> Self {
         Self { value, bound: carried + ulps * ULP * (value.abs() + carried) + FLUSHED }
+    }
+
+    /// Whether it is above `other`, where every device finds the same.
+    fn surely_above(self, other: Self) -> Option<bool> {
+        let (difference, bound) = (self.value - other.value, self.bound + other.bound);
+        (bound == 0.0 || difference.abs() > bound).then_some(difference > 0.0)
     }
 }
 
@@ -224,7 +236,22 @@ impl Scalar for Bounded {
     }
 
     fn max(self, other: Self) -> Self {
-        Self { value: self.value.max(other.value), bound: self.bound.max(other.bound) }
+        match self.surely_above(other) {
+            Some(true) => self,
+            Some(false) => other,
+            None => Self { value: self.value.max(other.value), bound: self.bound.max(other.bound) },
+        }
+    }
+
+    /// Where a device may find either, the bound reaches from the one to the other.
+    fn if_above(self, than: Self, yes: Self, no: Self) -> Self {
+        let (taken, other) = if self.value > than.value { (yes, no) } else { (no, yes) };
+        match self.surely_above(than) {
+            Some(_) => taken,
+            None => {
+                Self { value: taken.value, bound: taken.bound.max((taken.value - other.value).abs() + other.bound) }
+            }
+        }
     }
 
     fn abs(self) -> Self {
@@ -283,6 +310,23 @@ mod tests {
     fn a_divisor_that_may_be_zero_has_no_bound() {
         let tiny = Bounded { value: 1e-9, bound: 1e-8 };
         assert!((Bounded::real(1.0) / tiny).bound.is_infinite());
+    }
+
+    /// What a comparison decides is bounded by both outcomes where devices may differ on it, and exact where not.
+    #[test]
+    fn a_comparison_that_may_go_either_way_has_both_outcomes_within_its_bound() {
+        let near = Bounded { value: 0.5, bound: 1e-3 };
+        let decide = |x: Bounded, than: f32| x.if_above(Bounded::real(than), Bounded::one(), Bounded::zero());
+        for than in [0.4995, 0.5, 0.5005] {
+            let either = decide(near, than);
+            assert!((either.value - 0.0).abs() <= either.bound && (either.value - 1.0).abs() <= either.bound);
+        }
+        let decisions = [(decide(near, 0.4), 1.0), (decide(near, 0.6), 0.0), (decide(Bounded::real(0.5), 0.5), 0.0)];
+        assert!(decisions.iter().all(|(had, wanted)| had.value == *wanted && had.bound == 0.0), "{decisions:?}");
+        // So has the larger of two: the bound of the one that it surely is.
+        assert_eq!(near.max(Bounded::zero()).bound, near.bound);
+        assert_eq!(Scalar::max(-near, Bounded::zero()).bound, 0.0);
+        assert_eq!(Scalar::max(near, Bounded::real(0.5)).bound, near.bound);
     }
 
     #[test]

@@ -10,7 +10,8 @@ const SOFTMAX: u32 = 5u; // over a row, so a step of its own: here it leaves the
 
 const LEAKY_RELU_SLOPE: f32 = 0.01;
 
-override ACTIVATION: u32 = LINEAR;
+// A shader that includes this file has the activation's number in its uniform `params.activation`: it is looked at once an
+// output, and no pipeline is compiled for each activation.
 
 fn sigmoid(z: f32) -> f32 {
     return 1.0 / (1.0 + exp(-z));
@@ -24,7 +25,7 @@ fn stable_tanh(z: f32) -> f32 {
 }
 
 fn activate(z: f32) -> f32 {
-    switch ACTIVATION {
+    switch params.activation {
         case RELU: { return select(z, 0.0, z < 0.0); } // not max(), which may hide a NaN
         case LEAKY_RELU: { return select(z, LEAKY_RELU_SLOPE * z, z < 0.0); }
         case SIGMOID: { return sigmoid(z); }
@@ -34,7 +35,7 @@ fn activate(z: f32) -> f32 {
 }
 
 fn activation_derivative(a: f32) -> f32 {
-    switch ACTIVATION {
+    switch params.activation {
         case RELU: { return select(0.0, 1.0, a > 0.0); }
         case LEAKY_RELU: { return select(LEAKY_RELU_SLOPE, 1.0, a > 0.0); }
         case SIGMOID: { return a * (1.0 - a); }

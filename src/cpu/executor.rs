@@ -41,9 +41,10 @@ impl<T: Scalar> CpuExecutor<T> {
             self.run_step(program, step, &iteration);
         }
         let Some(metrics) = self.plan.program(program).metrics else { return };
-        let values = self.memory.real(metrics);
-        let shape = &self.plan.tensor(metrics).shape;
-        slot_metrics(|at| values[at].value(), iteration, [shape[0], shape[1], shape[2]], &mut self.finished);
+        let values = self.memory.real(metrics.tensor);
+        let shape = &self.plan.tensor(metrics.tensor).shape;
+        let live = metrics.blocks(iteration.rows as usize);
+        slot_metrics(|at| values[at].value(), iteration, [shape[0], shape[1], shape[2]], live, &mut self.finished);
     }
 
     fn set_hypers(&mut self, number: u32) {

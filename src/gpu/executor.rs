@@ -123,7 +123,7 @@ impl GpuExecutor {
 
     /// One submission: a compute pass with all steps of all iterations, then the copy of the metrics.
     fn submit_chunk(&mut self, program: ProgramId, iterations: &[Iteration]) -> Result<()> {
-        let metrics = self.plan.program(program).metrics;
+        let metrics = self.plan.program(program).metrics.map(|metrics| metrics.tensor);
         let staging = match metrics {
             Some(id) => Some(self.flights[program as usize].staging(&self.gpu, self.plan.tensor(id).bytes())?),
             None => None,
@@ -243,11 +243,12 @@ impl Executor for GpuExecutor {
         let mut all = Vec::new();
         for flight in &mut self.flights {
             for finished in flight.finished(&self.gpu, wait)? {
-                let Some(id) = self.plan.program(finished.program).metrics else { continue };
-                let shape = &self.plan.tensor(id).shape;
+                let Some(metrics) = self.plan.program(finished.program).metrics else { continue };
+                let shape = &self.plan.tensor(metrics.tensor).shape;
                 for iteration in finished.iterations {
                     let value = |at: usize| f64::from(finished.metrics[at]);
-                    slot_metrics(value, iteration, [shape[0], shape[1], shape[2]], &mut all);
+                    let live = metrics.blocks(iteration.rows as usize);
+                    slot_metrics(value, iteration, [shape[0], shape[1], shape[2]], live, &mut all);
                 }
             }
         }

@@ -184,6 +184,10 @@ fn pack(params: Vec<(&'static str, Param)>, reflection: &Reflection, stem: &str)
                 .map_err(|_| Error::Device(format!("{stem}: {name} is {number}, over 32 bits")))?
                 .to_le_bytes(),
             Param::Float(number) => number.to_le_bytes(),
+            Param::Named(name) => reflection
+                .constant(&name.to_uppercase())
+                .ok_or_else(|| Error::Device(format!("{stem}.wgsl: no constant for {name}")))?
+                .to_le_bytes(),
         };
         bytes[offset..offset + 4].copy_from_slice(&word);
     }

@@ -1,4 +1,5 @@
-use super::Param;
+use super::{Activation, Input, Param};
+use crate::plan::TensorId;
 
 /// The extents of a dense layer's operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,4 +26,16 @@ impl Dense {
     pub fn flops(&self) -> u64 {
         2 * self.batch as u64 * self.inputs as u64 * self.outputs as u64
     }
+}
+
+/// A dense layer as its forward pass sees it: `activation(input weightᵀ + bias)`.
+#[derive(Clone, Debug)]
+pub(crate) struct DenseLayer {
+    pub dense: Dense,
+    pub input: Input,
+    /// (R, O, I)
+    pub weight: TensorId,
+    /// (R, O)
+    pub bias: TensorId,
+    pub activation: Activation,
 }

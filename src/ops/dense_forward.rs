@@ -3,9 +3,7 @@
 use ndarray::{ArrayView2, ArrayViewMut2};
 use rayon::prelude::*;
 
-use super::{
-    Activation, Constant, Dense, Hyper, Input, ModuleConstants, Operation, Param, Shader, Variant, matmul, shader,
-};
+use super::{Constant, Dense, DenseLayer, Hyper, ModuleConstants, Operation, Param, Shader, Variant, matmul, shader};
 use crate::cpu::{Memory, ROW_SHARD, matrix, shard, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
@@ -15,15 +13,9 @@ pub(super) static SHADER: Shader = shader!("dense_forward", "iteration", "activa
 /// A dense layer's forward pass.
 #[derive(Clone, Debug)]
 pub(crate) struct DenseForward {
-    pub dense: Dense,
-    pub input: Input,
-    /// (R, O, I)
-    pub weight: TensorId,
-    /// (R, O)
-    pub bias: TensorId,
+    pub layer: DenseLayer,
     /// (R, B, O)
     pub output: TensorId,
-    pub activation: Activation,
 }
 
 impl Operation for DenseForward {
@@ -36,46 +28,46 @@ impl Operation for DenseForward {
     }
 
     fn constants(&self) -> Vec<(&'static str, Constant)> {
-        let Dense { inputs, .. } = self.dense;
-        let activation = ("ACTIVATION", Constant::named(self.activation.name()));
-        vec![activation, self.input.constant(), matmul::alignment(inputs, inputs)]
+        let inputs = self.layer.dense.inputs;
+        vec![self.layer.input.constant(), matmul::alignment(inputs, inputs)]
     }
 
     fn params(&self) -> Vec<(&'static str, Param)> {
-        self.dense.params().into_iter().chain(self.input.params()).collect()
+        let own = [("activation", self.layer.activation.param())];
+        self.layer.dense.params().into_iter().chain(self.layer.input.params()).chain(own).collect()
     }
 
     fn arguments(&self) -> Vec<(&'static str, TensorId)> {
-        let own = [("weight", self.weight), ("bias", self.bias), ("output", self.output)];
-        self.input.arguments().into_iter().chain(own).collect()
+        let own = [("weight", self.layer.weight), ("bias", self.layer.bias), ("output", self.output)];
+        self.layer.input.arguments().into_iter().chain(own).collect()
     }
 
     fn grid(&self, variant: &Variant, module: &dyn ModuleConstants) -> [usize; 2] {
-        matmul::grid(self.dense.batch, self.dense.outputs, variant, module)
+        matmul::grid(self.layer.dense.batch, self.layer.dense.outputs, variant, module)
     }
 
     fn flops(&self) -> u64 {
-        self.dense.flops()
+        self.layer.dense.flops()
     }
 
     fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hypers: &[Hyper]) {
-        let Dense { batch, inputs, outputs } = self.dense;
-        self.input.gather(memory, iteration, [hypers.len(), batch, inputs], true);
+        let Dense { batch, inputs, outputs } = self.layer.dense;
+        self.layer.input.gather(memory, iteration, [hypers.len(), batch, inputs], true);
         let mut output = memory.take(self.output);
         let rows = iteration.rows as usize;
         let shard = shard(batch, ROW_SHARD);
         output.par_chunks_mut(batch * outputs).enumerate().for_each(|(r, replica)| {
             replica[..rows * outputs].par_chunks_mut(shard * outputs).enumerate().for_each(|(index, part)| {
-                self.forward_shard(memory, r, index * shard, part);
+                self.layer.forward_shard(memory, r, index * shard, part);
             });
         });
         memory.put(self.output, output);
     }
 }
 
-impl DenseForward {
+impl DenseLayer {
     /// Rows `first..` of replica `r`, as many as `output` (rows, O) holds.
-    fn forward_shard<T: Scalar>(&self, memory: &Memory<T>, r: usize, first: usize, output: &mut [T]) {
+    pub(super) fn forward_shard<T: Scalar>(&self, memory: &Memory<T>, r: usize, first: usize, output: &mut [T]) {
         let Dense { batch, inputs, outputs } = self.dense;
         let rows = output.len() / outputs;
         let x = self.input.rows(memory, r, [batch, inputs], first..first + rows);

@@ -37,11 +37,13 @@ impl Operation for DenseInputGradient {
 
     fn constants(&self) -> Vec<(&'static str, Constant)> {
         let Dense { inputs, outputs, .. } = self.dense;
-        vec![("ACTIVATION", Constant::named(self.activation.name())), matmul::alignment(outputs, inputs)]
+        vec![matmul::alignment(outputs, inputs)]
     }
 
     fn params(&self) -> Vec<(&'static str, Param)> {
-        self.dense.params()
+        let mut params = self.dense.params();
+        params.push(("activation", self.activation.param()));
+        params
     }
 
     fn arguments(&self) -> Vec<(&'static str, TensorId)> {

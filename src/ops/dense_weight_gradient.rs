@@ -10,8 +10,7 @@ use crate::cpu::{Memory, UNIT_SHARD, matrix, shard, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
 
-pub(super) static SHADER: Shader =
-    shader!("dense_weight_gradient", "iteration", "activation", "input", "optimizer", "matmul");
+pub(super) static SHADER: Shader = shader!("dense_weight_gradient", "iteration", "input", "optimizer", "matmul");
 
 /// Where a weight gradient goes.
 #[derive(Clone, Copy, Debug)]

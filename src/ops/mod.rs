@@ -8,9 +8,11 @@ mod activation;
 mod dense;
 mod dense_forward;
 mod dense_input_gradient;
+mod dense_loss;
 mod dense_weight_gradient;
 mod input;
 mod loss;
+mod loss_step;
 mod matmul;
 mod softmax;
 
@@ -19,14 +21,14 @@ pub mod optimizer;
 pub use activation::Activation;
 pub use loss::Loss;
 
-pub(crate) use dense::Dense;
+pub(crate) use dense::{Dense, DenseLayer};
 pub(crate) use dense_forward::DenseForward;
 pub(crate) use dense_input_gradient::DenseInputGradient;
+pub(crate) use dense_loss::DenseLoss;
 pub(crate) use dense_weight_gradient::{DenseWeightGradient, Destination};
 pub(crate) use input::{Input, InputKind};
-#[cfg(test)]
-pub(crate) use loss::METRIC_ROWS;
-pub(crate) use loss::{LossStep, TargetKind};
+pub(crate) use loss::{LossRows, TargetKind};
+pub(crate) use loss_step::LossStep;
 pub(crate) use matmul::{MATMUL_VARIANTS, tile};
 pub(crate) use optimizer::Hyper;
 pub(crate) use softmax::Softmax;
@@ -95,6 +97,8 @@ pub(crate) enum Param {
     Unsigned(usize),
     /// An `f32`.
     Float(f32),
+    /// The value of the WGSL constant that is called so, in capitals.
+    Named(&'static str),
 }
 
 /// WGSL constants of a module by name, such as tile sizes; known after reflection.
@@ -163,15 +167,20 @@ macro_rules! operations {
 operations! {
     DenseForward(DenseForward),
     DenseInputGradient(DenseInputGradient),
+    DenseLoss(DenseLoss),
     DenseWeightGradient(DenseWeightGradient),
-    Loss(LossStep),
+    LossStep(LossStep),
     Softmax(Softmax),
 }
 
 /// Every kernel family, for the registry's tests and verification.
 pub fn shaders() -> Vec<&'static Shader> {
-    let mut all =
-        vec![&dense_forward::SHADER, &dense_input_gradient::SHADER, &dense_weight_gradient::SHADER, &softmax::SHADER];
-    all.extend(Loss::ALL.iter().map(|loss| loss.shader()));
-    all
+    vec![
+        &dense_forward::SHADER,
+        &dense_input_gradient::SHADER,
+        &dense_loss::SHADER,
+        &dense_weight_gradient::SHADER,
+        &loss_step::SHADER,
+        &softmax::SHADER,
+    ]
 }

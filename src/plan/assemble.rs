@@ -25,10 +25,10 @@ impl Assembly {
     }
 
     /// The plan, for replicas with these hyper-parameters. Its steps are to be run one by one: a program's samples,
-    /// targets and outputs mean nothing here.
+    /// targets and order mean nothing here.
     pub fn plan(self, replicas: Vec<Replica>, optimizer: Optimizer, slots: usize) -> Plan {
-        let [samples, targets, order, outputs] = [TensorId(0); 4];
-        let program = |steps| Program { batch: 0, steps, samples, targets, order, metrics: None, outputs };
+        let [samples, targets, order] = [TensorId(0); 3];
+        let program = |steps| Program { batch: 0, steps, samples, targets, order, metrics: None, outputs: None };
         Plan {
             tensors: self.tensors,
             replicas,

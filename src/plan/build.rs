@@ -1,10 +1,10 @@
 //! Spec to plan.
 
-use super::{Element, LayerTensors, Plan, Program, Role, Step, Tensor, TensorId};
+use super::{Element, LayerTensors, Metrics, Plan, Program, Role, Step, Tensor, TensorId};
 use crate::error::{Error, Result};
 use crate::ops::{
-    Activation, Dense, DenseForward, DenseInputGradient, DenseWeightGradient, Destination, Input, InputKind, Loss,
-    LossStep, Op, Softmax, TargetKind,
+    Activation, Dense, DenseForward, DenseInputGradient, DenseLayer, DenseLoss, DenseWeightGradient, Destination,
+    Input, InputKind, Loss, LossRows, LossStep, Op, Softmax, TargetKind,
 };
 use crate::spec::{Sequential, TrainSpec};
 
@@ -110,8 +110,8 @@ impl Builder<'_> {
         }
     }
 
-    /// Samples, targets and order of a program, and the forward steps of all layers.
-    fn forward(&mut self, prefix: &str, capacity: Capacity) -> Pass {
+    /// Samples, targets and order of a program, and the forward steps of the first `layers` layers.
+    fn forward(&mut self, prefix: &str, capacity: Capacity, layers: usize) -> Pass {
         let (model, replicas) = (self.request.model, self.replicas());
         let element = match self.request.samples {
             InputKind::SamplesU8 => Element::U8,
@@ -130,11 +130,10 @@ impl Builder<'_> {
             len => self.tensor(name("order"), &[replicas, len], Element::U32, Role::Order),
         };
         let mut pass = Pass { capacity, samples, targets, order, activations: Vec::new(), steps: Vec::new() };
-        for n in 0..model.layers.len() {
+        for n in 0..layers {
             let shape = [replicas, capacity.batch, model.layers[n].units];
             let output = self.tensor(name(&format!("layers.{n}.output")), &shape, Element::F32, Role::Activation);
-            let activation = self.trained_activation(n);
-            let op = self.forward_step(&pass, n, output, activation);
+            let op = DenseForward { layer: self.layer(&pass, n), output };
             pass.steps.push(step(format!("layers.{n} forward"), Op::DenseForward(op)));
             pass.activations.push(output);
         }
@@ -150,9 +149,10 @@ impl Builder<'_> {
         }
     }
 
-    fn forward_step(&self, pass: &Pass, n: usize, output: TensorId, activation: Activation) -> DenseForward {
+    fn layer(&self, pass: &Pass, n: usize) -> DenseLayer {
         let LayerTensors { weight, bias, .. } = self.layers[n];
-        DenseForward { dense: self.dense(pass, n), input: self.input(pass, n), weight, bias, output, activation }
+        let activation = self.trained_activation(n);
+        DenseLayer { dense: self.dense(pass, n), input: self.input(pass, n), weight, bias, activation }
     }
 
     fn dense(&self, pass: &Pass, n: usize) -> Dense {
@@ -170,37 +170,58 @@ impl Builder<'_> {
         Input { tensor: pass.samples, order: pass.order, order_stride: pass.capacity.order, kind, scale }
     }
 
-    /// Adds the loss; gives the tensors of its metrics and of the gradient by the last layer's sums.
-    fn loss(&mut self, prefix: &str, pass: &mut Pass, outputs: TensorId) -> (TensorId, TensorId) {
-        let (replicas, classes) = (self.replicas(), self.request.model.outputs());
+    /// The tensors of a loss, its metrics in blocks of so many rows.
+    fn loss(&mut self, prefix: &str, pass: &Pass, block_rows: usize) -> LossRows {
+        let (replicas, outputs) = (self.replicas(), self.request.model.outputs());
         let Capacity { batch, order: order_stride, .. } = pass.capacity;
         let last = self.layers.len() - 1;
-        let shape = [replicas, SLOTS, LossStep::blocks(batch), 2];
+        let shape = [replicas, SLOTS, batch.div_ceil(block_rows), 2];
         let metrics = self.tensor(format!("{prefix}.metrics"), &shape, Element::F32, Role::Metric);
         let name = format!("{prefix}.layers.{last}.gradient");
-        let gradient = self.tensor(name, &[replicas, batch, classes], Element::F32, Role::Activation);
-        let op = LossStep {
+        let gradient = self.tensor(name, &[replicas, batch, outputs], Element::F32, Role::Activation);
+        LossRows {
             loss: self.request.spec.loss,
             batch,
-            classes,
             outputs,
             targets: pass.targets,
             target_kind: self.request.targets,
             order: pass.order,
             order_stride,
             gradient,
-            metrics,
+            metrics: Metrics { tensor: metrics, block_rows },
             slots: SLOTS,
             activation: self.trained_activation(last),
-        };
-        pass.steps.push(step("loss".to_owned(), Op::Loss(op)));
-        (metrics, gradient)
+        }
+    }
+
+    /// Adds the loss of the last layer's outputs.
+    fn loss_step(&mut self, prefix: &str, pass: &mut Pass) -> LossRows {
+        let rows = self.loss(prefix, pass, LossStep::BLOCK_ROWS);
+        let op = LossStep { outputs: pass.activations[self.layers.len() - 1], rows: rows.clone() };
+        pass.steps.push(step("loss".to_owned(), Op::LossStep(op)));
+        rows
+    }
+
+    /// Adds the last layer and its loss in one step.
+    fn dense_loss(&mut self, prefix: &str, pass: &mut Pass) -> LossRows {
+        let last = self.layers.len() - 1;
+        let rows = self.loss(prefix, pass, DenseLoss::BLOCK_ROWS);
+        let op = DenseLoss { layer: self.layer(pass, last), rows: rows.clone() };
+        pass.steps.push(step(format!("layers.{last} forward, loss"), Op::DenseLoss(op)));
+        rows
     }
 
     fn train(&mut self) -> Program {
-        let mut pass = self.forward("train", self.request.train);
-        let outputs = pass.activations[self.layers.len() - 1];
-        let (metrics, mut gradient) = self.loss("train", &mut pass, outputs);
+        let (capacity, layers) = (self.request.train, self.layers.len());
+        let (mut pass, rows);
+        if self.request.model.outputs() <= DenseLoss::MOST_OUTPUTS {
+            pass = self.forward("train", capacity, layers - 1);
+            rows = self.dense_loss("train", &mut pass);
+        } else {
+            pass = self.forward("train", capacity, layers);
+            rows = self.loss_step("train", &mut pass);
+        }
+        let mut gradient = rows.gradient;
         for n in (0..self.layers.len()).rev() {
             // The input gradient goes first: it needs the weights from before the update.
             let own = gradient;
@@ -209,7 +230,7 @@ impl Builder<'_> {
             }
             self.weight_gradient(&mut pass, n, own);
         }
-        program(pass, Some(metrics), outputs)
+        self.program(pass, rows.metrics)
     }
 
     fn input_gradient(&mut self, pass: &mut Pass, n: usize, output_gradient: TensorId) -> TensorId {
@@ -244,10 +265,10 @@ impl Builder<'_> {
     }
 
     fn evaluate(&mut self) -> Program {
-        let mut pass = self.forward("evaluate", self.request.evaluate);
-        let outputs = pass.activations[self.layers.len() - 1];
-        let (metrics, _) = self.loss("evaluate", &mut pass, outputs);
-        program(pass, Some(metrics), outputs)
+        // The loss is a step of its own, since the outputs are asked for.
+        let mut pass = self.forward("evaluate", self.request.evaluate, self.layers.len());
+        let rows = self.loss_step("evaluate", &mut pass);
+        self.program(pass, rows.metrics)
     }
 
     /// The forward steps of evaluation, but the last one gives what the loss means by the outputs: probabilities.
@@ -262,13 +283,22 @@ impl Builder<'_> {
         let shape = [self.replicas(), batch, outputs];
         let answer = self.tensor("predict.output".to_owned(), &shape, Element::F32, Role::Activation);
         let mut steps: Vec<Step> = evaluate.steps[..=last].to_vec();
-        if activation == Activation::Softmax {
-            let op = Softmax { batch, outputs, logits: evaluate.outputs, probabilities: answer };
-            steps.push(step("softmax".to_owned(), Op::Softmax(op)));
-        } else if let Op::DenseForward(forward) = &mut steps[last].op {
-            (forward.activation, forward.output) = (activation, answer);
+        if let Op::DenseForward(forward) = &mut steps[last].op {
+            if activation == Activation::Softmax {
+                let op = Softmax { batch, outputs, logits: forward.output, probabilities: answer };
+                steps.push(step("softmax".to_owned(), Op::Softmax(op)));
+            } else {
+                (forward.layer.activation, forward.output) = (activation, answer);
+            }
         }
-        Program { steps, metrics: None, outputs: answer, ..evaluate.clone() }
+        Program { steps, metrics: None, outputs: Some(answer), ..evaluate.clone() }
+    }
+
+    fn program(&self, pass: Pass, metrics: Metrics) -> Program {
+        let Pass { capacity, samples, targets, order, steps, activations } = pass;
+        // A last layer in one step with its loss keeps its outputs to itself.
+        let outputs = activations.get(self.layers.len() - 1).copied();
+        Program { batch: capacity.batch, steps, samples, targets, order, metrics: Some(metrics), outputs }
     }
 }
 
@@ -276,7 +306,65 @@ fn step(label: String, op: Op) -> Step {
     Step { label, op }
 }
 
-fn program(pass: Pass, metrics: Option<TensorId>, outputs: TensorId) -> Program {
-    let Pass { capacity, samples, targets, order, steps, .. } = pass;
-    Program { batch: capacity.batch, steps, samples, targets, order, metrics, outputs }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::optimizer::Optimizer;
+    use crate::ops::{Operation, Shader};
+    use crate::spec::Replica;
+
+    const OPTIMIZERS: [Optimizer; 3] = [
+        Optimizer::Sgd { nesterov: false },
+        Optimizer::Sgd { nesterov: true },
+        Optimizer::Adam { beta2: 0.999, epsilon: 1e-8 },
+    ];
+
+    /// A plan of `layers` layers that ends in `outputs`.
+    fn plan(layers: usize, outputs: usize, optimizer: Optimizer, keep_gradients: bool) -> Plan {
+        let hidden = (1..layers).fold(Sequential::new(20), |model, _| model.dense(7, Activation::Relu));
+        let model = hidden.dense(outputs, Activation::Linear);
+        let replica = Replica { seed: 0, learning_rate: 0.1, weight_decay: 0.0, momentum: 0.9 };
+        let spec = TrainSpec {
+            loss: Loss::SoftmaxCrossEntropy,
+            optimizer,
+            batch: 16,
+            replicas: vec![replica],
+            shuffle: true,
+            pixel_scale: 1.0,
+        };
+        let capacity = Capacity { batch: 16, samples: 32, order: 32 };
+        let (samples, targets) = (InputKind::SamplesU8, TargetKind::Classes);
+        let (model, spec, train, evaluate) = (&model, &spec, capacity, capacity);
+        PlanRequest { model, spec, samples, targets, train, evaluate, keep_gradients }.plan().unwrap()
+    }
+
+    fn stems(program: &Program) -> Vec<&'static str> {
+        program.steps.iter().map(|step| step.op.shader()).map(|shader: &Shader| shader.stem).collect()
+    }
+
+    #[test]
+    fn a_step_of_layers_is_three_dispatches_each_less_one() {
+        for (layers, optimizer) in (1..=4).flat_map(|layers| OPTIMIZERS.map(|optimizer| (layers, optimizer))) {
+            for (outputs, most) in [(10, 3 * layers - 1), (64, 3 * layers - 1), (65, 3 * layers), (785, 3 * layers)] {
+                for keep_gradients in [false, true] {
+                    let plan = plan(layers, outputs, optimizer, keep_gradients);
+                    let steps = plan.train.steps.len();
+                    assert_eq!(steps, most, "L={layers} O={outputs} {optimizer:?}");
+                    assert_eq!(plan.train.outputs.is_some(), outputs > 64);
+                    assert!(plan.to_string().contains(&format!("training step: {steps} dispatches for L = {layers}")));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_loss_is_in_the_last_layers_step_where_outputs_fit() {
+        let narrow = plan(2, 10, OPTIMIZERS[2], false);
+        let backward = ["dense_input_gradient", "dense_weight_gradient", "dense_weight_gradient"];
+        assert_eq!(stems(&narrow.train), [&["dense_forward", "dense_loss"][..], &backward].concat());
+        assert_eq!(stems(&narrow.evaluate), ["dense_forward", "dense_forward", "loss_step"]);
+        assert_eq!(stems(&narrow.predict), ["dense_forward", "dense_forward", "softmax"]);
+        let wide = plan(2, 65, OPTIMIZERS[2], false);
+        assert_eq!(stems(&wide.train), [&["dense_forward", "dense_forward", "loss_step"][..], &backward].concat());
+    }
 }

@@ -119,10 +119,26 @@ pub struct Program {
     pub targets: TensorId,
     /// Which samples a batch takes, (R, N) or (N).
     pub order: TensorId,
-    /// (R, slots, blocks, 2), if the program measures a loss.
-    pub metrics: Option<TensorId>,
-    /// (R, B, O): what the last layer gives.
-    pub outputs: TensorId,
+    /// Where its losses go, if it measures one.
+    pub metrics: Option<Metrics>,
+    /// (R, B, O): what the last layer gives, unless the step that needs it keeps it to itself.
+    pub outputs: Option<TensorId>,
+}
+
+/// Loss sums and right answers, summed on the device over blocks of rows; the host adds the blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metrics {
+    /// (R, slots, blocks, 2)
+    pub tensor: TensorId,
+    /// Rows of a block.
+    pub block_rows: usize,
+}
+
+impl Metrics {
+    /// Blocks that so many rows come in.
+    pub fn blocks(&self, rows: usize) -> usize {
+        rows.div_ceil(self.block_rows)
+    }
 }
 
 /// Which of a plan's programs.

@@ -151,7 +151,8 @@ impl Trainer {
         let mut all = Array3::zeros((replicas, features.len(), width));
         let session = self.session_for_evaluation(features, None)?;
         let (chunk, batch) = (session.evaluation_rows(), session.executor.plan().program(program).batch);
-        let tensor = session.executor.plan().program(program).outputs;
+        let kept = session.executor.plan().program(program).outputs;
+        let tensor = kept.ok_or_else(|| Error::Device("the program keeps no outputs".to_owned()))?;
         for first in (0..features.len()).step_by(chunk) {
             let rows = first..features.len().min(first + chunk);
             for iteration in session.upload_evaluation(features, None, rows)? {

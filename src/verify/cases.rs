@@ -1,12 +1,13 @@
 //! The cases: every kernel family at awkward sizes, with every activation, input, optimizer, loss and target.
 
-use super::suite::{Fill, SLOTS, Suite, SuiteBuilder};
+use super::loss_cases;
+use super::suite::{Fill, Suite, SuiteBuilder};
 use crate::error::Result;
 use crate::gpu::reflect::{Reflection, Specialized};
 use crate::ops::optimizer::Optimizer;
 use crate::ops::{
-    Activation, Dense, DenseForward, DenseInputGradient, DenseWeightGradient, Destination, Input, InputKind, Loss,
-    LossStep, MATMUL_VARIANTS, Op, Shader, Softmax, TargetKind, shaders, tile,
+    Activation, Dense, DenseForward, DenseInputGradient, DenseLayer, DenseWeightGradient, Destination, Input,
+    InputKind, Loss, MATMUL_VARIANTS, Op, Shader, Softmax, shaders, tile,
 };
 use crate::plan::TensorId;
 
@@ -15,7 +16,7 @@ const AWKWARD: [usize; 6] = [1, 7, 10, 13, 104, 785];
 /// Multiply-adds that one case may take of each replica.
 const BUDGET: usize = 70_000;
 /// Numbers before and behind a batch in the order of samples.
-const AROUND: usize = 5;
+pub(super) const AROUND: usize = 5;
 /// R of the suites that go through all sizes; a few cases run with R = 1 too.
 const REPLICAS: usize = 3;
 /// What u8 samples are multiplied by.
@@ -27,7 +28,9 @@ pub(super) const OPTIMIZERS: [(&str, Optimizer); 3] = [
     ("nesterov", Optimizer::Sgd { nesterov: true }),
     ("adam", Optimizer::Adam { beta2: 0.999, epsilon: 1e-8 }),
 ];
-const ANY: Optimizer = OPTIMIZERS[0].1;
+/// What dense layers read.
+const KINDS: [InputKind; 3] = [InputKind::Activations, InputKind::SamplesF32, InputKind::SamplesU8];
+pub(super) const ANY: Optimizer = OPTIMIZERS[0].1;
 
 /// All suites; of each only a third of the cases if it is to be `quick`.
 pub(super) fn suites(seed: u64, quick: bool) -> Result<Vec<Suite>> {
@@ -46,14 +49,15 @@ pub(super) fn suites(seed: u64, quick: bool) -> Result<Vec<Suite>> {
     }
     for replicas in [REPLICAS, 1] {
         for loss in Loss::ALL {
-            suites.push(losses(seed, replicas, *loss)?);
+            suites.push(loss_cases::loss_steps(seed, replicas, *loss)?);
+            suites.push(loss_cases::dense_losses(seed, replicas, *loss, quick || replicas == 1)?);
         }
         suites.push(softmax(seed, replicas)?);
     }
     Ok(suites)
 }
 
-fn shader(stem: &str) -> Option<&'static Shader> {
+pub(super) fn shader(stem: &str) -> Option<&'static Shader> {
     shaders().into_iter().find(|shader| shader.stem == stem)
 }
 
@@ -89,17 +93,21 @@ fn combinations(sizes: &[usize]) -> Vec<[usize; 3]> {
 
 /// Full batches, and short ones, which must leave the rows behind them as they were. Every sixth case has the same
 /// activation; it gets both.
-fn rows(batch: usize, case: usize) -> usize {
+pub(super) fn rows(batch: usize, case: usize) -> usize {
     if (case + case / 6).is_multiple_of(2) { batch } else { (batch * 2).div_ceil(3) }
 }
 
-/// Takes the kinds of input in turn, such that each meets every activation and both full and short batches; gives the input, and where its batch starts.
-fn input(suite: &mut SuiteBuilder, batch: usize, inputs: usize) -> (Input, usize, String) {
+/// The kinds of input in turn, such that each meets every activation and both full and short batches.
+pub(super) fn input_kind(case: usize) -> InputKind {
+    KINDS[(case + case / 12) % KINDS.len()]
+}
+
+/// An input of this kind, and where its batch starts.
+pub(super) fn input(suite: &mut SuiteBuilder, kind: InputKind, batch: usize, inputs: usize) -> (Input, usize, String) {
     let (replicas, samples, first) = (suite.replicas(), batch + 3, AROUND);
     let order_len = batch + 2 * AROUND;
     let case = suite.next();
     let own_order = !case.is_multiple_of(5);
-    let kind = [InputKind::Activations, InputKind::SamplesF32, InputKind::SamplesU8][(case + case / 12) % 3];
     if kind == InputKind::Activations {
         let tensor = suite.tensor("input", &[replicas, batch, inputs], Fill::Signed);
         return (Input::activations(tensor), 0, "activations".to_owned());
@@ -115,7 +123,7 @@ fn input(suite: &mut SuiteBuilder, batch: usize, inputs: usize) -> (Input, usize
 }
 
 /// An order for each replica, or one for all; and its stride.
-fn order(suite: &mut SuiteBuilder, own: bool, len: usize, samples: usize) -> (TensorId, usize) {
+pub(super) fn order(suite: &mut SuiteBuilder, own: bool, len: usize, samples: usize) -> (TensorId, usize) {
     if own {
         (suite.tensor("order", &[suite.replicas(), len], Fill::Orders(samples)), len)
     } else {
@@ -123,20 +131,21 @@ fn order(suite: &mut SuiteBuilder, own: bool, len: usize, samples: usize) -> (Te
     }
 }
 
+pub(super) fn layer(suite: &mut SuiteBuilder, dense: Dense, input: Input, activation: Activation) -> DenseLayer {
+    let (replicas, Dense { inputs, outputs, .. }) = (suite.replicas(), dense);
+    let weight = suite.tensor("weight", &[replicas, outputs, inputs], Fill::Signed);
+    let bias = suite.tensor("bias", &[replicas, outputs], Fill::Signed);
+    DenseLayer { dense, input, weight, bias, activation }
+}
+
 fn forward(seed: u64, replicas: usize, extents: &[[usize; 3]]) -> Suite {
     let mut suite = SuiteBuilder::new("dense_forward", replicas, seed);
     for [batch, inputs, outputs] in extents.iter().copied() {
         let case = suite.next();
         let activation = Activation::ALL[case % Activation::ALL.len()];
-        let (input, first, kind) = input(&mut suite, batch, inputs);
-        let op = DenseForward {
-            dense: Dense { batch, inputs, outputs },
-            input,
-            weight: suite.tensor("weight", &[replicas, outputs, inputs], Fill::Signed),
-            bias: suite.tensor("bias", &[replicas, outputs], Fill::Signed),
-            output: suite.tensor("output", &[replicas, batch, outputs], Fill::Signed),
-            activation,
-        };
+        let (input, first, kind) = input(&mut suite, input_kind(case), batch, inputs);
+        let layer = layer(&mut suite, Dense { batch, inputs, outputs }, input, activation);
+        let op = DenseForward { layer, output: suite.tensor("output", &[replicas, batch, outputs], Fill::Signed) };
         let rows = rows(batch, case);
         let label = format!("B={batch} I={inputs} O={outputs} rows={rows} {activation} of {kind}");
         suite.case(label, Op::DenseForward(op), rows, first);
@@ -174,7 +183,9 @@ fn weight_gradient(
     let mut suite = SuiteBuilder::new("dense_weight_gradient", replicas, seed);
     for [batch, inputs, outputs] in extents.iter().copied() {
         let case = suite.next();
-        let (input, first, kind) = input(&mut suite, batch, inputs);
+        let own = OPTIMIZERS.iter().position(|(own, _)| *own == name);
+        let (input, first, kind) =
+            input(&mut suite, own.map_or(input_kind(case), |n| KINDS[n % KINDS.len()]), batch, inputs);
         let output_gradient = suite.tensor("output_gradient", &[replicas, batch, outputs], Fill::Signed);
         let weight = suite.tensor("weight", &[replicas, outputs, inputs], Fill::Signed);
         let bias = suite.tensor("bias", &[replicas, outputs], Fill::Signed);
@@ -196,72 +207,12 @@ fn weight_gradient(
 }
 
 /// (B, O) of the steps over rows: around the edge of a workgroup's rows, several workgroups, and a single output.
-fn row_extents(stem: &str) -> Result<Vec<[usize; 2]>> {
+pub(super) fn row_extents(stem: &str) -> Result<Vec<[usize; 2]>> {
     let group = match shader(stem) {
         Some(shader) => Reflection::of(shader)?.constant("ROW_GROUP").unwrap_or(1) as usize,
         None => 1,
     };
     Ok(vec![[1, 10], [group - 1, 7], [7, 1], [group, 13], [group + 1, 10], [2 * group + 1, 104], [13, 1], [10, 785]])
-}
-
-fn losses(seed: u64, replicas: usize, loss: Loss) -> Result<Suite> {
-    let activations = match loss {
-        Loss::MeanSquaredError => Activation::ALL,
-        _ => &[Activation::Linear],
-    };
-    let kinds: &[_] = match loss {
-        Loss::SoftmaxCrossEntropy => &[TargetKind::Classes],
-        _ => &[TargetKind::Classes, TargetKind::Values],
-    };
-    let mut suite = SuiteBuilder::new(loss.name(), replicas, seed);
-    let extents = row_extents(loss.name())?;
-    for (n, activation) in activations.iter().enumerate() {
-        for kind in kinds {
-            let skipped = if activations.len() > 1 { n % 2 } else { 0 };
-            let step = if activations.len() > 1 { 2 } else { 1 };
-            for [batch, outputs] in extents.iter().skip(skipped).step_by(step).copied().chain([[10, 1]]) {
-                loss_case(&mut suite, loss, *kind, *activation, [batch, outputs]);
-            }
-        }
-    }
-    Ok(suite.suite("every target and output activation", ANY))
-}
-
-fn loss_case(
-    suite: &mut SuiteBuilder,
-    loss: Loss,
-    target_kind: TargetKind,
-    activation: Activation,
-    [batch, classes]: [usize; 2],
-) {
-    let (case, replicas, samples) = (suite.next(), suite.replicas(), batch + 3);
-    let labels = match (classes, loss) {
-        (1, Loss::SoftmaxCrossEntropy) => 1,
-        (1, _) => 2,
-        _ => classes as u32,
-    };
-    let targets = match target_kind {
-        TargetKind::Classes => suite.tensor("targets", &[samples], Fill::Labels(labels)),
-        TargetKind::Values => suite.tensor("targets", &[samples, classes], Fill::Activated(Activation::Sigmoid)),
-    };
-    let (order, order_stride) = order(suite, !case.is_multiple_of(3), batch + 2 * AROUND, samples);
-    let op = LossStep {
-        loss,
-        batch,
-        classes,
-        outputs: suite.tensor("outputs", &[replicas, batch, classes], Fill::Activated(activation)),
-        targets,
-        target_kind,
-        order,
-        order_stride,
-        gradient: suite.tensor("gradient", &[replicas, batch, classes], Fill::Signed),
-        metrics: suite.tensor("metrics", &[replicas, SLOTS, LossStep::blocks(batch), 2], Fill::Signed),
-        slots: SLOTS,
-        activation,
-    };
-    let rows = rows(batch, case);
-    let label = format!("B={batch} O={classes} rows={rows} {target_kind:?} {activation}");
-    suite.case(label, Op::Loss(op), rows, AROUND);
 }
 
 fn softmax(seed: u64, replicas: usize) -> Result<Suite> {

@@ -6,6 +6,7 @@
 mod cases;
 mod compare;
 mod kernels;
+mod loss_cases;
 mod network;
 mod report;
 mod suite;

@@ -13,7 +13,7 @@ impl Function for LeakyRelu {
     }
     #[inline(always)]
     fn derivative<T: Scalar>(a: T) -> T {
-        if a > T::zero() { T::one() } else { T::real(SLOPE) }
+        a.if_above(T::zero(), T::one(), T::real(SLOPE))
     }
     const INIT: Init = Init::HeUniform;
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Param;
 use crate::scalar::Scalar;
 use crate::spec::Init;
 
@@ -80,6 +81,13 @@ activations! {
     sigmoid: Sigmoid,
     tanh: Tanh,
     softmax: Softmax,
+}
+
+impl Activation {
+    /// Its number in WGSL.
+    pub(super) fn param(self) -> Param {
+        Param::Named(self.name())
+    }
 }
 
 impl std::fmt::Display for Activation {

@@ -11,7 +11,7 @@ impl Function for Relu {
     }
     #[inline(always)]
     fn derivative<T: Scalar>(a: T) -> T {
-        if a > T::zero() { T::one() } else { T::zero() }
+        a.if_above(T::zero(), T::one(), T::zero())
     }
     const INIT: Init = Init::HeUniform;
 }

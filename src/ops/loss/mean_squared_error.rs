@@ -2,15 +2,13 @@
 //! (PyTorch's `MSELoss`). Of a softmax output the step reads the logits; its derivative mixes the row:
 //! `gradient_o = p_o (g_o - sum_j g_j p_j)` with `g = 2 (p - y) / (rows O)`.
 
-use super::{Activation, Row, RowLoss, Scalar, Shader, Target, largest, shader, shifted_exponentials};
+use super::{Activation, Row, RowLoss, Scalar, Target, shifted_exponentials};
 
 /// Mean squared error of the activated outputs.
 pub(super) struct MeanSquaredError;
 
 impl RowLoss for MeanSquaredError {
-    const SHADER: Shader = shader!("mean_squared_error", "iteration", "activation", "loss");
-
-    fn row<T: Scalar>(row: &Row<'_, T>, gradient: &mut [T]) -> (T, bool) {
+    fn row<T: Scalar>(row: &Row<'_, T>, gradient: &mut [T]) -> (T, T) {
         let count = row.outputs.len();
         let softmax = row.activation == Activation::Softmax;
         if softmax {
@@ -31,9 +29,12 @@ impl RowLoss for MeanSquaredError {
             *g = if softmax { a * (slope(o, a) - mixed) } else { slope(o, a) * row.activation.derivative(a) };
         }
         let right = match row.target {
-            Target::Class(class) if count > 1 => largest(row.outputs) == class,
-            Target::Class(class) => (row.outputs[0] > T::real(0.5)) == (class > 0),
-            Target::Values(_) => false,
+            Target::Class(class) if count > 1 => row.answers(class),
+            Target::Class(class) => {
+                let [above, below] = if class > 0 { [T::one(), T::zero()] } else { [T::zero(), T::one()] };
+                row.outputs[0].if_above(T::real(0.5), above, below)
+            }
+            Target::Values(_) => T::zero(),
         };
         (loss, right)
     }

@@ -15,10 +15,12 @@ fn broken(gpu: &Gpu, stem: &str, from: &str, to: &str) -> Gpu {
 }
 
 const DIRECT: &[&str] = &["direct"];
-const SPLIT: &[&str] = &["split16"];
+const SLICED: &[&str] = &["split16"];
 const TILED: &[&str] = &["tile64"];
 const ALL: &[&str] = &["direct", "split16", "tile64"];
 const PLAIN: &[&str] = &["plain"];
+const SPLIT: &[&str] = &["split"];
+const FUSED: &[&str] = &["split", "direct"];
 
 /// Kernel, what stands there, what a mistake would make of it, and which variants it spoils.
 #[rustfmt::skip]
@@ -27,8 +29,8 @@ const MUTATIONS: &[(&str, &str, &str, &[&str])] = &[
     ("dense_forward", "k < size.z; k += 4u", "k + 1u < size.z; k += 4u", DIRECT),
     ("dense_input_gradient", "k < size.z; k += 4u", "k + 1u < size.z; k += 4u", DIRECT),
     ("dense_forward", "k < size.z; k += depth()", "k + 1u < size.z; k += depth()", TILED),
-    ("dense_forward", "s < SLICES; s++", "s + 1u < SLICES; s++", SPLIT),
-    ("dense_weight_gradient", "k < size.z; k += SLICES", "k + 1u < size.z; k += SLICES", SPLIT),
+    ("dense_forward", "s < SLICES; s++", "s + 1u < SLICES; s++", SLICED),
+    ("dense_weight_gradient", "k < size.z; k += SLICES", "k + 1u < size.z; k += SLICES", SLICED),
     // Numbers beyond the end of a line, of operands whose lines are no whole runs.
     ("dense_input_gradient", "vec4(at) + QUAD >= vec4(extent));\n}\n\nfn right_run", "vec4(at) + QUAD > vec4(extent));\n}\n\nfn right_run", ALL),
     // Whole runs from the wrong place.
@@ -36,7 +38,7 @@ const MUTATIONS: &[(&str, &str, &str, &[&str])] = &[
     ("dense_forward", "bitcast<vec4<f32>>(input[index / 4u]) * scale", "bitcast<vec4<f32>>(input[index / 4u]).xyww * scale", ALL),
     // A row goes missing at the edge of a tile.
     ("dense_weight_gradient", "i < 8u && m + i < size.x", "i < 8u && m + i + 1u < size.x", DIRECT),
-    ("dense_input_gradient", "group.y * TILE + row < size.x", "group.y * TILE + row + 1u < size.x", SPLIT),
+    ("dense_input_gradient", "group.y * TILE + row < size.x", "group.y * TILE + row + 1u < size.x", SLICED),
     ("dense_input_gradient", "i < 4u && m[i] < size.x", "i < 4u && m[i] + 1u < size.x", TILED),
     // The rows behind a short batch are overwritten.
     ("dense_forward", "vec3(iteration.rows, params.outputs", "vec3(params.batch, params.outputs", ALL),
@@ -62,12 +64,36 @@ const MUTATIONS: &[(&str, &str, &str, &[&str])] = &[
     ("dense_weight_gradient", "* hyper.correction.y + EPSILON", "+ EPSILON", ALL),
     ("dense_weight_gradient", "bias_state[state + params.outputs] = after.state.y", "bias_state[state] = after.state.y", ALL),
     // Losses: the wrong share, the wrong class, `<` for `<=`, a row that does not count.
-    ("softmax_cross_entropy", "o == class_index)) / rows", "o == class_index)) / f32(params.batch)", PLAIN),
-    ("softmax_cross_entropy", "log(total) - (", "log(total) + (", PLAIN),
-    ("binary_cross_entropy", "(sigmoid(z) - y) / share", "(sigmoid(z) - y) / f32(iteration.rows)", PLAIN),
-    ("binary_cross_entropy", "loss += select(z, 0.0, z < 0.0) - z * y", "loss += z - z * y", PLAIN),
-    ("mean_squared_error", "a * (slope - mixed)", "a * slope", PLAIN),
-    ("mean_squared_error", "half > 0u; half /= 2u", "half > 1u; half /= 2u", PLAIN),
+    ("loss_step", "o == class_index)) / rows", "o == class_index)) / f32(params.batch)", PLAIN),
+    ("loss_step", "log(total) - (", "log(total) + (", PLAIN),
+    ("loss_step", "(sigmoid(z) - y) / share", "(sigmoid(z) - y) / f32(iteration.rows)", PLAIN),
+    ("loss_step", "loss += select(z, 0.0, z < 0.0) - z * y", "loss += z - z * y", PLAIN),
+    ("loss_step", "a * (slope - mixed)", "a * slope", PLAIN),
+    ("loss_step", "ROW_GROUP / 2u; half > 0u", "ROW_GROUP / 2u; half > 1u", PLAIN),
+    ("loss_step", "best == class_index)", "best <= class_index)", PLAIN),
+    // The last layer with its loss: a lane, a team, the last k, a row of four, the bias, another row's or replica's
+    // outputs, the order of the targets, the edges of a block and of its metrics.
+    ("dense_loss", "LANES / 2u; half > 0u", "LANES / 2u; half > 1u", SPLIT),
+    ("dense_loss", "o0 += TEAMS", "o0 += TEAMS + 1u", SPLIT),
+    ("dense_loss", "i < params.inputs; i += LANES", "i + 1u < params.inputs; i += LANES", SPLIT),
+    ("dense_loss", "i < params.inputs; i++", "i + 1u < params.inputs; i++", DIRECT),
+    ("dense_loss", "row_starts(r, first + 4u)", "row_starts(r, first + 3u)", SPLIT),
+    ("dense_loss", "weight_value(r, columns.x, i),", "weight_value(r, columns.y, i),", DIRECT),
+    ("dense_loss", "sums[0] += w * input", "sums[0] += 1.000244140625 * w * input", SPLIT),
+    ("dense_loss", "sums += input_value", "sums += 1.000244140625 * input_value", DIRECT),
+    ("dense_loss", "activate(sum + bias[r * params.outputs + o])", "activate(sum)", FUSED),
+    ("dense_loss", "activate(sum + bias[r", "(sum + bias[r", FUSED),
+    ("dense_loss", "weight[(r * params.outputs + o)", "weight[(o)", FUSED),
+    ("dense_loss", "o * ROW_GROUP + b % ROW_GROUP", "o * ROW_GROUP + (b + 1u) % ROW_GROUP", FUSED),
+    ("dense_loss", "order[r * params.order_stride + iteration.first + b]", "order[iteration.first + b]", FUSED),
+    ("dense_loss", "index < ROW_GROUP && first + index < iteration.rows", "index < ROW_GROUP", SPLIT),
+    ("dense_loss", "if b < iteration.rows", "if b <= iteration.rows", DIRECT),
+    ("dense_loss", "params.blocks + block]", "params.blocks]", FUSED),
+    ("dense_loss", "* params.slots + iteration.slot", "* params.slots", FUSED),
+    ("dense_loss", "o == class_index)) / rows", "o == class_index)) / f32(params.batch)", FUSED),
+    ("dense_loss", "(sigmoid(z) - y) / share", "(sigmoid(z) - y) / f32(iteration.rows)", FUSED),
+    ("dense_loss", "a * (slope - mixed)", "a * slope", FUSED),
+    ("dense_loss", "slope * activation_derivative(a)", "slope", FUSED),
     ("softmax", "if b >= iteration.rows", "if b > iteration.rows", PLAIN),
     ("softmax", "(thread.z * params.batch + b)", "(b)", PLAIN),
 ];

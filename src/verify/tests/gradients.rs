@@ -61,7 +61,10 @@ fn executor(setup: &Setup) -> CpuExecutor<f64> {
     for layer in executor.plan().layers.clone() {
         executor.memory_mut().real_mut(layer.bias).iter_mut().for_each(|b| *b = f64::from(stream.symmetric(0.5)));
     }
-    executor.submit(ProgramId::Train, &[ITERATION]).unwrap();
+    // Training leaves gradients, evaluation all layers' outputs.
+    for program in [ProgramId::Train, ProgramId::Evaluate] {
+        executor.submit(program, &[ITERATION]).unwrap();
+    }
     executor.metrics(true).unwrap();
     executor
 }
@@ -79,7 +82,7 @@ fn kink_distance(setup: &Setup, executor: &CpuExecutor<f64>) -> f64 {
     let mut nearest = f64::INFINITY;
     for (n, layer) in setup.model.layers.iter().enumerate().filter(|(_, layer)| kinked(layer.activation)) {
         let plan = executor.plan();
-        let name = format!("train.layers.{n}.output");
+        let name = format!("evaluate.layers.{n}.output");
         let output = plan.ids().find(|id| plan.tensor(*id).name == name).unwrap();
         for r in 0..REPLICAS {
             for a in &executor.memory().real(output)[r * BATCH * layer.units..][..ITERATION.rows as usize * layer.units]

@@ -1,5 +1,6 @@
 mod broken;
 mod determinism;
+mod fused;
 mod golden;
 mod gradients;
 mod parity;

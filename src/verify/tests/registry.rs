@@ -11,7 +11,7 @@ use naga::{AddressSpace, Module, ShaderStage, TypeInner};
 use crate::gpu::reflect::{Access, Reflection, Specialized};
 use crate::gpu::{ITERATION_HEADER, specializations};
 use crate::ops::{
-    Constant, Hyper, MATMUL_VARIANTS, METRIC_ROWS, ModuleConstants, Op, Operation, Shader, Variant, shaders,
+    Constant, DenseLoss, Hyper, Loss, MATMUL_VARIANTS, ModuleConstants, Op, Operation, Shader, Variant, shaders,
 };
 use crate::spec::MAX_REPLICAS;
 use crate::verify::cases::suites;
@@ -241,8 +241,34 @@ fn cases_have_operands_of_both_alignments() {
 
 #[test]
 fn losses_sum_as_many_rows_as_rust_makes_room_for() {
-    for op in operations().values().filter(|op| matches!(op, Op::Loss(_))) {
+    for (name, op) in operations() {
+        let rows = match &op {
+            Op::LossStep(step) => &step.rows,
+            Op::DenseLoss(step) => &step.rows,
+            _ => continue,
+        };
         let reflection = Reflection::of(op.shader()).unwrap();
-        assert_eq!(reflection.constant("ROW_GROUP"), Some(METRIC_ROWS as u32), "{}", op.shader().stem);
+        assert_eq!(reflection.constant("ROW_GROUP"), Some(rows.metrics.block_rows as u32), "{name}");
+        assert_eq!(reflection.constant("MOST_OUTPUTS").is_some(), op.shader().stem == "dense_loss", "{name}");
+        let most = reflection.constant("MOST_OUTPUTS").unwrap_or(DenseLoss::MOST_OUTPUTS as u32);
+        assert_eq!(most, DenseLoss::MOST_OUTPUTS as u32, "{name}");
+    }
+}
+
+/// Every loss has a formula of its own in WGSL, under its name in capitals.
+#[test]
+fn every_loss_has_a_number_in_wgsl() {
+    for stem in ["loss_step", "dense_loss"] {
+        let shader = shaders().into_iter().find(|shader| shader.stem == stem).unwrap();
+        let reflection = Reflection::of(shader).unwrap();
+        let mut numbers: Vec<_> =
+            Loss::ALL.iter().map(|loss| reflection.constant(&loss.name().to_uppercase()).unwrap()).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        assert_eq!(numbers.len(), Loss::ALL.len(), "{stem}");
+        for loss in Loss::ALL {
+            let own = shader.source.matches(&format!("fn {}(", loss.name())).count();
+            assert_eq!(own, 1, "{stem}: {loss}");
+        }
     }
 }

@@ -56,15 +56,17 @@ impl Setup {
         request.plan().unwrap()
     }
 
-    /// Writes data, orders and initial weights.
+    /// Writes data and orders, for evaluation too, and initial weights.
     pub fn fill(&self, executor: &mut dyn Executor) {
-        let program = executor.plan().program(ProgramId::Train).clone();
-        executor.write(program.samples, 0, TensorData::F32(&self.features)).unwrap();
-        match self.targets {
-            TargetKind::Classes => executor.write(program.targets, 0, TensorData::U32(&self.labels)).unwrap(),
-            TargetKind::Values => executor.write(program.targets, 0, TensorData::F32(&self.values)).unwrap(),
+        for id in [ProgramId::Train, ProgramId::Evaluate] {
+            let program = executor.plan().program(id).clone();
+            executor.write(program.samples, 0, TensorData::F32(&self.features)).unwrap();
+            match self.targets {
+                TargetKind::Classes => executor.write(program.targets, 0, TensorData::U32(&self.labels)).unwrap(),
+                TargetKind::Values => executor.write(program.targets, 0, TensorData::F32(&self.values)).unwrap(),
+            }
+            executor.write(program.order, 0, TensorData::U32(&self.orders.concat())).unwrap();
         }
-        executor.write(program.order, 0, TensorData::U32(&self.orders.concat())).unwrap();
         initialize(&self.model, executor).unwrap();
     }
 

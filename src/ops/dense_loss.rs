@@ -1,0 +1,87 @@
+//! The last dense layer's forward pass and the loss of what it gives, in one: `output = activation(input weightᵀ + bias)`,
+//! shapes (R, B, O) = (R, B, I) (R, O, I)ᵀ + (R, O), which no tensor keeps, then each row's loss and its gradient by
+//! the logits.
+
+use super::{Constant, Dense, DenseLayer, Hyper, LossRows, ModuleConstants, Operation, Param, Shader, Variant, shader};
+use crate::cpu::{Memory, ROW_SHARD, shard};
+use crate::plan::{Iteration, TensorId};
+use crate::scalar::Scalar;
+
+pub(super) static SHADER: Shader = shader!("dense_loss", "iteration", "activation", "input", "loss");
+
+/// The ways to run it: sums shared out over the lanes of a workgroup, or an invocation for each row.
+const VARIANTS: &[Variant] = &[
+    Variant { name: "split", entry: "split", constants: &[] },
+    Variant { name: "direct", entry: "direct", constants: &[] },
+];
+
+/// A dense layer's forward pass with the loss of its outputs.
+#[derive(Clone, Debug)]
+pub(crate) struct DenseLoss {
+    pub layer: DenseLayer,
+    pub rows: LossRows,
+}
+
+impl DenseLoss {
+    /// Rows of a block of metrics: WGSL's `ROW_GROUP`, which a test compares with it.
+    pub const BLOCK_ROWS: usize = 8;
+    /// The widest layer whose outputs a workgroup has room for: WGSL's constant of this name, which a test compares.
+    pub const MOST_OUTPUTS: usize = 64;
+}
+
+impl Operation for DenseLoss {
+    fn shader(&self) -> &'static Shader {
+        &SHADER
+    }
+
+    fn variants(&self) -> &'static [Variant] {
+        VARIANTS
+    }
+
+    fn constants(&self) -> Vec<(&'static str, Constant)> {
+        self.rows.constants().into_iter().chain([self.layer.input.constant()]).collect()
+    }
+
+    fn params(&self) -> Vec<(&'static str, Param)> {
+        let mut params = self.layer.dense.params();
+        // Targets go through the order even where the layer's input does not.
+        params.push(("order_stride", Param::Unsigned(self.rows.order_stride)));
+        params.push(("scale", Param::Float(self.layer.input.scale)));
+        params.push(("activation", self.layer.activation.param()));
+        params.extend(self.rows.metric_params());
+        params
+    }
+
+    fn arguments(&self) -> Vec<(&'static str, TensorId)> {
+        vec![
+            ("input", self.layer.input.tensor),
+            ("order", self.rows.order),
+            ("weight", self.layer.weight),
+            ("bias", self.layer.bias),
+            ("targets", self.rows.targets),
+            ("gradient", self.rows.gradient),
+            ("metrics", self.rows.metrics.tensor),
+        ]
+    }
+
+    fn grid(&self, _: &Variant, module: &dyn ModuleConstants) -> [usize; 2] {
+        [self.layer.dense.batch.div_ceil(module.value("ROW_GROUP") as usize), 1]
+    }
+
+    fn flops(&self) -> u64 {
+        self.layer.dense.flops() + self.rows.flops()
+    }
+
+    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hypers: &[Hyper]) {
+        let Dense { batch, inputs, .. } = self.layer.dense;
+        self.layer.input.gather(memory, iteration, [hypers.len(), batch, inputs], true);
+        // As many rows as a task of the forward step has: the same products, and whole blocks of metrics.
+        let part = shard(batch, ROW_SHARD);
+        self.rows.for_parts(memory, iteration, part, |memory, [r, first], gradient, metrics| {
+            memory.with_scratch(gradient.len(), |outputs| {
+                self.layer.forward_shard(memory, r, first, outputs);
+                self.rows.loss(memory, iteration, [r, first], outputs, [gradient, metrics]);
+            });
+        });
+    }
+}

@@ -1,0 +1,107 @@
+use rayon::prelude::*;
+
+use super::{Loss, Row, Target, TargetKind};
+use crate::cpu::Memory;
+use crate::ops::{Activation, Constant, Param};
+use crate::plan::{Iteration, Metrics, TensorId};
+use crate::scalar::Scalar;
+
+/// The loss of a batch's rows: what the operations that end in a loss have in common.
+#[derive(Clone, Debug)]
+pub(crate) struct LossRows {
+    pub loss: Loss,
+    /// B
+    pub batch: usize,
+    /// O
+    pub outputs: usize,
+    /// u32 (N) or f32 (N, O)
+    pub targets: TensorId,
+    pub target_kind: TargetKind,
+    /// (R, N) or (N)
+    pub order: TensorId,
+    /// N, or 0 when all replicas share one order
+    pub order_stride: usize,
+    /// (R, B, O), of the loss by the logits
+    pub gradient: TensorId,
+    /// (R, slots, blocks, 2): loss sum and right answers of each block of rows
+    pub metrics: Metrics,
+    pub slots: usize,
+    /// The output layer's.
+    pub activation: Activation,
+}
+
+impl LossRows {
+    /// Floating-point operations, about.
+    pub fn flops(&self) -> u64 {
+        6 * (self.batch * self.outputs) as u64
+    }
+
+    /// WGSL constants: the loss's own.
+    pub fn constants(&self) -> Vec<(&'static str, Constant)> {
+        self.loss.constants(self.target_kind)
+    }
+
+    /// The fields of `Params` that say where metrics go.
+    pub fn metric_params(&self) -> [(&'static str, Param); 2] {
+        [("slots", Param::Unsigned(self.slots)), ("blocks", Param::Unsigned(self.metrics.blocks(self.batch)))]
+    }
+
+    /// Cuts each replica's live rows into parts of `part` rows, whole blocks of the metrics, and in parallel hands each
+    /// to `outputs_and_loss`: the replica, the part's first row, its gradients (rows, O) and metrics (blocks, 2).
+    pub fn for_parts<T: Scalar>(
+        &self,
+        memory: &mut Memory<T>,
+        iteration: &Iteration,
+        part: usize,
+        outputs_and_loss: impl Fn(&Memory<T>, [usize; 2], &mut [T], &mut [T]) + Sync,
+    ) {
+        let (mut gradient, mut metrics) = (memory.take(self.gradient), memory.take(self.metrics.tensor));
+        let own = self.metrics.blocks(self.batch) * 2;
+        let replicas = gradient.par_chunks_mut(self.batch * self.outputs).zip(metrics.par_chunks_mut(self.slots * own));
+        replicas.enumerate().for_each(|(r, (gradient, metrics))| {
+            let slot = &mut metrics[iteration.slot as usize * own..][..own];
+            let live = &mut gradient[..iteration.rows as usize * self.outputs];
+            let blocks = self.metrics.blocks(part) * 2;
+            let parts = live.par_chunks_mut(part * self.outputs).zip(slot.par_chunks_mut(blocks));
+            parts.enumerate().for_each(|(index, (gradient, metrics))| {
+                outputs_and_loss(memory, [r, index * part], gradient, metrics);
+            });
+        });
+        memory.put(self.gradient, gradient);
+        memory.put(self.metrics.tensor, metrics);
+    }
+
+    /// Rows `first..` of replica `r`, as many as `outputs` (rows, O) holds: their gradients, and the metrics of their
+    /// blocks.
+    pub fn loss<T: Scalar>(
+        &self,
+        memory: &Memory<T>,
+        iteration: &Iteration,
+        [r, first]: [usize; 2],
+        outputs: &[T],
+        [gradient, metrics]: [&mut [T]; 2],
+    ) {
+        let order = &memory.words(self.order)[r * self.order_stride + iteration.first as usize + first..];
+        let block = self.metrics.block_rows * self.outputs;
+        let blocks = outputs.chunks(block).zip(gradient.chunks_mut(block)).zip(order.chunks(self.metrics.block_rows));
+        for (((outputs, gradient), order), metrics) in blocks.zip(metrics.chunks_mut(2)) {
+            let mut right_answers = T::zero();
+            let rows = outputs.chunks(self.outputs).zip(gradient.chunks_mut(self.outputs)).zip(order);
+            metrics[0] = T::sum(rows.map(|((outputs, gradient), n)| {
+                let target = self.target(memory, *n as usize);
+                let row = Row { outputs, target, activation: self.activation, rows: iteration.rows as usize };
+                let (loss, right) = self.loss.row(&row, gradient);
+                right_answers = right_answers + right;
+                loss
+            }));
+            metrics[1] = right_answers;
+        }
+    }
+
+    fn target<'a, T: Scalar>(&self, memory: &'a Memory<T>, n: usize) -> Target<'a, T> {
+        match self.target_kind {
+            TargetKind::Classes => Target::Class(memory.words(self.targets)[n] as usize),
+            TargetKind::Values => Target::Values(&memory.real(self.targets)[n * self.outputs..][..self.outputs]),
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The loss of each row of outputs that an earlier step gave, of any width: value, gradient by the logits, and whether
+//! the answer is right.
+
+use super::{Constant, Hyper, LossRows, ModuleConstants, Operation, Param, Shader, Variant, shader};
+use crate::cpu::Memory;
+use crate::plan::{Iteration, TensorId};
+use crate::scalar::Scalar;
+
+pub(super) static SHADER: Shader = shader!("loss_step", "iteration", "activation", "loss");
+
+/// A loss as a step of its own.
+#[derive(Clone, Debug)]
+pub(crate) struct LossStep {
+    /// (R, B, O): logits, or activated outputs
+    pub outputs: TensorId,
+    pub rows: LossRows,
+}
+
+impl LossStep {
+    /// Rows of a block of metrics: WGSL's `ROW_GROUP`, which a test compares with it.
+    pub const BLOCK_ROWS: usize = 64;
+}
+
+impl Operation for LossStep {
+    fn shader(&self) -> &'static Shader {
+        &SHADER
+    }
+
+    fn constants(&self) -> Vec<(&'static str, Constant)> {
+        self.rows.constants()
+    }
+
+    fn params(&self) -> Vec<(&'static str, Param)> {
+        let own = [
+            ("batch", Param::Unsigned(self.rows.batch)),
+            ("outputs", Param::Unsigned(self.rows.outputs)),
+            ("order_stride", Param::Unsigned(self.rows.order_stride)),
+            ("activation", self.rows.activation.param()),
+        ];
+        own.into_iter().chain(self.rows.metric_params()).collect()
+    }
+
+    fn arguments(&self) -> Vec<(&'static str, TensorId)> {
+        vec![
+            ("outputs", self.outputs),
+            ("targets", self.rows.targets),
+            ("order", self.rows.order),
+            ("gradient", self.rows.gradient),
+            ("metrics", self.rows.metrics.tensor),
+        ]
+    }
+
+    fn grid(&self, _: &Variant, module: &dyn ModuleConstants) -> [usize; 2] {
+        [self.rows.batch.div_ceil(module.value("ROW_GROUP") as usize), 1]
+    }
+
+    fn flops(&self) -> u64 {
+        self.rows.flops()
+    }
+
+    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, _: &[Hyper]) {
+        let LossRows { batch, outputs, .. } = self.rows;
+        let block = self.rows.metrics.block_rows;
+        self.rows.for_parts(memory, iteration, block, |memory, [r, first], gradient, metrics| {
+            let own = &memory.real(self.outputs)[(r * batch + first) * outputs..][..gradient.len()];
+            self.rows.loss(memory, iteration, [r, first], own, [gradient, metrics]);
+        });
+    }
+}
