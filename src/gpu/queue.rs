@@ -144,6 +144,30 @@ pub(super) fn poll(gpu: &Gpu, how: wgpu::PollType) -> Result<()> {
     polled.map(|_| ()).map_err(|error| Error::Device(error.to_string()))
 }
 
+impl Gpu {
+    /// A buffer's bytes, after all work submitted so far. Waits for them.
+    pub(super) fn read_buffer(&self, buffer: &wgpu::Buffer) -> Result<Vec<u8>> {
+        let staging = self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("read"),
+            size: buffer.size(),
+            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        let mut encoder = self.device.create_command_encoder(&Default::default());
+        encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, buffer.size());
+        self.queue.submit([encoder.finish()]);
+        let (sender, receiver) = oneshot::channel();
+        staging.map_async(wgpu::MapMode::Read, .., move |result| {
+            sender.send(result).ok();
+        });
+        poll(self, wgpu::PollType::wait_indefinitely())?;
+        let mapped = pollster::block_on(receiver).map_err(|_| Error::Device("the device dropped a read".to_owned()))?;
+        mapped.map_err(|error| Error::Device(error.to_string()))?;
+        let view = staging.get_mapped_range(..).map_err(|error| Error::Device(error.to_string()))?;
+        Ok(view.to_vec())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
