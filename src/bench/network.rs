@@ -13,8 +13,8 @@ use crate::train::{Device, Trainer};
 
 /// Samples of the made-up training set: MNIST's, so that the ends of an epoch count as they do there.
 const SAMPLES: usize = 60_000;
-/// Rows that are drawn; those after them repeat them, as speed does not depend on what they show.
-const DRAWN_ROWS: usize = 1024;
+/// Bytes that are drawn; those after them repeat them, as speed does not depend on what they show.
+const DRAWN_BYTES: usize = 1 << 20;
 /// The most that the samples may fill, where that still makes a batch.
 const MOST_BYTES: usize = 512 << 20;
 /// Small enough that no number leaves its range, however often a step is repeated.
@@ -84,20 +84,24 @@ impl Network {
         builder.device(device.clone()).batch_size(self.batch).replicas(replicas).build()
     }
 
+    /// N: as many as MNIST has, or fewer where they would fill too much, but a batch at least.
+    pub(super) fn sample_count(&self) -> usize {
+        SAMPLES.min(MOST_BYTES / self.widths[0]).max(self.batch)
+    }
+
     /// Random bytes with random labels: nothing to learn, but as much work as any data. To be made only once a trainer
     /// has found that a batch fits into memory.
     pub(super) fn samples(&self) -> Result<Dataset> {
-        let (inputs, mut stream) = (self.widths[0], Stream::new(0, Purpose::Inputs, 0));
-        let count = SAMPLES.min(MOST_BYTES / inputs).max(self.batch);
-        let drawn = DRAWN_ROWS.min(count) * inputs;
-        let mut pixels = Vec::with_capacity((count * inputs).next_multiple_of(drawn));
-        while pixels.len() < drawn {
+        let (count, inputs) = (self.sample_count(), self.widths[0]);
+        let (all, mut stream) = (count * inputs, Stream::new(0, Purpose::Inputs, 0));
+        let mut pixels = Vec::with_capacity(all + size_of::<u32>());
+        while pixels.len() < all.min(DRAWN_BYTES) {
             pixels.extend(stream.word().to_le_bytes());
         }
-        pixels.truncate(drawn);
-        while pixels.len() < count * inputs {
-            pixels.extend_from_within(..drawn.min(count * inputs - pixels.len()));
+        while pixels.len() < all {
+            pixels.extend_from_within(..DRAWN_BYTES.min(all - pixels.len()));
         }
+        pixels.truncate(all);
         let images = Array2::from_shape_vec((count, inputs), pixels);
         let images = images.map_err(|error| Error::spec("network", error.to_string()))?;
         let labels = (0..count).map(|_| stream.word() % self.classes() as u32).collect();

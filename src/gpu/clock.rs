@@ -30,13 +30,10 @@ pub(super) fn time_pass(gpu: &Gpu, encode: impl FnOnce(&mut wgpu::ComputePass<'_
     poll(gpu, wgpu::PollType::wait_indefinitely())?;
     let host = started.elapsed().as_secs_f64();
     let device = stamps.map(|stamps| stamps.seconds(gpu)).transpose()?;
-    if std::env::var_os("STAMPS").is_some() {
-        eprintln!("host {host} device {device:?}");
-    }
     Ok(choose(host, device))
 }
 
-/// The device's own time, unless it cannot be true: some drivers count only part of a pass, or answer zero.
+/// The device's own time, unless it cannot be true: none at all, or longer than the host waited.
 fn choose(host: f64, device: Option<f64>) -> Timing {
     match device {
         Some(seconds) if seconds > 0.0 && seconds <= host => Timing { seconds, clock: Clock::Device },
@@ -83,5 +80,19 @@ impl Stamps {
         };
         let ticks = end.saturating_sub(begin) as f64;
         Ok(ticks * f64::from(gpu.queue.get_timestamp_period()) * 1e-9)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_devices_clock_is_believed_only_where_it_can_be_true() {
+        let by = |clock, seconds| Timing { seconds, clock };
+        assert_eq!(choose(2.0, Some(1.5)), by(Clock::Device, 1.5));
+        for impossible in [None, Some(0.0), Some(2.5), Some(f64::NAN)] {
+            assert_eq!(choose(2.0, impossible), by(Clock::Host, 2.0));
+        }
     }
 }

@@ -17,4 +17,6 @@ pub(crate) use executor::ITERATION_HEADER;
 pub(crate) use pipelines::Choice;
 #[cfg(test)]
 pub(crate) use pipelines::specializations;
+#[cfg(test)]
+pub(crate) use probes::PROBES;
 pub(crate) use probes::{Copy, MultiplyAdd};

@@ -8,12 +8,16 @@ use crate::error::{Error, Result};
 use crate::executor::Timing;
 use crate::ops::Shader;
 
-pub(crate) static COPY: Shader =
+static COPY: Shader =
     Shader { stem: "copy", source: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/measure/copy.wgsl")) };
-pub(crate) static MULTIPLY_ADD: Shader = Shader {
+static MULTIPLY_ADD: Shader = Shader {
     stem: "multiply_add",
     source: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/measure/multiply_add.wgsl")),
 };
+
+/// For the registry's tests.
+#[cfg(test)]
+pub(crate) static PROBES: [&Shader; 2] = [&COPY, &MULTIPLY_ADD];
 
 /// Bytes that are copied: the largest binding that every device allows, several times the caches of most.
 const COPY_BYTES: usize = 128 << 20;
