@@ -87,6 +87,25 @@ pub struct DeviceInfo {
     pub driver: String,
 }
 
+/// What measured a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Clock {
+    /// The device's own, by timestamp queries.
+    Device,
+    /// The host's, from the submission to the answer.
+    Host,
+}
+
+/// How long work took.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Timing {
+    /// In all.
+    pub seconds: f64,
+    /// By which clock.
+    pub clock: Clock,
+}
+
 /// A device that runs plans.
 pub trait Executor: Send {
     /// The plan it was made for.
@@ -120,13 +139,16 @@ pub trait Executor: Send {
     /// [`Error::Device`].
     fn submit_step(&mut self, program: ProgramId, step: usize, iteration: Iteration) -> Result<()>;
 
-    /// Queues one step of a program many times over, for benchmarks: on a GPU in one submission, so that what is timed
-    /// is the step and not its submission.
+    /// Runs one step of a program many times over, after all work submitted so far, and waits for it: for benchmarks. On
+    /// a GPU that is one submission, so that what is timed is the step and not its submission.
     ///
     /// # Errors
     /// [`Error::Device`].
-    fn repeat_step(&mut self, program: ProgramId, step: usize, iteration: Iteration, times: usize) -> Result<()> {
-        (0..times).try_for_each(|_| self.submit_step(program, step, iteration))
+    fn time_step(&mut self, program: ProgramId, step: usize, iteration: Iteration, times: usize) -> Result<Timing>;
+
+    /// Which variant of its kernel a training step runs; none on the CPU.
+    fn variant(&self, _step: usize) -> Option<&'static str> {
+        None
     }
 
     /// Metrics of iterations that have finished since the last call, in order; with `wait`, of all that were submitted.

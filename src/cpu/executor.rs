@@ -1,6 +1,8 @@
+use std::time::Instant;
+
 use super::Memory;
 use crate::error::Result;
-use crate::executor::{DeviceInfo, Executor, StepMetrics, TensorData, slot_metrics};
+use crate::executor::{Clock, DeviceInfo, Executor, StepMetrics, TensorData, Timing, slot_metrics};
 use crate::ops::{Hyper, Operation};
 use crate::plan::{Iteration, Plan, ProgramId, Role, TensorId};
 use crate::scalar::Scalar;
@@ -56,6 +58,14 @@ impl<T: Scalar> CpuExecutor<T> {
         self.plan.program(program).steps[step].op.run(&mut self.memory, iteration, &self.hypers);
     }
 
+    /// One step, so many times over.
+    fn repeat(&mut self, program: ProgramId, step: usize, iteration: Iteration, times: usize) {
+        in_pool(|| {
+            self.set_hypers(iteration.number);
+            (0..times).for_each(|_| self.run_step(program, step, &iteration));
+        });
+    }
+
     /// The tensors, for checks.
     pub(crate) fn memory(&self) -> &Memory<T> {
         &self.memory
@@ -93,15 +103,14 @@ impl<T: Scalar> Executor for CpuExecutor<T> {
     }
 
     fn submit_step(&mut self, program: ProgramId, step: usize, iteration: Iteration) -> Result<()> {
-        self.repeat_step(program, step, iteration, 1)
+        self.repeat(program, step, iteration, 1);
+        Ok(())
     }
 
-    fn repeat_step(&mut self, program: ProgramId, step: usize, iteration: Iteration, times: usize) -> Result<()> {
-        in_pool(|| {
-            self.set_hypers(iteration.number);
-            (0..times).for_each(|_| self.run_step(program, step, &iteration));
-        });
-        Ok(())
+    fn time_step(&mut self, program: ProgramId, step: usize, iteration: Iteration, times: usize) -> Result<Timing> {
+        let started = Instant::now();
+        self.repeat(program, step, iteration, times);
+        Ok(Timing { seconds: started.elapsed().as_secs_f64(), clock: Clock::Host })
     }
 
     fn metrics(&mut self, _wait: bool) -> Result<Vec<StepMetrics>> {

@@ -4,12 +4,14 @@
 mod executor;
 mod matmul;
 mod memory;
+mod probes;
 mod simd;
 
 pub use executor::CpuExecutor;
 pub(crate) use executor::{available_memory, info};
 pub(crate) use matmul::matmul_f32;
 pub(crate) use memory::{Memory, matrix};
+pub(crate) use probes::{Copy, MultiplyAdd};
 pub(crate) use simd::vectorized;
 
 /// Rows, of `total`, that are one task: `least`, or more where that would be more than [`MOST_TASKS`]. It depends on

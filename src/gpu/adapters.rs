@@ -127,7 +127,13 @@ impl Gpu {
             limits.max_storage_buffer_binding_size =
                 limits.max_storage_buffer_binding_size.max(had.max_storage_buffer_binding_size);
         }
-        let descriptor = wgpu::DeviceDescriptor { label: Some("wgrad"), required_limits: limits, ..Default::default() };
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("wgrad"),
+            required_limits: limits,
+            // For benchmarks; no kernel needs it.
+            required_features: adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
+            ..Default::default()
+        };
         let (device, queue) =
             adapter.request_device(&descriptor).await.map_err(|error| Error::Device(error.to_string()))?;
         let failure = Arc::new(Mutex::new(None));
@@ -152,6 +158,11 @@ impl Gpu {
     /// True for a rasterizer that runs on the CPU.
     pub fn is_software(&self) -> bool {
         self.info.device_type == wgpu::DeviceType::Cpu
+    }
+
+    /// Bytes that the device's allocator has handed out, where the backend keeps count.
+    pub(crate) fn allocated_bytes(&self) -> Option<u64> {
+        self.device.generate_allocator_report().map(|report| report.total_allocated_bytes)
     }
 
     /// Bytes of the largest tensor that it can bind.

@@ -1,9 +1,10 @@
 use super::Gpu;
+use super::clock::time_pass;
 use super::pipelines::{Choice, Kernel, Pipelines};
-use super::queue::{Flight, poll};
+use super::queue::Flight;
 use super::reflect::Access;
 use crate::error::{Error, Result};
-use crate::executor::{DeviceInfo, Executor, StepMetrics, TensorData, slot_metrics};
+use crate::executor::{DeviceInfo, Executor, StepMetrics, TensorData, Timing, slot_metrics};
 use crate::ops::{Hyper, Operation};
 use crate::plan::{Iteration, Plan, Program, ProgramId, Role, Step, TensorId};
 use crate::spec::MAX_REPLICAS;
@@ -189,26 +190,10 @@ impl Executor for GpuExecutor {
     }
 
     fn read(&mut self, id: TensorId) -> Result<Vec<f32>> {
-        let buffer = &self.buffers[id.index()];
-        let size = self.plan.tensor(id).bytes();
-        let staging = self.gpu.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("read"),
-            size,
-            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
-        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-        encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, size);
-        self.gpu.queue.submit([encoder.finish()]);
-        let (sender, receiver) = futures::channel::oneshot::channel();
-        staging.map_async(wgpu::MapMode::Read, .., move |result| {
-            sender.send(result).ok();
-        });
-        poll(&self.gpu, wgpu::PollType::wait_indefinitely())?;
-        let mapped = pollster::block_on(receiver).map_err(|_| Error::Device("the device dropped a read".to_owned()))?;
-        mapped.map_err(|error| Error::Device(error.to_string()))?;
-        let view = staging.get_mapped_range(..).map_err(|error| Error::Device(error.to_string()))?;
-        Ok(bytemuck::pod_collect_to_vec(&view))
+        // Buffers are padded to whole vec4s; the tensor may end before.
+        let mut values: Vec<f32> = bytemuck::pod_collect_to_vec(&self.gpu.read_buffer(&self.buffers[id.index()])?);
+        values.truncate(self.plan.tensor(id).bytes() as usize / size_of::<f32>());
+        Ok(values)
     }
 
     fn submit(&mut self, program: ProgramId, iterations: &[Iteration]) -> Result<()> {
@@ -224,19 +209,28 @@ impl Executor for GpuExecutor {
     }
 
     fn submit_step(&mut self, program: ProgramId, step: usize, iteration: Iteration) -> Result<()> {
-        self.repeat_step(program, step, iteration, 1)
-    }
-
-    fn repeat_step(&mut self, program: ProgramId, step: usize, iteration: Iteration, times: usize) -> Result<()> {
         self.write_iterations(&[iteration]);
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
         {
             let mut pass = encoder.begin_compute_pass(&Default::default());
             pass.set_bind_group(0, &self.iteration_group, &[0]);
-            (0..times).for_each(|_| self.programs[program as usize][step].encode(&mut pass));
+            self.programs[program as usize][step].encode(&mut pass);
         }
         self.gpu.queue.submit([encoder.finish()]);
         self.gpu.check()
+    }
+
+    fn time_step(&mut self, program: ProgramId, step: usize, iteration: Iteration, times: usize) -> Result<Timing> {
+        self.write_iterations(&[iteration]);
+        let dispatch = &self.programs[program as usize][step];
+        time_pass(&self.gpu, |pass| {
+            pass.set_bind_group(0, &self.iteration_group, &[0]);
+            (0..times).for_each(|_| dispatch.encode(pass));
+        })
+    }
+
+    fn variant(&self, step: usize) -> Option<&'static str> {
+        self.kernels().nth(step).map(|(_, variant)| variant)
     }
 
     fn metrics(&mut self, wait: bool) -> Result<Vec<StepMetrics>> {

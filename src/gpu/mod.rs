@@ -1,8 +1,10 @@
 //! The GPU executor: the plan's steps as WGSL dispatches through wgpu. The only module that imports wgpu's devices.
 
 mod adapters;
+mod clock;
 mod executor;
 mod pipelines;
+mod probes;
 mod queue;
 pub mod reflect;
 
@@ -15,3 +17,6 @@ pub(crate) use executor::ITERATION_HEADER;
 pub(crate) use pipelines::Choice;
 #[cfg(test)]
 pub(crate) use pipelines::specializations;
+#[cfg(test)]
+pub(crate) use probes::PROBES;
+pub(crate) use probes::{Copy, MultiplyAdd};

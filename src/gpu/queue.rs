@@ -14,6 +14,9 @@ const DEPTH: usize = 3;
 
 /// GPU time that a submission aims at, well under the 250 ms that a watchdog may allow.
 const TARGET: Duration = Duration::from_millis(80);
+/// The same for software adapters, which no watchdog stops: their steps are long, and a submission's own cost is spread
+/// over more of them.
+const SOFTWARE_TARGET: Duration = Duration::from_millis(200);
 
 /// A submission.
 struct InFlight {
@@ -122,17 +125,18 @@ impl Flight {
         };
         first.staging.unmap();
         self.spare.push(first.staging);
-        self.adapt(first.submitted, at, first.iterations.len());
+        let target = if gpu.is_software() { SOFTWARE_TARGET } else { TARGET };
+        self.adapt(first.submitted, at, first.iterations.len(), target);
         self.done.push_back(Finished { program: first.program, iterations: first.iterations, metrics });
         Ok(true)
     }
 
     /// A submission ran from its own start, or from the end of the one before, to the moment its metrics arrived.
-    fn adapt(&mut self, submitted: Instant, done: Instant, steps: usize) {
+    fn adapt(&mut self, submitted: Instant, done: Instant, steps: usize, target: Duration) {
         let from = self.last_done.map_or(submitted, |last| last.max(submitted));
         self.last_done = Some(done);
         let per_step = (done.saturating_duration_since(from) / steps as u32).max(Duration::from_nanos(100));
-        let fitting = (TARGET.as_nanos() / per_step.as_nanos()) as usize;
+        let fitting = (target.as_nanos() / per_step.as_nanos()) as usize;
         self.steps = fitting.clamp(1, 2 * self.steps());
     }
 }
@@ -142,6 +146,30 @@ pub(super) fn poll(gpu: &Gpu, how: wgpu::PollType) -> Result<()> {
     let polled = gpu.device.poll(how);
     gpu.check()?;
     polled.map(|_| ()).map_err(|error| Error::Device(error.to_string()))
+}
+
+impl Gpu {
+    /// A buffer's bytes, after all work submitted so far. Waits for them.
+    pub(super) fn read_buffer(&self, buffer: &wgpu::Buffer) -> Result<Vec<u8>> {
+        let staging = self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("read"),
+            size: buffer.size(),
+            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        let mut encoder = self.device.create_command_encoder(&Default::default());
+        encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, buffer.size());
+        self.queue.submit([encoder.finish()]);
+        let (sender, receiver) = oneshot::channel();
+        staging.map_async(wgpu::MapMode::Read, .., move |result| {
+            sender.send(result).ok();
+        });
+        poll(self, wgpu::PollType::wait_indefinitely())?;
+        let mapped = pollster::block_on(receiver).map_err(|_| Error::Device("the device dropped a read".to_owned()))?;
+        mapped.map_err(|error| Error::Device(error.to_string()))?;
+        let view = staging.get_mapped_range(..).map_err(|error| Error::Device(error.to_string()))?;
+        Ok(view.to_vec())
+    }
 }
 
 #[cfg(test)]
@@ -155,7 +183,7 @@ mod tests {
         let mut submission = |flight: &mut Flight, per_step: Duration| {
             let (submitted, steps) = (clock, flight.steps());
             clock += per_step * steps as u32;
-            flight.adapt(submitted, clock, steps);
+            flight.adapt(submitted, clock, steps, TARGET);
             flight.steps()
         };
         let grown: Vec<_> = (0..5).map(|_| submission(&mut flight, Duration::from_millis(5))).collect();
@@ -168,10 +196,10 @@ mod tests {
     fn time_in_the_queue_behind_another_submission_is_not_counted() {
         let (mut flight, start) = (Flight::default(), Instant::now());
         let at = |milliseconds| start + Duration::from_millis(milliseconds);
-        flight.adapt(at(0), at(160), 1);
+        flight.adapt(at(0), at(160), 1, TARGET);
         assert_eq!(flight.steps(), 1);
         // Submitted right away, it began when the first was done.
-        flight.adapt(at(1), at(200), 1);
+        flight.adapt(at(1), at(200), 1, TARGET);
         assert_eq!(flight.steps(), 2);
     }
 }

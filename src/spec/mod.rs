@@ -6,5 +6,5 @@ mod train;
 
 pub use init::Init;
 pub use model::{DenseSpec, Sequential};
-pub(crate) use train::MAX_REPLICAS;
-pub use train::{Adam, OptimizerSpec, Replica, Sgd, TrainSpec};
+
+pub use train::{Adam, MAX_REPLICAS, OptimizerSpec, Replica, Sgd, TrainSpec};

@@ -65,6 +65,24 @@ impl Device {
         }
     }
 
+    /// True for a rasterizer that runs on the CPU.
+    pub fn is_software(&self) -> bool {
+        self.as_gpu().is_some_and(Gpu::is_software)
+    }
+
+    /// Bytes that a GPU's allocator has handed out, for all that is open on it now; none on the CPU, and where the
+    /// backend keeps no count.
+    pub fn allocated_bytes(&self) -> Option<u64> {
+        self.as_gpu().and_then(Gpu::allocated_bytes)
+    }
+
+    pub(crate) fn as_gpu(&self) -> Option<&Gpu> {
+        match &self.kind {
+            Kind::Cpu => None,
+            Kind::Gpu(gpu) => Some(gpu),
+        }
+    }
+
     /// The largest tensor that it can bind, in bytes.
     pub(crate) fn largest_binding(&self) -> u64 {
         match &self.kind {

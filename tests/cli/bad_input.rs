@@ -62,6 +62,14 @@ fn names() {
     wgrad(&["eval", "model.safetensors"]).refused(2, &["<DATASET>"]);
     wgrad(&["train", "minst", "--device", "cpu"]).refused(2, &["unknown dataset `minst`", "mnist, fashion-mnist"]);
     wgrad(&["bench", "--seconds", "0"]).refused(2, &["--seconds", "above 0"]);
+    wgrad(&["bench", "--network", "784-128-10"])
+        .refused(2, &["--network", "`784-128-10` names no batch", "784-128-10@64"]);
+    wgrad(&["bench", "--network", "784-1@64"]).refused(2, &["--network", "2 classes"]);
+    wgrad(&["bench", "--network", "784-99999999-10@64"]).refused(2, &["--network", "99999999"]);
+    wgrad(&["bench", "--replicas", "1,0"]).refused(2, &["--replicas", "1 to 1024"]);
+    wgrad(&["bench", "--json", "--markdown"]).refused(2, &["--markdown", "--json"]);
+    let huge = ["bench", "--device", "cpu", "--network", "16777216-16777216-2@64", "-q"];
+    wgrad(&huge).refused(2, &["the machine's free memory", "narrower layers"]);
 }
 
 #[test]

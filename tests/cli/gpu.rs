@@ -90,7 +90,14 @@ fn one_kernel_is_verified() {
 
 #[test]
 fn the_adapter_is_measured() {
-    let run = wgrad(&["bench", "--adapter", &adapter(), "--seconds", "0.1", "--json", "-q"]);
+    let args = ["bench", "--adapter", &adapter(), "--network", "20-7-10@16", "--replicas", "1,2", "--seconds", "0.05"];
+    let run = wgrad(&[&args[..], &["--json", "-q"]].concat());
     assert_eq!(run.events_called("device")[0]["device"], "gpu");
-    assert!(run.events_called("kernel").len() >= 5 && !run.events_called("training").is_empty(), "{run:?}");
+    let training = run.events_called("training");
+    let host = |row: &serde_json::Value| is_number(&row["host"], "seconds_per_dispatch");
+    assert!(training.len() == 2 && training.iter().all(host), "{training:?}");
+    let kernels = run.events_called("kernel");
+    let sound = |row: &serde_json::Value| row["variant"].is_string() && is_number(row, "roofline");
+    assert!(!kernels.is_empty() && kernels.iter().all(sound), "{kernels:?}");
+    assert_eq!(training[0]["dispatches_per_step"], kernels.len());
 }

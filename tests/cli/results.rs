@@ -85,16 +85,56 @@ fn without_adapters_the_list_says_how_to_get_one() {
     assert!(events[0]["event"] == "choice" && events[0]["device"] == "cpu" && events[0]["index"].is_null());
 }
 
+const MEASURED: [&str; 8] =
+    ["bench", "--device", "cpu", "--network", "20-7-10@16,30-10@8", "--replicas", "1,3", "--seconds=0.05"];
+
 #[test]
 fn the_cpu_is_measured() {
-    let run = wgrad(&["bench", "--device", "cpu", "--seconds", "0.1", "--json", "-q"]);
-    assert_eq!(run.events_called("device")[0]["device"], "cpu");
-    let kernels = run.events_called("kernel");
-    assert!(kernels.len() >= 15 && kernels.iter().all(|row| is_number(row, "gflops") && is_number(row, "runs")));
+    let run = wgrad(&[&MEASURED[..], &["--json", "-q"]].concat());
+    let device = &run.events_called("device")[0];
+    assert!(device["device"] == "cpu" && is_number(device, "cores"), "{device}");
+    for field in ["wgrad", "date", "os", "command"] {
+        assert!(device[field].as_str().is_some_and(|text| !text.is_empty()), "{field}: {device}");
+    }
     let training = run.events_called("training");
-    assert_eq!(training.len(), 3);
-    for field in ["steps_per_second", "samples_per_second", "dispatches_per_step", "time_to_first_step", "samples"] {
+    let runs: Vec<_> =
+        training.iter().map(|row| (row["network"].as_str().unwrap(), row["replicas"].as_u64())).collect();
+    assert_eq!(runs, [("20-7-10@16", Some(1)), ("30-10@8", Some(1)), ("20-7-10@16", Some(3))]);
+    for field in ["steps_per_second", "model_steps_per_second", "samples_per_second", "time_to_first_step"] {
         assert!(training.iter().all(|row| is_number(row, field)), "{field}: {training:?}");
     }
+    assert!(training[0]["speedup"].is_null() && is_number(&training[2], "speedup"), "{training:?}");
+    assert!(training.iter().all(|row| row["dispatches_per_step"].as_u64() > Some(0) && row["host"].is_null()));
+    assert!(training.iter().all(|row| is_number(row, "plan_bytes") && row["device_bytes"].is_null()));
+    let peaks = run.events_called("peak");
+    assert!(peaks.len() == 1 && is_number(&peaks[0], "bytes_per_second") && is_number(&peaks[0], "flops_per_second"));
+    let kernels = run.events_called("kernel");
+    for field in ["gflops", "runs", "flops", "bytes", "seconds", "roofline"] {
+        assert!(
+            kernels.iter().all(|row| row[field].as_f64().is_some_and(|number| number > 0.0)),
+            "{field}: {kernels:?}"
+        );
+    }
+    assert!(kernels.iter().any(|row| row["network"] == "30-10@8"), "{kernels:?}");
     assert!(run.stderr.is_empty(), "{run:?}");
+}
+
+#[test]
+fn the_report_in_markdown_is_of_whole_tables() {
+    let run = wgrad(&[&MEASURED[..], &["--markdown", "-q"]].concat());
+    let text = run.ok();
+    for word in
+        ["| device | cpu |", "| machine | ", "| date | 20", "--markdown -q |", "| 20-7-10@16 | 3 |", "GFLOP/s |"]
+    {
+        assert!(text.contains(word), "`{word}` is missing: {text}");
+    }
+    let tables: Vec<Vec<&str>> =
+        text.split("\n\n").filter(|part| part.starts_with('|')).map(|part| part.lines().collect()).collect();
+    // What it is about, training, replicas, memory, peaks, kernels.
+    assert_eq!(tables.len(), 6, "{text}");
+    for table in tables {
+        let cells = table[0].matches('|').count();
+        assert!(table.len() > 2 && table.iter().all(|row| row.matches('|').count() == cells), "{table:?}");
+        assert!(table[1].chars().all(|letter| "|-:".contains(letter)), "{table:?}");
+    }
 }

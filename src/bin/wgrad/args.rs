@@ -6,6 +6,7 @@ use std::str::FromStr;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 use wgrad::gpu::GpuRequest;
+use wgrad::spec::MAX_REPLICAS;
 use wgrad::{Activation, Device, Loss, Sequential, TrainTest, datasets};
 
 use crate::output::Output;
@@ -102,6 +103,12 @@ fn width(text: &str) -> Result<usize, String> {
 pub fn count<T: FromStr + PartialOrd + From<u8>>(text: &str) -> Result<T, String> {
     let value = text.parse::<T>().ok().filter(|value| *value >= T::from(1));
     value.ok_or_else(|| "must be a whole number of at least 1".to_owned())
+}
+
+/// Models side by side.
+pub fn replicas(text: &str) -> Result<usize, String> {
+    let value = text.parse().ok().filter(|value| (1..=MAX_REPLICAS).contains(value));
+    value.ok_or_else(|| format!("must be a whole number from 1 to {MAX_REPLICAS}"))
 }
 
 /// A learning rate or a decay.

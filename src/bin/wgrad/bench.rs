@@ -4,34 +4,50 @@ use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
-use wgrad::bench::{self, KernelRow, NETWORKS, Network, TrainingRow};
+use wgrad::Device;
+use wgrad::bench::{self, KernelRow, NETWORKS, Network, Peak, TrainingRow};
 use wgrad::executor::DeviceInfo;
-use wgrad::gpu::adapters_blocking;
 
-use crate::Result;
 use crate::args::{self, DeviceArgs, announce};
+use crate::bench_report::{self, Machine};
 use crate::output::Output;
-use crate::table::{Table, seconds};
-use crate::train::device_entries;
+use crate::{Failure, Result};
 
 const EXAMPLES: &str = "\
 Examples:
   wgrad bench
-  wgrad bench --device cpu --seconds 3
-  wgrad bench --adapter llvmpipe --json
+  wgrad bench --device cpu --markdown
+  wgrad bench --adapter llvmpipe --seconds 20 --json
+  wgrad bench --network 784-128-10@64,784-1024-10@256 --replicas 1,16
 
-Networks are written widths@batch, as 784-128-10@64: ReLU, softmax
-cross-entropy, Adam, samples of random bytes. Software adapters get the
-smallest one only.
-JSON events: device, kernel, training.";
+Networks are written widths@batch: ReLU, softmax cross-entropy, Adam, as
+many samples of random bytes as MNIST has. Software adapters measure the
+smallest one only unless others are named.
 
-/// Measure kernels and whole training steps on a device.
+A kernel's share of the roofline is the time that it would take if it
+moved its bytes at the measured rate of a copy, or did its operations at
+the measured rate of multiply-adds, over the time that it took. Over
+100 %: from a cache.
+
+JSON events: device, training (one for each network and number of
+replicas), peak, kernel.";
+
+/// Measure a device: training steps, its peaks, and each kernel against them.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct BenchArgs {
-    /// Seconds to spend, about; half on kernels, half on training.
-    #[arg(long, value_name = "S", default_value_t = 10.0, value_parser = args::duration, allow_hyphen_values = true)]
+    /// Seconds to spend, about; what is slow is measured once at least.
+    #[arg(long, value_name = "S", default_value_t = 20.0, value_parser = args::duration, allow_hyphen_values = true)]
     seconds: f64,
+    /// Networks to measure [default: four usual ones; on a software adapter the smallest].
+    #[arg(long, value_name = "WIDTHS@BATCH,...", value_delimiter = ',', value_parser = network)]
+    network: Vec<Network>,
+    /// Models side by side, of the first network [default: 1,4,16,64; on a software adapter 1,4,16].
+    #[arg(long, value_name = "R,...", value_delimiter = ',', value_parser = args::replicas)]
+    replicas: Vec<usize>,
+    /// The report in Markdown, to paste.
+    #[arg(long)]
+    markdown: bool,
     #[command(flatten, next_help_heading = "Device")]
     device: DeviceArgs,
 }
@@ -41,69 +57,85 @@ struct DeviceFields<'a> {
     #[serde(flatten)]
     info: &'a DeviceInfo,
     note: Option<&'a str>,
+    #[serde(flatten)]
+    machine: &'a Machine,
+}
+
+/// All that was measured.
+pub struct Report {
+    pub info: DeviceInfo,
+    pub machine: Machine,
+    pub training: Vec<TrainingRow>,
+    pub peak: Peak,
+    pub kernels: Vec<KernelRow>,
+}
+
+fn network(text: &str) -> Result<Network, String> {
+    text.parse().map_err(|error: wgrad::Error| match error {
+        wgrad::Error::Spec { reason, .. } => reason,
+        other => other.to_string(),
+    })
 }
 
 pub fn run(args: &BenchArgs, output: &Output) -> Result<()> {
+    if args.markdown && output.json() {
+        return Err(Failure::Usage("--markdown and --json are two forms of one report; leave one out".to_owned()));
+    }
     let device = args.device.open()?;
     announce(&device, output);
-    let info = device.info();
-    output.event("device", &DeviceFields { info: &info, note: device.note() });
-    let mut list = Table::list();
-    device_entries(&mut list, &info);
-    output.text(&format!("{list}\n"));
-    let networks = if is_software(&info) { &NETWORKS[..1] } else { NETWORKS };
-    let budget = Duration::from_secs_f64(args.seconds / (2 * networks.len()) as f64);
-    let mut kernels = Vec::new();
-    for network in networks {
-        progress(output, "kernels", network);
-        bench::kernels(&device, network, budget, &mut |row| {
-            output.event("kernel", &row);
-            kernels.push(row);
-        })?;
-    }
-    output.text(&format!("kernels of a training step, each by itself\n{}\n", kernel_table(&kernels)));
-    let mut training = Vec::new();
-    for network in networks {
-        progress(output, "training", network);
-        let row = bench::training(&device, network, budget)?;
-        output.event("training", &row);
-        training.push(row);
-    }
-    let samples = training.first().map_or(0, |row| row.samples);
-    output.text(&format!("training, {samples} samples an epoch\n{}", training_table(&training)));
+    let (info, machine) = (device.info(), Machine::here());
+    output.event("device", &DeviceFields { info: &info, note: device.note(), machine: &machine });
+    let report = args.measure(&device, info, machine, output)?;
+    let text = if args.markdown { bench_report::markdown(&report) } else { bench_report::text(&report) };
+    output.text(&text);
     Ok(())
 }
 
-fn progress(output: &Output, what: &str, network: &Network) {
-    output.note(&format!("measuring {what} of {network}"));
-}
-
-fn is_software(info: &DeviceInfo) -> bool {
-    let same = |report: &wgrad::gpu::AdapterReport| report.name == info.adapter && report.kind == "software";
-    info.device == "gpu" && adapters_blocking().iter().any(same)
-}
-
-fn kernel_table(rows: &[KernelRow]) -> Table {
-    let mut table = Table::new(&["network", "step", ">GFLOP/s", ">time", ">runs"]);
-    for row in rows {
-        let time = seconds(row.seconds);
-        table.row([row.network.clone(), row.step.clone(), format!("{:.2}", row.gflops), time, row.runs.to_string()]);
+impl BenchArgs {
+    /// Training first: on a device that has compiled nothing yet.
+    fn measure(&self, device: &Device, info: DeviceInfo, machine: Machine, output: &Output) -> Result<Report> {
+        let (networks, replicas) = (self.networks(device)?, self.replicas(device));
+        let runs = networks.iter().map(|network| (network, 1)).filter(|_| replicas.contains(&1));
+        let many = replicas.iter().filter(|replicas| **replicas > 1).map(|replicas| (&networks[0], *replicas));
+        let runs: Vec<_> = runs.chain(many).collect();
+        // Every run, every network's kernels and the peaks get the same.
+        let budget = Duration::from_secs_f64(self.seconds / (runs.len() + networks.len() + 1) as f64);
+        let mut training: Vec<TrainingRow> = Vec::new();
+        for (network, replicas) in runs {
+            output.note(&format!("measuring training of {network}, {replicas} at a time"));
+            let mut row = bench::training(device, network, replicas, budget)?;
+            let alone = training.iter().find(|other| other.network == row.network && other.replicas == 1);
+            row.speedup = alone.map(|alone| row.model_steps_per_second / alone.model_steps_per_second);
+            output.event("training", &row);
+            training.push(row);
+        }
+        output.note("measuring the peaks of a copy and of multiply-adds");
+        let peak = bench::peak(device, budget)?;
+        output.event("peak", &peak);
+        let mut kernels = Vec::new();
+        for network in &networks {
+            output.note(&format!("measuring kernels of {network}"));
+            bench::kernels(device, network, &peak, budget, &mut |row| {
+                output.event("kernel", &row);
+                kernels.push(row);
+            })?;
+        }
+        Ok(Report { info, machine, training, peak, kernels })
     }
-    table
-}
 
-fn training_table(rows: &[TrainingRow]) -> Table {
-    let titles = ["network", ">steps/s", ">samples/s", ">dispatches", ">first step", ">steps timed"];
-    let mut table = Table::new(&titles);
-    for row in rows {
-        table.row([
-            row.network.clone(),
-            format!("{:.0}", row.steps_per_second),
-            format!("{:.0}", row.samples_per_second),
-            row.dispatches_per_step.to_string(),
-            seconds(row.time_to_first_step),
-            row.steps.to_string(),
-        ]);
+    fn networks(&self, device: &Device) -> Result<Vec<Network>> {
+        if !self.network.is_empty() {
+            return Ok(self.network.clone());
+        }
+        let usual = if device.is_software() { &NETWORKS[..1] } else { &NETWORKS };
+        Ok(usual.iter().map(|text| text.parse()).collect::<wgrad::Result<_>>()?)
     }
-    table
+
+    fn replicas(&self, device: &Device) -> Vec<usize> {
+        match (&self.replicas[..], device.is_software()) {
+            ([], true) => vec![1, 4, 16],
+            ([], false) => vec![1, 4, 16, 64],
+            (named, _) => named.to_vec(),
+        }
+    }
 }

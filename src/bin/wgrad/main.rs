@@ -3,6 +3,7 @@
 mod adapters;
 mod args;
 mod bench;
+mod bench_report;
 mod eval;
 mod failure;
 mod output;

@@ -6,6 +6,8 @@ use std::fmt::{Display, Formatter, Result};
 pub struct Table {
     /// For each column, whether its cells stand at the right, as numbers do.
     right: Vec<bool>,
+    /// Whether the first row is a heading.
+    titled: bool,
     rows: Vec<Vec<String>>,
 }
 
@@ -13,16 +15,36 @@ impl Table {
     /// A table with this heading. A column whose title starts with `>` holds numbers.
     pub fn new(titles: &[&str]) -> Self {
         let right = titles.iter().map(|title| title.starts_with('>')).collect();
-        Self { right, rows: vec![titles.iter().map(|title| title.trim_start_matches('>').to_owned()).collect()] }
+        Self {
+            right,
+            titled: true,
+            rows: vec![titles.iter().map(|title| title.trim_start_matches('>').to_owned()).collect()],
+        }
     }
 
     /// Two columns without a heading: names and values.
     pub fn list() -> Self {
-        Self { right: vec![false, false], rows: Vec::new() }
+        Self { right: vec![false, false], titled: false, rows: Vec::new() }
     }
 
     pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         self.rows.push(cells.into_iter().collect());
+    }
+
+    /// The same in Markdown. A list has no heading, which Markdown needs: it gets an empty one.
+    pub fn markdown(&self) -> String {
+        let line = |cells: &[String]| {
+            let cells = cells.iter().map(|cell| cell.replace('|', "\\|"));
+            format!("| {} |", cells.collect::<Vec<_>>().join(" | "))
+        };
+        let empty = vec![String::new(); self.right.len()];
+        let (heading, rows) = match self.rows.split_first() {
+            Some((titles, rows)) if self.titled => (titles, rows),
+            _ => (&empty, &self.rows[..]),
+        };
+        let rule: String = self.right.iter().map(|right| if *right { "---:|" } else { "---|" }).collect();
+        let rows = rows.iter().map(|row| line(row));
+        [line(heading), format!("|{rule}")].into_iter().chain(rows).collect::<Vec<_>>().join("\n")
     }
 
     /// A name and its value.

@@ -9,7 +9,7 @@ use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, ShaderStage, TypeInner};
 
 use crate::gpu::reflect::{Access, Reflection, Specialized};
-use crate::gpu::{ITERATION_HEADER, specializations};
+use crate::gpu::{ITERATION_HEADER, PROBES, specializations};
 use crate::ops::{
     Constant, DenseLoss, Hyper, Loss, MATMUL_VARIANTS, ModuleConstants, Op, Operation, Shader, Variant, shaders,
 };
@@ -130,24 +130,43 @@ fn grids_ask_for_constants_that_exist() {
     }
 }
 
+/// SPIR-V, MSL and HLSL of an entry point without overrides.
+fn translate(name: &str, entry: &str, module: &Module, info: &ModuleInfo) {
+    let entry = (ShaderStage::Compute, entry.to_owned());
+    let options = spv::PipelineOptions { shader_stage: entry.0, entry_point: entry.1.clone() };
+    spv::write_vec(module, info, &spv::Options::default(), Some(&options)).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let options = msl::PipelineOptions { entry_point: Some(entry.clone()), ..Default::default() };
+    // Names a Metal version that has what WebGPU needs; the default is 1.0.
+    let metal = msl::Options { lang_version: (2, 0), ..Default::default() };
+    let (text, _) = msl::write_string(module, info, &metal, &options).unwrap_or_else(|e| panic!("{name}: {e}"));
+    assert!(text.contains("kernel"), "{name}");
+    let options = hlsl::PipelineOptions { entry_point: Some(entry) };
+    let (mut text, own) = (String::new(), hlsl::Options::default());
+    let translated = hlsl::Writer::new(&mut text, &own, &options).write(module, info, None);
+    translated.unwrap_or_else(|error| panic!("{name}: {error}"));
+    assert!(text.contains("numthreads"), "{name}");
+}
+
 #[test]
 fn every_specialization_translates_to_every_backend() {
-    specialized(|name, _, variant, module, info| {
-        let entry = (ShaderStage::Compute, variant.entry.to_owned());
-        let options = spv::PipelineOptions { shader_stage: entry.0, entry_point: entry.1.clone() };
-        spv::write_vec(module, info, &spv::Options::default(), Some(&options))
-            .unwrap_or_else(|e| panic!("{name}: {e}"));
-        let options = msl::PipelineOptions { entry_point: Some(entry.clone()), ..Default::default() };
-        // Names a Metal version that has what WebGPU needs; the default is 1.0.
-        let metal = msl::Options { lang_version: (2, 0), ..Default::default() };
-        let (text, _) = msl::write_string(module, info, &metal, &options).unwrap_or_else(|e| panic!("{name}: {e}"));
-        assert!(text.contains("kernel"), "{name}");
-        let options = hlsl::PipelineOptions { entry_point: Some(entry) };
-        let (mut text, own) = (String::new(), hlsl::Options::default());
-        let translated = hlsl::Writer::new(&mut text, &own, &options).write(module, info, None);
-        translated.unwrap_or_else(|error| panic!("{name}: {error}"));
-        assert!(text.contains("numthreads"), "{name}");
-    });
+    specialized(|name, _, variant, module, info| translate(name, variant.entry, module, info));
+}
+
+/// No plan runs them, and their results are checked each time that they measure a device.
+#[test]
+fn the_kernels_that_measure_a_device_translate_too() {
+    let mut known: Vec<_> = PROBES.iter().map(|shader| shader.stem).collect();
+    known.sort_unstable();
+    let mut all: Vec<_> = files("shaders/measure", "wgsl");
+    all.sort_unstable();
+    assert_eq!(known, all.iter().map(|path| stem(path)).collect::<Vec<_>>());
+    let limits = wgpu::Limits::default();
+    for shader in PROBES {
+        let (module, info) = parsed(shader);
+        translate(shader.stem, "main", &module, &info);
+        let [x, y, z] = module.entry_points[0].workgroup_size;
+        assert!(x * y * z <= limits.max_compute_invocations_per_workgroup, "{}", shader.stem);
+    }
 }
 
 /// Invariant 7: no shader asks for more than WebGPU's default limits.
