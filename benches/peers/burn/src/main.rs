@@ -125,7 +125,7 @@ impl Training {
         let mut sum = Tensor::<1>::zeros([1], device);
         for first in (0..count).step_by(batch) {
             let end = count.min(first + batch);
-            let (after, loss) = self.step(samples, order.clone().slice([first..end]));
+            let (after, loss) = self.step(samples, order.clone().narrow(0, first, end - first));
             self = after;
             sum = sum + loss * ((end - first) as f32);
         }
@@ -142,8 +142,8 @@ fn accuracy(network: &Network, samples: &Samples, batch: usize) -> f64 {
     let mut right = 0;
     for first in (0..count).step_by(batch) {
         let end = count.min(first + batch);
-        let named = network.forward(samples.images.clone().slice([first..end])).argmax(1).flatten::<1>(0, 1);
-        let equal = named.equal(samples.classes.clone().slice([first..end]));
+        let named = network.forward(samples.images.clone().narrow(0, first, end - first)).argmax(1).flatten::<1>(0, 1);
+        let equal = named.equal(samples.classes.clone().narrow(0, first, end - first));
         right += equal.int().sum().into_scalar::<i64>();
     }
     right as f64 / count as f64
