@@ -195,7 +195,7 @@ warm-up counts. A ratio below 1 means that wgrad is faster; minimum, median and 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     new = ROOT / "target" / "peers" / time.strftime("%Y-%m-%dT%H%M%S.jsonl")
-    burn = Path(os.environ.get("CARGO_TARGET_DIR", "burn/target")) / "release" / "burn-peer"
+    burn = Path(__file__).resolve().parent / "burn" / "target"
     parser.add_argument("--quick", action="store_true", help="one round and short runs: under five minutes")
     parser.add_argument("--rounds", type=int, help=f"default: {ROUNDS}, or {QUICK_ROUNDS} with --quick")
     parser.add_argument("--devices", help="of cpu, gpu, software; default: all that wgrad finds")
@@ -203,7 +203,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", help="peers whose names contain one of these words, as `jax,flex`")
     parser.add_argument("--python", type=Path, default=Path(sys.executable), help="the Python that has the peers")
     parser.add_argument("--wgrad", type=Path, default=ROOT / "target" / "release" / "wgrad")
-    parser.add_argument("--burn", type=Path, default=Path(__file__).resolve().parent / burn)
+    parser.add_argument("--burn", type=Path, default=burn / "release" / "burn-peer")
+    parser.add_argument("--burn-spirv", type=Path, default=burn / "spirv" / "release" / "burn-peer")
     parser.add_argument("--data", type=Path, default=ROOT / "datasets" / "mnist", help="directory of the IDX files")
     parser.add_argument("--timeout", type=float, default=RUN_SECONDS, help="seconds for one run; default: %(default)s")
     parser.add_argument("--record", type=Path, default=new, help="one that exists is gone on with; default: a new one")
@@ -236,7 +237,8 @@ def run(asked: argparse.Namespace, record: Record) -> None:
     """Measures what the record does not hold yet."""
     wgrad = asked.wgrad.absolute()
     adapter, has_gpu = software_adapter(wgrad)
-    places = Places(wgrad, asked.python.absolute(), asked.burn.absolute(), asked.data.absolute(), adapter)
+    burn, burn_spirv = asked.burn.absolute(), asked.burn_spirv.absolute()
+    places = Places(wgrad, asked.python.absolute(), burn, burn_spirv, asked.data.absolute(), adapter)
     devices, programs, skipped = choose(asked, places, has_gpu)
     record.begin(Run.now(skipped))
     for note in skipped:

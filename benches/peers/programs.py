@@ -90,6 +90,7 @@ class Places:
     wgrad: Path
     python: Path
     burn: Path
+    burn_spirv: Path  # the build with the feature `spirv`
     data: Path
     adapter: str | None  # wgrad's name of the software adapter
 
@@ -155,12 +156,22 @@ class Burn(Program):
         super().__init__(name, devices)
         self.backend = backend
 
+    def binary(self, places: Places) -> str:
+        return str(places.burn)
+
     def probe(self, places: Places) -> list[str]:
-        return [str(places.burn), "--version"]
+        return [self.binary(places), "--version"]
 
     def command(self, places: Places, device: str, work: Work) -> list[str]:
         backend = f"{self.backend}-software" if device == SOFTWARE else self.backend
-        return [str(places.burn), *_words({"backend": backend, **_common(places, work)})]
+        return [self.binary(places), *_words({"backend": backend, **_common(places, work)})]
+
+
+class BurnSpirv(Burn):
+    """The same project, built to compile its kernels to SPIR-V and not to WGSL."""
+
+    def binary(self, places: Places) -> str:
+        return str(places.burn_spirv)
 
 
 WGRAD = Wgrad("wgrad", (CPU, GPU, SOFTWARE))
@@ -171,8 +182,8 @@ PEERS: tuple[Program, ...] = (
     Script("JAX", (CPU, GPU), "train_jax.py", "jax", "jit"),
     Burn("burn-flex", (CPU,), "flex"),
     Burn("burn-ndarray", (CPU,), "ndarray"),
-    Burn("burn-wgpu SPIR-V", (GPU, SOFTWARE), "vulkan"),
-    Burn("burn-wgpu WGSL", (GPU, SOFTWARE), "webgpu"),
+    Burn("burn-wgpu WGSL", (GPU, SOFTWARE), "wgpu"),
+    BurnSpirv("burn-wgpu SPIR-V", (GPU,), "wgpu"),  # its kernels need pointers that software adapters do not survive
 )
 
 
@@ -195,7 +206,7 @@ def missing(program: Program, places: Places) -> str | None:
     try:
         execute(program.probe(places), PROBE_SECONDS)
     except Failed as failed:
-        return str(failed)
+        return str(failed).replace(f"{ROOT}/", "")
     return None
 
 

@@ -13,7 +13,7 @@ from programs import CPU, GPU, NETWORKS, PEERS, SOFTWARE, WGRAD, Failed, Figures
 from summary import Measurement, Spread, markdown, plain, tables
 
 RUN = Run("2026-01-02", "a machine", "3.11", "abc", ["JAX is not installed: no module"])
-PLACES = Places(Path("/w"), Path("/p"), Path("/b"), Path("/d"), "0")
+PLACES = Places(Path("/w"), Path("/p"), Path("/b"), Path("/s"), Path("/d"), "0")
 WORK = Work(NETWORKS[1], samples=640, epochs=3, seed=5)
 
 
@@ -120,7 +120,8 @@ class Commands(unittest.TestCase):
     def test_software_adapters_are_asked_for(self) -> None:
         self.assertIn("--adapter", WGRAD.command(PLACES, SOFTWARE, WORK))
         self.assertIn("--device", WGRAD.command(PLACES, GPU, WORK))
-        self.assertIn("vulkan-software", PEERS[-2].command(PLACES, SOFTWARE, WORK))
+        self.assertEqual(PEERS[-2].command(PLACES, SOFTWARE, WORK)[:3], ["/b", "--backend", "wgpu-software"])
+        self.assertEqual(PEERS[-1].command(PLACES, GPU, WORK)[:3], ["/s", "--backend", "wgpu"])
 
     def test_failures_say_why(self) -> None:
         self.assertIn("is not there", missing(WGRAD, PLACES) or "")

@@ -74,13 +74,9 @@ fn device(backend: &str) -> Result<Device> {
         #[expect(deprecated, reason = "still compared, as the backend that many users have")]
         "ndarray" => Device::ndarray(),
         #[cfg(feature = "gpu")]
-        "vulkan" => Device::vulkan(burn::tensor::DeviceKind::DefaultDevice),
+        "wgpu" => Device::wgpu(burn::tensor::DeviceKind::DefaultDevice),
         #[cfg(feature = "gpu")]
-        "vulkan-software" => Device::vulkan(burn::tensor::DeviceKind::Cpu),
-        #[cfg(feature = "gpu")]
-        "webgpu" => Device::webgpu(burn::tensor::DeviceKind::DefaultDevice),
-        #[cfg(feature = "gpu")]
-        "webgpu-software" => Device::webgpu(burn::tensor::DeviceKind::Cpu),
+        "wgpu-software" => Device::wgpu(burn::tensor::DeviceKind::Cpu),
         other => return Err(format!("backend {other} is unknown or was not built").into()),
     })
 }
