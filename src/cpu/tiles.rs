@@ -3,8 +3,9 @@
 
 use ndarray::{ArrayViewMut2, Axis};
 
-/// Floating-point operations below which a task costs more to hand over than to do.
-const LEAST: u64 = 1_000_000;
+/// Floating-point operations below which a task is not worth handing over. So few, since threads without work fall asleep
+/// within microseconds, and waking them for the next large operation costs more than handing them the small ones.
+const LEAST: u64 = 5_000;
 /// Columns of a product that a cut falls on: the widest vectors' worth of a microkernel.
 const COLUMNS: usize = 64;
 
