@@ -104,10 +104,12 @@ fn broken_kernels_fail() {
     let several = suites(2, true).unwrap().into_iter().filter(|suite| suite.plan.replicas.len() > 1);
     let suites: Vec<_> = several.map(|suite| Answered::new(suite).unwrap()).collect();
     let mut wrong = Vec::new();
-    for (stem, from, to, variants) in MUTATIONS {
+    for (n, (stem, from, to, variants)) in MUTATIONS.iter().enumerate() {
         let gpu = broken(&gpu, stem, from, to);
         let own = || suites.iter().filter(|answered| answered.suite.kernel == *stem);
-        for variant in *variants {
+        // What all have in common is tried in one of them, each in turn: software adapters compile slowly.
+        let variants = if *variants == ALL { &ALL[n % ALL.len()..][..1] } else { *variants };
+        for variant in variants {
             if !own().any(|answered| !answered.check(&gpu, variant).unwrap().passed()) {
                 wrong.push(format!("{stem} {variant} passes with `{to}` for `{from}`"));
             }
