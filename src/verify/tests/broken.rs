@@ -31,8 +31,6 @@ const MUTATIONS: &[(&str, &str, &str, &[&str])] = &[
     ("dense_forward", "k < size.z; k += depth()", "k + 1u < size.z; k += depth()", TILED),
     ("dense_forward", "s < SLICES; s++", "s + 1u < SLICES; s++", SLICED),
     ("dense_weight_gradient", "k < size.z; k += SLICES", "k + 1u < size.z; k += SLICES", SLICED),
-    // Numbers beyond the end of a line, of operands whose lines are no whole runs.
-    ("dense_input_gradient", "vec4(at) + QUAD >= vec4(extent));\n}\n\nfn right_run", "vec4(at) + QUAD > vec4(extent));\n}\n\nfn right_run", ALL),
     // Whole runs from the wrong place.
     ("dense_forward", "return weight[(start + i) / 4u];", "return weight[(start + i) / 4u + 1u];", ALL),
     ("dense_forward", "bitcast<vec4<f32>>(input[index / 4u]) * scale", "bitcast<vec4<f32>>(input[index / 4u]).xyww * scale", ALL),
