@@ -9,10 +9,11 @@ const LEAST: u64 = 5_000;
 /// Columns of a product that a cut falls on: the widest vectors' worth of a microkernel.
 const COLUMNS: usize = 64;
 
-/// How many tasks, one for each thread at most, work of so many floating-point operations is worth.
-pub(crate) fn tasks(flops: u64) -> usize {
+/// How many tasks work of so many floating-point operations is worth, beside that of the other replicas: one for each
+/// thread at most.
+pub(crate) fn tasks(flops: u64, replicas: usize) -> usize {
     let most = usize::try_from(flops / LEAST).unwrap_or(usize::MAX);
-    rayon::current_num_threads().min(most).max(1)
+    rayon::current_num_threads().div_ceil(replicas).min(most).max(1)
 }
 
 /// Cuts a matrix into `tasks` tiles and hands each to `body`, in parallel, with the place of its first number.

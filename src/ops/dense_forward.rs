@@ -54,24 +54,30 @@ impl Operation for DenseForward {
         let Dense { batch, inputs, outputs } = self.layer.dense;
         self.layer.input.gather(memory, iteration, [hypers.len(), batch, inputs], true);
         let mut output = memory.take(self.output);
-        let rows = iteration.rows as usize;
+        let (rows, tasks) = (iteration.rows as usize, tasks(self.flops(), hypers.len()));
         output.par_chunks_mut(batch * outputs).enumerate().for_each(|(r, replica)| {
-            self.layer.forward(memory, r, 0, &mut replica[..rows * outputs]);
+            self.layer.forward(memory, [r, 0], tasks, &mut replica[..rows * outputs]);
         });
         memory.put(self.output, output);
     }
 }
 
 impl DenseLayer {
-    /// Rows `first..` of replica `r`, as many as `output` (rows, O) holds.
-    pub(super) fn forward<T: Scalar>(&self, memory: &Memory<T>, r: usize, first: usize, output: &mut [T]) {
+    /// Rows `first..` of replica `r`, as many as `output` (rows, O) holds, in so many tasks.
+    pub(super) fn forward<T: Scalar>(
+        &self,
+        memory: &Memory<T>,
+        [r, first]: [usize; 2],
+        tasks: usize,
+        output: &mut [T],
+    ) {
         let Dense { batch, inputs, outputs } = self.dense;
         let rows = output.len() / outputs;
         let x = matrix(self.input.rows(memory, r, [batch, inputs], first..first + rows), rows, inputs);
         let weight: ArrayView2<T> = matrix(&memory.real(self.weight)[r * outputs * inputs..], outputs, inputs);
         let bias = &memory.real(self.bias)[r * outputs..(r + 1) * outputs];
         let Ok(output) = ArrayViewMut2::from_shape((rows, outputs), output) else { return };
-        in_tiles(output, [0, 0], tasks(self.dense.flops()), &|[row, unit], mut tile| {
+        in_tiles(output, [0, 0], tasks, &|[row, unit], mut tile| {
             let (rows, units) = tile.dim();
             let (x, weight) = (x.slice(s![row..row + rows, ..]), weight.slice(s![unit..unit + units, ..]));
             T::matmul(x, weight.reversed_axes(), tile.view_mut());

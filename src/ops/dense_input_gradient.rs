@@ -63,27 +63,27 @@ impl Operation for DenseInputGradient {
         self.dense.flops()
     }
 
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, _: &[Hyper]) {
+    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hypers: &[Hyper]) {
         let mut gradient = memory.take(self.input_gradient);
         let Dense { batch, inputs, .. } = self.dense;
-        let rows = iteration.rows as usize;
+        let (rows, tasks) = (iteration.rows as usize, tasks(self.flops(), hypers.len()));
         gradient.par_chunks_mut(batch * inputs).enumerate().for_each(|(r, replica)| {
-            self.backward(memory, r, &mut replica[..rows * inputs]);
+            self.backward(memory, r, tasks, &mut replica[..rows * inputs]);
         });
         memory.put(self.input_gradient, gradient);
     }
 }
 
 impl DenseInputGradient {
-    /// The first rows of replica `r`, as many as `gradient` (rows, I) holds.
-    fn backward<T: Scalar>(&self, memory: &Memory<T>, r: usize, gradient: &mut [T]) {
+    /// The first rows of replica `r`, as many as `gradient` (rows, I) holds, in so many tasks.
+    fn backward<T: Scalar>(&self, memory: &Memory<T>, r: usize, tasks: usize, gradient: &mut [T]) {
         let Dense { batch, inputs, outputs } = self.dense;
         let rows = gradient.len() / inputs;
         let output_gradient = matrix(&memory.real(self.output_gradient)[r * batch * outputs..], rows, outputs);
         let weight: ArrayView2<T> = matrix(&memory.real(self.weight)[r * outputs * inputs..], outputs, inputs);
         let input: ArrayView2<T> = matrix(&memory.real(self.input)[r * batch * inputs..], rows, inputs);
         let Ok(gradient) = ArrayViewMut2::from_shape((rows, inputs), gradient) else { return };
-        in_tiles(gradient, [0, 0], tasks(self.flops()), &|[row, column], mut tile| {
+        in_tiles(gradient, [0, 0], tasks, &|[row, column], mut tile| {
             let (rows, columns) = tile.dim();
             let weight = weight.slice(s![.., column..column + columns]);
             T::matmul(output_gradient.slice(s![row..row + rows, ..]), weight, tile.view_mut());

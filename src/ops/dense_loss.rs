@@ -75,10 +75,10 @@ impl Operation for DenseLoss {
     fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hypers: &[Hyper]) {
         let Dense { batch, inputs, .. } = self.layer.dense;
         self.layer.input.gather(memory, iteration, [hypers.len(), batch, inputs], true);
-        let part = batch.div_ceil(tasks(self.layer.dense.flops())).next_multiple_of(Self::BLOCK_ROWS);
+        let part = batch.div_ceil(tasks(self.layer.dense.flops(), hypers.len())).next_multiple_of(Self::BLOCK_ROWS);
         self.rows.for_parts(memory, iteration, part, |memory, [r, first], gradient, metrics| {
             memory.with_scratch(gradient.len(), |outputs| {
-                self.layer.forward(memory, r, first, outputs);
+                self.layer.forward(memory, [r, first], 1, outputs);
                 self.rows.loss(memory, iteration, [r, first], outputs, [gradient, metrics]);
             });
         });

@@ -190,7 +190,7 @@ impl DenseWeightGradient {
             let units = Units { first: 0, weight, bias, weight_state, bias_state };
             let operands = self.operands(memory, rows, r);
             let rule = (optimizer, &hypers[r]);
-            self.update_units(memory, operands, units, tasks(self.flops()), rule);
+            self.update_units(memory, operands, units, tasks(self.flops(), hypers.len()), rule);
         });
         for (id, values) in tensors.into_iter().zip([weight, bias, weight_state, bias_state]) {
             memory.put(id, values);
