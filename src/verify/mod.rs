@@ -12,7 +12,7 @@ mod report;
 mod suite;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use compare::{Comparison, compare};
 pub use report::{Row, Summary};
