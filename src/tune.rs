@@ -13,7 +13,7 @@ use crate::gpu::{Choice, Gpu, GpuExecutor, Tuning, shape_of};
 use crate::ops::Operation;
 use crate::plan::{Iteration, Plan, ProgramId, Step};
 use crate::train::Device;
-use crate::verify::{Row, VerifyOptions, verify};
+use crate::verify::{Row, verify_family};
 
 /// The default stays where it is at most this much slower than the fastest: less is noise, and changes bits for nothing.
 const TIE: f64 = 1.05;
@@ -28,7 +28,9 @@ const MOST: f64 = 65_536.0;
 /// What the tuner tells on its way.
 #[derive(Debug)]
 pub enum Finding<'a> {
-    /// A row of the verification of the variants.
+    /// A kernel family whose variants are verified now.
+    Verifying(&'static str),
+    /// A row of that verification.
     Verified(&'a Row),
     /// A step has its variant.
     Tuned(&'a TunedStep),
@@ -103,9 +105,9 @@ fn verify_variants(gpu: &Gpu, tuning: &mut Tuning, step: &Step, report: &mut dyn
     if variants.iter().all(|variant| tuning.has_passed(stem, variant.name)) {
         return Ok(());
     }
-    let options = VerifyOptions { seed: 0, filter: Some(stem.to_owned()), quick: true };
+    report(Finding::Verifying(stem));
     let (mut ran, mut failed) = (BTreeSet::new(), BTreeSet::new());
-    verify(gpu, &options, &mut |row| {
+    verify_family(gpu, stem, &mut |row| {
         ran.insert(row.variant.clone());
         if !row.passed() {
             failed.insert(row.variant.clone());

@@ -29,7 +29,7 @@ Examples:
   wgrad tune --forget
 
 Networks are written widths@batch. Each variant of a kernel is verified first,
-which takes some seconds and is remembered; one that misses its bounds is left
+which takes a while and is remembered; one that misses its bounds is left
 out. Commands with a device then take the fastest variant for each shape that
 was tuned, and say so; --kernels default turns that off. Nothing else tunes.
 
@@ -118,7 +118,8 @@ impl TuneArgs {
         let networks: Vec<_> = networks.iter().flat_map(each).collect();
         let mut steps = Vec::new();
         tune(gpu, tuning, &networks, Duration::from_secs_f64(self.seconds), &mut |finding| match finding {
-            Finding::Verified(row) if row.passed() => output.note(&format!("{} {}: verified", row.kernel, row.variant)),
+            Finding::Verifying(kernel) => output.note(&format!("verifying the variants of {kernel}")),
+            Finding::Verified(row) if row.passed() => {}
             Finding::Verified(row) => {
                 let (kernel, variant, details) = (row.kernel.as_str(), row.variant.as_str(), &row.details[..]);
                 output.event("excluded", &Excluded { kernel, variant, details });
