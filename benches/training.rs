@@ -11,7 +11,9 @@ use wgrad::executor::Executor;
 use wgrad::gpu::{GpuExecutor, adapters_blocking};
 use wgrad::plan::{Iteration, Plan, ProgramId};
 use wgrad::random::{Purpose, Stream};
-use wgrad::{Activation, Adam, Dataset, Device, Gpu, GpuOptions, GpuRequest, Loss, Sequential, Trainer, epochs};
+use wgrad::{
+    Activation, Adam, Dataset, Device, Gpu, GpuOptions, GpuRequest, Loss, Replica, Sequential, Trainer, epochs,
+};
 
 const BATCH: usize = 64;
 /// Samples of an epoch on the CPU, and on a GPU, which here may be a software one.
@@ -44,14 +46,15 @@ fn samples(count: usize) -> Dataset {
     Dataset::from_images("made up", pixels, labels).expect("counts match")
 }
 
-fn trainer(device: Device) -> Trainer {
+fn trainer(device: Device, replicas: usize) -> Trainer {
     let model = Sequential::new(784).dense(128, Activation::Relu).dense(10, Activation::Linear);
     let builder = Trainer::new(model, Loss::SoftmaxCrossEntropy, Adam::new(1e-3)).batch_size(BATCH).device(device);
-    builder.build().expect("a sound spec")
+    let replicas = (0..replicas as u64).map(|seed| Replica::new(seed, &Adam::new(1e-3).into())).collect();
+    builder.replicas(replicas).build().expect("a sound spec")
 }
 
 fn plan() -> Plan {
-    trainer(Device::cpu()).plan(&samples(EPOCH[1])).expect("a sound plan")
+    trainer(Device::cpu(), 1).plan(&samples(EPOCH[1])).expect("a sound plan")
 }
 
 fn iteration() -> Iteration {
@@ -79,8 +82,15 @@ fn step(bencher: Bencher, mut executor: impl Executor) {
 
 /// One epoch of 784-128-10 at batch 64.
 fn epoch(bencher: Bencher, device: Device, count: usize) {
-    let (data, mut trainer) = (samples(count), trainer(device));
+    let (data, mut trainer) = (samples(count), trainer(device, 1));
     bencher.counter(ItemsCount::new(count)).bench_local(|| trainer.fit(&data, epochs(1), &mut ()).expect("an epoch"));
+}
+
+/// One epoch of so many replicas of 784-128-10 at batch 64 on the CPU.
+fn replicas(bencher: Bencher, count: usize) {
+    let (data, mut trainer) = (samples(EPOCH[0]), trainer(Device::cpu(), count));
+    let items = ItemsCount::new(EPOCH[0] * count);
+    bencher.counter(items).bench_local(|| trainer.fit(&data, epochs(1), &mut ()).expect("an epoch"));
 }
 
 mod cpu {
@@ -99,6 +109,12 @@ mod cpu {
     #[divan::bench(sample_count = 10)]
     fn epoch(bencher: Bencher) {
         super::epoch(bencher, Device::cpu(), EPOCH[0]);
+    }
+
+    /// Items are samples times replicas: sixteen replicas should lose nothing against sixteen runs of one.
+    #[divan::bench(args = [1, 16], sample_count = 10)]
+    fn replicas(bencher: Bencher, count: usize) {
+        super::replicas(bencher, count);
     }
 }
 

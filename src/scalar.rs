@@ -42,6 +42,10 @@ pub trait Scalar:
     fn sum(terms: impl Iterator<Item = Self>) -> Self;
     /// `c = a b`, shapes (M, K), (K, N), (M, N).
     fn matmul(a: ArrayView2<Self>, b: ArrayView2<Self>, c: ArrayViewMut2<Self>);
+    /// The sum of each column of a matrix (M, N) into `sums` (N).
+    fn column_sums(matrix: ArrayView2<Self>, sums: &mut [Self]) {
+        sums.iter_mut().zip(matrix.columns()).for_each(|(sum, column)| *sum = Self::sum(column.iter().copied()));
+    }
     /// Zero where a device may flush: f32 below the smallest normal number, whose arithmetic is slow on CPUs.
     #[inline(always)]
     fn flushed(self) -> Self {
@@ -99,6 +103,13 @@ macro_rules! float_scalar {
             }
             fn matmul(a: ArrayView2<Self>, b: ArrayView2<Self>, c: ArrayViewMut2<Self>) {
                 $matmul(a, b, c);
+            }
+            fn column_sums(matrix: ArrayView2<Self>, sums: &mut [Self]) {
+                // Row after row, so that all columns are added at once; each one's terms keep their order.
+                sums.fill(0.0);
+                for row in matrix.rows() {
+                    sums.iter_mut().zip(row).for_each(|(sum, term)| *sum += *term);
+                }
             }
             #[inline(always)]
             fn flushed(self) -> Self {

@@ -1,41 +1,233 @@
-use gemm_common::Parallelism;
+use std::cell::RefCell;
+use std::sync::LazyLock;
+
 use ndarray::{ArrayView2, ArrayViewMut2};
 
+use super::kernels::Kernels;
+
+/// The most of K that one pass takes: what the second level of cache holds of the left operand is this deep.
+const DEPTH: usize = 400;
+/// Rows of the left operand that a pass keeps in the second level of cache while all columns go by.
+const ROWS: usize = 512;
+/// Rows that lie a multiple of so many numbers apart fall into the same few sets of a cache: such operands are copied.
+const SAME_SETS: usize = 1024;
+/// The fewest columns that a copy of the left operand pays for.
+const COPY_COLUMNS: usize = 32;
+/// The fewest rows that a copy of the right operand pays for, where its depth is not contiguous.
+const COPY_ROWS: usize = 192;
+/// Numbers that vectors are aligned to: a cache line.
+const LINE: usize = 16;
+/// Rows and columns that are turned at once: what a vector of any processor holds.
+const SQUARE: usize = 4;
+
+static KERNELS: LazyLock<Kernels> = LazyLock::new(Kernels::widest);
+
+thread_local! {
+    /// Copies of operands. It grows to the largest that a thread has needed.
+    static COPIES: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
+
 /// `c = a b`, shapes (M, K), (K, N), (M, N), on the calling thread: tasks are cut above it.
+///
+/// Each number is a sum over K in ascending order, in passes whose depth depends on K alone, so that the result does not
+/// depend on how a product is cut along M and N.
 ///
 /// Products with other shapes than these leave `c` as it is in release builds; the operations cut their slices to fit.
 pub(crate) fn matmul_f32(a: ArrayView2<f32>, b: ArrayView2<f32>, mut c: ArrayViewMut2<f32>) {
     let ((m, k), n) = (a.dim(), b.ncols());
     debug_assert!(b.nrows() == k && c.dim() == (m, n), "{:?} {:?} {:?}", a.dim(), b.dim(), c.dim());
-    if b.nrows() != k || c.dim() != (m, n) {
+    if b.nrows() != k || c.dim() != (m, n) || m == 0 || n == 0 {
         return;
     }
-    let ([a_row, a_column], [b_row, b_column]) = ([a.strides()[0], a.strides()[1]], [b.strides()[0], b.strides()[1]]);
-    let [c_row, c_column] = [c.strides()[0], c.strides()[1]];
-    // SAFETY: pointers and strides are those of views with the extents that were just compared, `c` is borrowed
-    // mutably and so overlaps neither `a` nor `b`, and with `read_dst` false its old values are not read.
-    unsafe {
-        gemm_f32::gemm::f32::get_gemm_fn()(
-            m,
-            n,
-            k,
-            c.as_mut_ptr(),
-            c_column,
-            c_row,
-            false,
-            a.as_ptr(),
-            a_column,
-            a_row,
-            b.as_ptr(),
-            b_column,
-            b_row,
-            0.0,
-            1.0,
-            false,
-            false,
-            false,
-            Parallelism::None,
-        );
+    if k == 0 {
+        c.fill(0.0);
+        return;
+    }
+    // Vectors go along the extent in which the product is contiguous.
+    let product = match c.strides()[1] == 1 {
+        true => Product { left: b.reversed_axes(), right: a.reversed_axes(), result: c.reversed_axes() },
+        false => Product { left: a, right: b, result: c },
+    };
+    COPIES.with_borrow_mut(|copies| product.run(&KERNELS, copies));
+}
+
+/// (M, N) = (M, K) (K, N), M along vectors.
+struct Product<'a> {
+    left: ArrayView2<'a, f32>,
+    right: ArrayView2<'a, f32>,
+    result: ArrayViewMut2<'a, f32>,
+}
+
+/// Where an operand's block lies: its first number, and how far apart its rows and columns are.
+#[derive(Clone, Copy)]
+struct Block {
+    start: *const f32,
+    row: isize,
+    column: isize,
+}
+
+impl Block {
+    fn of(view: &ArrayView2<f32>) -> Self {
+        Self { start: view.as_ptr(), row: view.strides()[0], column: view.strides()[1] }
+    }
+
+    fn at(self, row: usize, column: usize) -> Self {
+        let offset = row as isize * self.row + column as isize * self.column;
+        Self { start: self.start.wrapping_offset(offset), ..self }
+    }
+}
+
+impl Product<'_> {
+    /// Pass by pass over K, block by block of the left operand's rows.
+    fn run(mut self, kernels: &Kernels, copies: &mut Vec<f32>) {
+        let (m, k) = self.left.dim();
+        let depth = k.div_ceil(k.div_ceil(DEPTH));
+        let rows = m.div_ceil(m.div_ceil(ROWS)).next_multiple_of(kernels.lanes);
+        let right = kernels.columns * depth;
+        let wanted = rows * depth + right + LINE;
+        if copies.len() < wanted {
+            copies.resize(wanted, 0.0);
+        }
+        let aligned = copies.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE);
+        let (left, right) = copies[aligned..].split_at_mut(rows * depth);
+        for first in (0..k).step_by(depth) {
+            for row in (0..m).step_by(rows) {
+                let extents = [rows.min(m - row), depth.min(k - first)];
+                self.pass(kernels, [row, first], extents, [&mut *left, &mut *right]);
+            }
+        }
+    }
+
+    /// One block of rows over one piece of K: all columns go by.
+    fn pass(
+        &mut self,
+        kernels: &Kernels,
+        [row, first]: [usize; 2],
+        [rows, depth]: [usize; 2],
+        [left_copy, right_copy]: [&mut [f32]; 2],
+    ) {
+        let n = self.right.ncols();
+        let (left, right) = (Block::of(&self.left).at(row, first), Block::of(&self.right));
+        let conflict = left.column.unsigned_abs().is_multiple_of(SAME_SETS) && n >= COPY_COLUMNS;
+        let copied = left.row != 1 || conflict;
+        for (at, width) in panels(kernels, rows) {
+            let live = width.min(rows - at);
+            if copied || live < width {
+                let to = &mut left_copy[at * depth..(at + width) * depth];
+                copy_panel(left.at(at, 0), [live, width, depth], to);
+            }
+        }
+        let copy_right = right.row != 1 && rows >= COPY_ROWS;
+        let step = kernels.columns;
+        for column in (0..n).step_by(step) {
+            let columns = step.min(n - column);
+            let mut own = right.at(first, column);
+            if copy_right {
+                copy_columns(own, [depth, columns], right_copy);
+                own = Block { start: right_copy.as_ptr(), row: columns as isize, column: 1 };
+            }
+            for (at, width) in panels(kernels, rows) {
+                let live = width.min(rows - at);
+                let panel = match copied || live < width {
+                    true => Block { start: left_copy[at * depth..].as_ptr(), row: 1, column: width as isize },
+                    false => left.at(at, 0),
+                };
+                let result = &mut self.result;
+                let [result_row, result_column] = [result.strides()[0], result.strides()[1]];
+                let offset = (row + at) as isize * result_row + column as isize * result_column;
+                // SAFETY: `live` rows and `columns` columns from `offset` on are inside of `result`, which is borrowed
+                // mutably and so overlaps neither operand; `depth` rows and columns of the operands are inside of
+                // theirs. A kernel reads whole vectors of the left one: `width` rows, which panels that are not copied
+                // have, and copies have room for. The first pass over K does not read the result.
+                unsafe {
+                    kernels.of(live, columns)(
+                        live,
+                        columns,
+                        depth,
+                        result.as_mut_ptr().wrapping_offset(offset),
+                        panel.start,
+                        own.start,
+                        result_column,
+                        result_row,
+                        panel.column,
+                        own.row,
+                        own.column,
+                        1.0,
+                        1.0,
+                        u8::from(first > 0),
+                        false,
+                        false,
+                        false,
+                        std::ptr::null(),
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// How a block's rows are cut into what kernels take: first row and width of each, whole vectors, the last of them
+/// perhaps not full. The last two share what is left, since narrow ones are slow.
+fn panels(kernels: &Kernels, rows: usize) -> impl Iterator<Item = (usize, usize)> + use<> {
+    let (lanes, packs) = (kernels.lanes, kernels.packs);
+    let vectors = rows.div_ceil(lanes);
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let left = vectors - at;
+        let taken = if left >= 2 * packs || left <= packs { left.min(packs) } else { left.div_ceil(2) };
+        let panel = (at * lanes, taken * lanes);
+        at += taken;
+        (taken > 0).then_some(panel)
+    })
+}
+
+/// Copies `live` rows of a panel, (depth, width); the rows that are not there are zero.
+fn copy_panel(from: Block, [live, width, depth]: [usize; 3], to: &mut [f32]) {
+    // SAFETY: the panel's `live` rows and `depth` columns are inside of the operand, and `len` of them are contiguous.
+    let run = |row, column, len| unsafe { std::slice::from_raw_parts(from.at(row, column).start, len) };
+    for k in (0..depth).step_by(LINE) {
+        let count = LINE.min(depth - k);
+        let to = &mut to[k * width..(k + count) * width];
+        if from.row == 1 {
+            (0..count).for_each(|j| to[j * width..][..live].copy_from_slice(run(0, k + j, live)));
+        } else {
+            // Where columns are contiguous, most of them are turned four rows by four columns at a time, in registers.
+            for i in (0..live).step_by(SQUARE) {
+                let rows = i..live.min(i + SQUARE);
+                let whole = from.column == 1 && rows.len() == SQUARE;
+                let turned = if whole { count / SQUARE * SQUARE } else { 0 };
+                for j in (0..turned).step_by(SQUARE) {
+                    turn(std::array::from_fn(|row| run(i + row, k + j, SQUARE)), &mut to[j * width + i..], width);
+                }
+                for (i, j) in rows.flat_map(|i| (turned..count).map(move |j| (i, j))) {
+                    to[j * width + i] = run(i, k + j, 1)[0];
+                }
+            }
+        }
+        if live < width {
+            to.chunks_mut(width).for_each(|row| row[live..].fill(0.0));
+        }
+    }
+}
+
+/// Stores four columns of four rows as rows `width` apart.
+#[inline(always)]
+fn turn(rows: [&[f32]; SQUARE], to: &mut [f32], width: usize) {
+    // Read before the first is written: the compiler then knows that no column changes a row.
+    let rows: [[f32; SQUARE]; SQUARE] = rows.map(|row| std::array::from_fn(|j| row[j]));
+    for j in 0..SQUARE {
+        let column: [f32; SQUARE] = std::array::from_fn(|i| rows[i][j]);
+        to[j * width..][..SQUARE].copy_from_slice(&column);
+    }
+}
+
+/// Copies columns, (depth, columns).
+fn copy_columns(from: Block, [depth, columns]: [usize; 2], to: &mut [f32]) {
+    for (k, row) in to.chunks_mut(columns).take(depth).enumerate() {
+        for (j, value) in row.iter_mut().enumerate() {
+            // SAFETY: these rows and columns are inside of the operand.
+            *value = unsafe { *from.at(k, j).start };
+        }
     }
 }
 
@@ -46,16 +238,29 @@ mod tests {
     use super::*;
     use crate::random::{Purpose, Stream};
 
-    /// Against ndarray in f64, with every operand as it is and transposed, at sizes around the kernels' tiles.
+    /// Against ndarray in f64, with every operand as it is and transposed, at sizes around the kernels' tiles and beyond
+    /// what one pass takes, some of them such that operands are copied.
     #[test]
     fn products_agree_with_ndarray() {
         let mut stream = Stream::new(4, Purpose::Inputs, 0);
-        for (m, k, n) in [(1, 1, 1), (1, 785, 10), (7, 13, 17), (33, 64, 15), (16, 1, 48), (65, 100, 129)] {
+        for (m, k, n) in [
+            (1, 1, 1),
+            (1, 785, 10),
+            (7, 13, 17),
+            (33, 64, 15),
+            (16, 1, 48),
+            (65, 100, 129),
+            (40, 410, 530),
+            (33, 40, 1024),
+        ] {
             let mut draw = |shape| Array2::from_shape_simple_fn(shape, || stream.symmetric(1.0));
             let (a, a_turned, b, b_turned) = (draw((m, k)), draw((k, m)), draw((k, n)), draw((n, k)));
             for (a, b) in [(a.view(), b.view()), (a_turned.t(), b.view()), (a.view(), b_turned.t())] {
                 let mut c = Array2::from_elem((m, n), f32::NAN);
                 matmul_f32(a, b, c.view_mut());
+                let mut by_columns = Array2::from_elem((n, m), f32::NAN);
+                matmul_f32(a, b, by_columns.view_mut().reversed_axes());
+                assert!(c == by_columns.t(), "{m} {k} {n}: the layout of the result changes it");
                 let wanted = a.mapv(f64::from).dot(&b.mapv(f64::from));
                 let sizes = a.mapv(|x| f64::from(x.abs())).dot(&b.mapv(|x| f64::from(x.abs())));
                 for ((had, wanted), size) in c.iter().zip(&wanted).zip(&sizes) {

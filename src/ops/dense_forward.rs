@@ -1,12 +1,12 @@
 //! `output = activation(input weightᵀ + bias)`, shapes (R, B, O) = (R, B, I) (R, O, I)ᵀ + (R, O).
 
-use ndarray::{ArrayView2, ArrayViewMut2};
+use ndarray::{ArrayView2, ArrayViewMut2, s};
 use rayon::prelude::*;
 
 use super::{
     Constant, Dense, DenseLayer, Hyper, InputKind, ModuleConstants, Operation, Param, Shader, Variant, matmul, shader,
 };
-use crate::cpu::{Memory, ROW_SHARD, matrix, shard, vectorized};
+use crate::cpu::{Memory, in_tiles, matrix, tasks, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
 
@@ -61,11 +61,8 @@ impl Operation for DenseForward {
         self.layer.input.gather(memory, iteration, [hypers.len(), batch, inputs], true);
         let mut output = memory.take(self.output);
         let rows = iteration.rows as usize;
-        let shard = shard(batch, ROW_SHARD);
         output.par_chunks_mut(batch * outputs).enumerate().for_each(|(r, replica)| {
-            replica[..rows * outputs].par_chunks_mut(shard * outputs).enumerate().for_each(|(index, part)| {
-                self.layer.forward_shard(memory, r, index * shard, part);
-            });
+            self.layer.forward(memory, r, 0, &mut replica[..rows * outputs]);
         });
         memory.put(self.output, output);
     }
@@ -73,18 +70,28 @@ impl Operation for DenseForward {
 
 impl DenseLayer {
     /// Rows `first..` of replica `r`, as many as `output` (rows, O) holds.
-    pub(super) fn forward_shard<T: Scalar>(&self, memory: &Memory<T>, r: usize, first: usize, output: &mut [T]) {
+    pub(super) fn forward<T: Scalar>(&self, memory: &Memory<T>, r: usize, first: usize, output: &mut [T]) {
         let Dense { batch, inputs, outputs } = self.dense;
         let rows = output.len() / outputs;
-        let x = self.input.rows(memory, r, [batch, inputs], first..first + rows);
+        let x = matrix(self.input.rows(memory, r, [batch, inputs], first..first + rows), rows, inputs);
         let weight: ArrayView2<T> = matrix(&memory.real(self.weight)[r * outputs * inputs..], outputs, inputs);
         let bias = &memory.real(self.bias)[r * outputs..(r + 1) * outputs];
-        if let Ok(product) = ArrayViewMut2::from_shape((rows, outputs), &mut *output) {
-            T::matmul(matrix(x, rows, inputs), weight.t(), product);
-        }
-        vectorized(
-            #[inline(always)]
-            || output.chunks_mut(outputs).for_each(|row| self.activation.activate(row, bias)),
-        );
+        let Ok(output) = ArrayViewMut2::from_shape((rows, outputs), output) else { return };
+        in_tiles(output, [0, 0], tasks(self.dense.flops()), &|[row, unit], mut tile| {
+            let (rows, units) = tile.dim();
+            let (x, weight) = (x.slice(s![row..row + rows, ..]), weight.slice(s![unit..unit + units, ..]));
+            T::matmul(x, weight.reversed_axes(), tile.view_mut());
+            let bias = &bias[unit..unit + units];
+            vectorized(
+                #[inline(always)]
+                || {
+                    for row in tile.rows_mut() {
+                        if let Some(row) = row.into_slice() {
+                            self.activation.activate(row, bias);
+                        }
+                    }
+                },
+            );
+        });
     }
 }

@@ -1,12 +1,12 @@
 //! `input_gradient = (output_gradient weight) * activation'(input)`, shapes (R, B, I) = (R, B, O) (R, O, I) * (R, B, I).
 
-use ndarray::ArrayViewMut2;
+use ndarray::{ArrayView2, ArrayViewMut2, s};
 use rayon::prelude::*;
 
 use super::{
     Activation, Constant, Dense, Hyper, InputKind, ModuleConstants, Operation, Param, Shader, Variant, matmul, shader,
 };
-use crate::cpu::{Memory, ROW_SHARD, matrix, shard, vectorized};
+use crate::cpu::{Memory, in_tiles, matrix, tasks, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
 
@@ -73,30 +73,37 @@ impl Operation for DenseInputGradient {
         let mut gradient = memory.take(self.input_gradient);
         let Dense { batch, inputs, .. } = self.dense;
         let rows = iteration.rows as usize;
-        let shard = shard(batch, ROW_SHARD);
         gradient.par_chunks_mut(batch * inputs).enumerate().for_each(|(r, replica)| {
-            replica[..rows * inputs].par_chunks_mut(shard * inputs).enumerate().for_each(|(index, part)| {
-                self.backward_shard(memory, r, r * batch + index * shard, part);
-            });
+            self.backward(memory, r, &mut replica[..rows * inputs]);
         });
         memory.put(self.input_gradient, gradient);
     }
 }
 
 impl DenseInputGradient {
-    /// Rows of replica `r`, the first of them row `first` of all replicas' rows.
-    fn backward_shard<T: Scalar>(&self, memory: &Memory<T>, r: usize, first: usize, gradient: &mut [T]) {
-        let Dense { inputs, outputs, .. } = self.dense;
+    /// The first rows of replica `r`, as many as `gradient` (rows, I) holds.
+    fn backward<T: Scalar>(&self, memory: &Memory<T>, r: usize, gradient: &mut [T]) {
+        let Dense { batch, inputs, outputs } = self.dense;
         let rows = gradient.len() / inputs;
-        let output_gradient = matrix(&memory.real(self.output_gradient)[first * outputs..], rows, outputs);
-        let weight = matrix(&memory.real(self.weight)[r * outputs * inputs..], outputs, inputs);
-        if let Ok(product) = ArrayViewMut2::from_shape((rows, inputs), &mut *gradient) {
-            T::matmul(output_gradient, weight, product);
-        }
-        let input = &memory.real(self.input)[first * inputs..];
-        vectorized(
-            #[inline(always)]
-            || self.activation.chain(gradient, input),
-        );
+        let output_gradient = matrix(&memory.real(self.output_gradient)[r * batch * outputs..], rows, outputs);
+        let weight: ArrayView2<T> = matrix(&memory.real(self.weight)[r * outputs * inputs..], outputs, inputs);
+        let input: ArrayView2<T> = matrix(&memory.real(self.input)[r * batch * inputs..], rows, inputs);
+        let Ok(gradient) = ArrayViewMut2::from_shape((rows, inputs), gradient) else { return };
+        in_tiles(gradient, [0, 0], tasks(self.flops()), &|[row, column], mut tile| {
+            let (rows, columns) = tile.dim();
+            let weight = weight.slice(s![.., column..column + columns]);
+            T::matmul(output_gradient.slice(s![row..row + rows, ..]), weight, tile.view_mut());
+            let input = input.slice(s![row..row + rows, column..column + columns]);
+            vectorized(
+                #[inline(always)]
+                || {
+                    for (gradient, input) in tile.rows_mut().into_iter().zip(input.rows()) {
+                        if let (Some(gradient), Some(input)) = (gradient.into_slice(), input.to_slice()) {
+                            self.activation.chain(gradient, input);
+                        }
+                    }
+                },
+            );
+        });
     }
 }

@@ -5,7 +5,7 @@
 use super::{
     Constant, Dense, DenseLayer, Hyper, InputKind, LossRows, ModuleConstants, Operation, Param, Shader, Variant, shader,
 };
-use crate::cpu::{Memory, ROW_SHARD, shard};
+use crate::cpu::{Memory, tasks};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
 
@@ -81,11 +81,10 @@ impl Operation for DenseLoss {
     fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hypers: &[Hyper]) {
         let Dense { batch, inputs, .. } = self.layer.dense;
         self.layer.input.gather(memory, iteration, [hypers.len(), batch, inputs], true);
-        // As many rows as a task of the forward step has: the same products, and whole blocks of metrics.
-        let part = shard(batch, ROW_SHARD);
+        let part = batch.div_ceil(tasks(self.layer.dense.flops())).next_multiple_of(Self::BLOCK_ROWS);
         self.rows.for_parts(memory, iteration, part, |memory, [r, first], gradient, metrics| {
             memory.with_scratch(gradient.len(), |outputs| {
-                self.layer.forward_shard(memory, r, first, outputs);
+                self.layer.forward(memory, r, first, outputs);
                 self.rows.loss(memory, iteration, [r, first], outputs, [gradient, metrics]);
             });
         });

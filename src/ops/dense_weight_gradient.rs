@@ -1,14 +1,14 @@
 //! `weight_gradient = output_gradientᵀ input` and `bias_gradient = sum over the batch of output_gradient`, with the
 //! optimizer's update of both: shapes (R, O, I) = (R, B, O)ᵀ (R, B, I) and (R, O).
 
-use ndarray::ArrayViewMut2;
+use ndarray::{ArrayView2, ArrayViewMut2, s};
 use rayon::prelude::*;
 
 use super::optimizer::Optimizer;
 use super::{
     Constant, Dense, Hyper, Input, InputKind, ModuleConstants, Operation, Param, Shader, Variant, matmul, shader,
 };
-use crate::cpu::{Memory, UNIT_SHARD, matrix, shard, vectorized};
+use crate::cpu::{Memory, matrix, share, tasks, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
 
@@ -108,36 +108,50 @@ impl Operation for DenseWeightGradient {
     }
 }
 
-/// What a shard of output units of one replica owns while it is updated.
-struct Shard<'a, T> {
-    r: usize,
+/// Output units of one replica, with all that their update writes.
+struct Units<'a, T> {
     first: usize,
+    /// (units, I)
     weight: &'a mut [T],
+    /// (units)
     bias: &'a mut [T],
+    /// S times (units, I)
     weight_state: [&'a mut [T]; 2],
+    /// S times (units)
     bias_state: [&'a mut [T]; 2],
 }
 
+impl<'a, T> Units<'a, T> {
+    /// The first `units` of them, and the others.
+    fn split(self, units: usize, inputs: usize) -> [Self; 2] {
+        let (weight, other_weight) = self.weight.split_at_mut(units * inputs);
+        let (bias, other_bias) = self.bias.split_at_mut(units);
+        let (weight_state, other_weight_state) = split_slots(self.weight_state, units * inputs);
+        let (bias_state, other_bias_state) = split_slots(self.bias_state, units);
+        let other = Self {
+            first: self.first + units,
+            weight: other_weight,
+            bias: other_bias,
+            weight_state: other_weight_state,
+            bias_state: other_bias_state,
+        };
+        [Self { first: self.first, weight, bias, weight_state, bias_state }, other]
+    }
+}
+
+/// Cuts each slot of a state; a second slot that there is not stays empty.
+fn split_slots<T>([first, second]: [&mut [T]; 2], at: usize) -> ([&mut [T]; 2], [&mut [T]; 2]) {
+    let (a, b) = first.split_at_mut(at);
+    let (c, d) = second.split_at_mut(at.min(second.len()));
+    ([a, c], [b, d])
+}
+
 impl DenseWeightGradient {
-    /// Stores the gradients of output units `first..` of replica `r`, as many as `bias` holds: (units, I) and (units).
-    fn gradients<T: Scalar>(
-        &self,
-        memory: &Memory<T>,
-        rows: usize,
-        [r, first]: [usize; 2],
-        weight: &mut [T],
-        bias: &mut [T],
-    ) {
+    /// What the gradients of replica `r` are the product of: inputs (rows, I) and output gradients (rows, O).
+    fn operands<'a, T: Scalar>(&self, memory: &'a Memory<T>, rows: usize, r: usize) -> [ArrayView2<'a, T>; 2] {
         let Dense { batch, inputs, outputs } = self.dense;
-        let x = matrix(self.input.rows(memory, r, [batch, inputs], 0..rows), rows, inputs);
-        let all = matrix(&memory.real(self.output_gradient)[r * batch * outputs..], rows, outputs);
-        let own = all.slice_move(ndarray::s![.., first..first + bias.len()]);
-        if let Ok(product) = ArrayViewMut2::from_shape((bias.len(), inputs), weight) {
-            T::matmul(own.t(), x, product);
-        }
-        for (sum, column) in bias.iter_mut().zip(own.columns()) {
-            *sum = T::sum(column.iter().copied());
-        }
+        let x = self.input.rows(memory, r, [batch, inputs], 0..rows);
+        [matrix(x, rows, inputs), matrix(&memory.real(self.output_gradient)[r * batch * outputs..], rows, outputs)]
     }
 
     fn store_gradient<T: Scalar>(
@@ -151,7 +165,11 @@ impl DenseWeightGradient {
         let (mut weights, mut biases) = (memory.take(weight), memory.take(bias));
         let replicas = weights.chunks_mut(outputs * inputs).zip(biases.chunks_mut(outputs)).enumerate();
         for (r, (weights, biases)) in replicas {
-            self.gradients(memory, iteration.rows as usize, [r, 0], weights, biases);
+            let [x, gradient] = self.operands(memory, iteration.rows as usize, r);
+            T::column_sums(gradient, biases);
+            if let Ok(product) = ArrayViewMut2::from_shape((outputs, inputs), weights) {
+                T::matmul(gradient.reversed_axes(), x, product);
+            }
         }
         memory.put(weight, weights);
         memory.put(bias, biases);
@@ -165,62 +183,93 @@ impl DenseWeightGradient {
         tensors: [TensorId; 4],
         optimizer: Optimizer,
     ) {
+        let Dense { inputs, outputs, .. } = self.dense;
+        let slots = optimizer.slots();
         let [mut weight, mut bias, mut weight_state, mut bias_state] = tensors.map(|id| memory.take(id));
-        let shards = self.shards(optimizer.slots(), &mut weight, &mut bias, &mut weight_state, &mut bias_state);
+        let parameters = weight.par_chunks_mut(outputs * inputs).zip(bias.par_chunks_mut(outputs));
+        let states =
+            weight_state.par_chunks_mut(slots * outputs * inputs).zip(bias_state.par_chunks_mut(slots * outputs));
         let rows = iteration.rows as usize;
-        shards.into_par_iter().for_each(|shard| {
-            let units = shard.bias.len();
-            memory.with_scratch(shard.weight.len() + units, |scratch| {
-                let (weights, biases) = scratch.split_at_mut(shard.weight.len());
-                self.gradients(memory, rows, [shard.r, shard.first], weights, biases);
-                let hyper = &hypers[shard.r];
-                vectorized(
-                    #[inline(always)]
-                    || {
-                        optimizer.update(shard.weight, weights, shard.weight_state, hyper);
-                        optimizer.update(shard.bias, biases, shard.bias_state, hyper);
-                    },
-                );
-            });
+        parameters.zip(states).enumerate().for_each(|(r, ((weight, bias), (weight_state, bias_state)))| {
+            let weight_state = weight_state.split_at_mut(outputs * inputs).into();
+            let bias_state = bias_state.split_at_mut(outputs).into();
+            let units = Units { first: 0, weight, bias, weight_state, bias_state };
+            let operands = self.operands(memory, rows, r);
+            let rule = (optimizer, &hypers[r]);
+            self.update_units(memory, operands, units, tasks(self.flops()), rule);
         });
         for (id, values) in tensors.into_iter().zip([weight, bias, weight_state, bias_state]) {
             memory.put(id, values);
         }
     }
 
-    /// Cuts parameters and states into shards of output units of one replica.
-    fn shards<'a, T>(
+    /// Updates units, in parallel.
+    fn update_units<T: Scalar>(
         &self,
-        slots: usize,
-        weight: &'a mut [T],
-        bias: &'a mut [T],
-        weight_state: &'a mut [T],
-        bias_state: &'a mut [T],
-    ) -> Vec<Shard<'a, T>> {
-        let Dense { inputs, outputs, .. } = self.dense;
-        let units = shard(outputs, UNIT_SHARD);
-        let mut shards = Vec::new();
-        let replicas = weight
-            .chunks_mut(outputs * inputs)
-            .zip(bias.chunks_mut(outputs))
-            .zip(weight_state.chunks_mut(slots * outputs * inputs).zip(bias_state.chunks_mut(slots * outputs)))
-            .enumerate();
-        for (r, ((weight, bias), (weight_state, bias_state))) in replicas {
-            let mut weight_states = slot_shards(weight_state, outputs * inputs, units * inputs);
-            let mut bias_states = slot_shards(bias_state, outputs, units);
-            let parts = weight.chunks_mut(units * inputs).zip(bias.chunks_mut(units)).enumerate();
-            shards.extend(parts.map(|(index, (weight, bias))| {
-                let weight_state = weight_states.each_mut().map(|parts| parts.next().unwrap_or_default());
-                let bias_state = bias_states.each_mut().map(|parts| parts.next().unwrap_or_default());
-                Shard { r, first: index * units, weight, bias, weight_state, bias_state }
-            }));
+        memory: &Memory<T>,
+        operands: [ArrayView2<T>; 2],
+        units: Units<T>,
+        tasks: usize,
+        rule: (Optimizer, &Hyper),
+    ) {
+        let count = units.bias.len();
+        if tasks < 2 || count < 2 {
+            return self.update_shard(memory, operands, units, rule);
         }
-        shards
+        let [first, others] = units.split(share(count, 1, tasks), self.dense.inputs);
+        rayon::join(
+            || self.update_units(memory, operands, first, tasks / 2, rule),
+            || self.update_units(memory, operands, others, tasks - tasks / 2, rule),
+        );
+    }
+
+    /// Updates units on this thread, so many inputs at a time that gradients stay in cache from product to update.
+    fn update_shard<T: Scalar>(
+        &self,
+        memory: &Memory<T>,
+        [x, gradient]: [ArrayView2<T>; 2],
+        units: Units<T>,
+        (optimizer, hyper): (Optimizer, &Hyper),
+    ) {
+        let inputs = self.dense.inputs;
+        let count = units.bias.len();
+        let gradient = gradient.slice_move(s![.., units.first..units.first + count]);
+        memory.with_scratch(count, |sums| {
+            T::column_sums(gradient, sums);
+            optimizer.update(units.bias, sums, units.bias_state, hyper);
+        });
+        let width = columns_at_once(count, inputs);
+        let [first_state, second_state] = units.weight_state;
+        memory.with_scratch(count * width, |scratch| {
+            for start in (0..inputs).step_by(width) {
+                let columns = start..inputs.min(start + width);
+                let gradients = &mut scratch[..count * columns.len()];
+                if let Ok(product) = ArrayViewMut2::from_shape((count, columns.len()), &mut *gradients) {
+                    T::matmul(gradient.reversed_axes(), x.slice(s![.., columns.clone()]), product);
+                }
+                vectorized(
+                    #[inline(always)]
+                    || {
+                        for (unit, gradients) in gradients.chunks(columns.len()).enumerate() {
+                            let own = unit * inputs + columns.start..unit * inputs + columns.end;
+                            let second = second_state.get_mut(own.clone()).unwrap_or_default();
+                            let weight = &mut units.weight[own.clone()];
+                            optimizer.update(weight, gradients, [&mut first_state[own], second], hyper);
+                        }
+                    },
+                );
+            }
+        });
     }
 }
 
-/// The shards of each of a state's slots; a second slot that there is not has none.
-fn slot_shards<T>(state: &mut [T], slot: usize, shard: usize) -> [std::slice::ChunksMut<'_, T>; 2] {
-    let (first, second) = state.split_at_mut(slot);
-    [first.chunks_mut(shard), second.chunks_mut(shard)]
+/// Columns of `units` rows of gradients that fit the second level of cache, at most `inputs`.
+fn columns_at_once(units: usize, inputs: usize) -> usize {
+    let parts = (units * inputs).div_ceil(GRADIENTS_AT_ONCE);
+    inputs.div_ceil(parts).next_multiple_of(COLUMN_UNIT).min(inputs)
 }
+
+/// Gradients of weights between product and update, on one thread: 1 MiB of f32.
+const GRADIENTS_AT_ONCE: usize = 1 << 18;
+/// Columns of a product that microkernels take at once with the widest vectors.
+const COLUMN_UNIT: usize = 64;

@@ -36,7 +36,7 @@ pub(super) fn loss_steps(seed: u64, replicas: usize, loss: Loss) -> Result<Suite
             suite.case(label, Op::LossStep(LossStep { outputs: given, rows }), live, AROUND);
         }
     }
-    Ok(suite.suite(&format!("{loss}, every target and output activation"), ANY))
+    Ok(suite.suite(loss.name(), ANY))
 }
 
 /// The tensors of a loss, with targets that it takes.
@@ -119,7 +119,7 @@ pub(super) fn dense_losses(seed: u64, replicas: usize, loss: Loss, quick: bool) 
         let label = format!("B={batch} I={inputs} O={outputs} rows={live} {kind:?} {activation} of {from}");
         suite.case(label, Op::DenseLoss(DenseLoss { layer, rows }), live, if samples { first } else { AROUND });
     }
-    Ok(suite.suite(&format!("{loss}, every target, input and output activation"), ANY))
+    Ok(suite.suite(loss.name(), ANY))
 }
 
 #[cfg(test)]

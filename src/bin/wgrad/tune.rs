@@ -113,9 +113,8 @@ pub fn run(args: &TuneArgs, output: &Output) -> Result<()> {
 
 impl TuneArgs {
     fn measure(&self, gpu: &Gpu, tuning: &mut Tuning, output: &Output) -> Result<Vec<TunedStep>> {
-        let networks = self.networks(gpu)?;
-        let each = |network: &Network| self.replicas.iter().map(|r| (network.clone(), *r)).collect::<Vec<_>>();
-        let networks: Vec<_> = networks.iter().flat_map(each).collect();
+        let each = |network: Network| self.replicas.iter().map(move |replicas| (network.clone(), *replicas));
+        let networks: Vec<_> = self.networks(gpu)?.into_iter().flat_map(each).collect();
         let mut steps = Vec::new();
         tune(gpu, tuning, &networks, Duration::from_secs_f64(self.seconds), &mut |finding| match finding {
             Finding::Verifying(kernel) => output.note(&format!("verifying the variants of {kernel}")),

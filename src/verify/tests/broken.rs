@@ -31,14 +31,12 @@ const MUTATIONS: &[(&str, &str, &str, &[&str])] = &[
     ("dense_forward", "k < size.z; k += depth()", "k + 1u < size.z; k += depth()", TILED),
     ("dense_forward", "s < SLICES; s++", "s + 1u < SLICES; s++", SLICED),
     ("dense_weight_gradient", "k < size.z; k += SLICES", "k + 1u < size.z; k += SLICES", SLICED),
-    // Numbers beyond the end of a line, of operands whose lines are no whole runs.
-    ("dense_input_gradient", "vec4(at) + QUAD >= vec4(extent));\n}\n\nfn right_run", "vec4(at) + QUAD > vec4(extent));\n}\n\nfn right_run", ALL),
     // Whole runs from the wrong place.
     ("dense_forward", "return weight[(start + i) / 4u];", "return weight[(start + i) / 4u + 1u];", ALL),
     ("dense_forward", "bitcast<vec4<f32>>(input[index / 4u]) * scale", "bitcast<vec4<f32>>(input[index / 4u]).xyww * scale", ALL),
     // A row goes missing at the edge of a tile.
     ("dense_weight_gradient", "i < 8u && m + i < size.x", "i < 8u && m + i + 1u < size.x", DIRECT),
-    ("dense_input_gradient", "group.y * TILE + row < size.x", "group.y * TILE + row + 1u < size.x", SLICED),
+    ("dense_input_gradient", "group.x * TILE + column < size.y", "group.x * TILE + column + 1u < size.y", SLICED),
     ("dense_input_gradient", "i < 4u && m[i] < size.x", "i < 4u && m[i] + 1u < size.x", TILED),
     // The rows behind a short batch are overwritten.
     ("dense_forward", "vec3(iteration.rows, params.outputs", "vec3(params.batch, params.outputs", ALL),
@@ -104,10 +102,12 @@ fn broken_kernels_fail() {
     let several = suites(2, true).unwrap().into_iter().filter(|suite| suite.plan.replicas.len() > 1);
     let suites: Vec<_> = several.map(|suite| Answered::new(suite).unwrap()).collect();
     let mut wrong = Vec::new();
-    for (stem, from, to, variants) in MUTATIONS {
+    for (n, (stem, from, to, variants)) in MUTATIONS.iter().enumerate() {
         let gpu = broken(&gpu, stem, from, to);
         let own = || suites.iter().filter(|answered| answered.suite.kernel == *stem);
-        for variant in *variants {
+        // What all have in common is tried in one of them, each in turn: software adapters compile slowly.
+        let variants = if *variants == ALL { &ALL[n % ALL.len()..][..1] } else { *variants };
+        for variant in variants {
             if !own().any(|answered| !answered.check(&gpu, variant).unwrap().passed()) {
                 wrong.push(format!("{stem} {variant} passes with `{to}` for `{from}`"));
             }

@@ -107,10 +107,18 @@ fn the_gpu_gives_the_same_bits_again() {
     }
 }
 
+/// Wide enough that every product is cut into tasks: along rows, along units, and into tiles at the end of each.
+const WIDE: [usize; 3] = [201, 333, 170];
+
 #[test]
 fn the_cpu_gives_the_same_bits_on_any_number_of_threads() {
     for (name, optimizer) in OPTIMIZERS {
-        let setup = setup(optimizer, REPLICAS);
+        let mut setup = setup(optimizer, REPLICAS);
+        let [inputs, first, second] = WIDE;
+        let hidden = Sequential::new(inputs).dense(first, Activation::Relu).dense(second, Activation::Relu);
+        setup.model = hidden.dense(OUTPUTS, Activation::Linear);
+        let mut stream = Stream::new(6, Purpose::Inputs, 0);
+        setup.features = (0..SAMPLES * inputs).map(|_| stream.symmetric(1.0) + 0.125).collect();
         let results = [1, 2, 5].map(|threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| trained(&setup, cpu(setup.plan()).as_mut()))

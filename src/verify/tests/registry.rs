@@ -253,7 +253,7 @@ fn cases_have_operands_of_both_alignments() {
         for aligned in [0.0, 1.0] {
             let constant = ("ALIGNED", Constant::Number(aligned));
             let own = |op: &&Op| op.shader().stem == stem && op.constants().contains(&constant);
-            assert!(operations().values().filter(own).count() > 1, "{stem} {aligned}");
+            assert!(operations().values().any(|op| own(&op)), "{stem} {aligned}");
         }
     }
 }
