@@ -106,6 +106,19 @@ pub struct Timing {
     pub clock: Clock,
 }
 
+/// The kernel that runs a step on a GPU. Variants add in different orders: it is part of what a run's bits depend on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KernelChoice {
+    /// `layers.0 forward`
+    pub step: String,
+    /// The kernel family.
+    pub kernel: &'static str,
+    /// Which way of running it.
+    pub variant: &'static str,
+    /// Whether `wgrad tune` measured it for this shape; else it is the default by adapter and shape.
+    pub tuned: bool,
+}
+
 /// A device that runs plans.
 pub trait Executor: Send {
     /// The plan it was made for.
@@ -146,9 +159,9 @@ pub trait Executor: Send {
     /// [`Error::Device`].
     fn time_step(&mut self, program: ProgramId, step: usize, iteration: Iteration, times: usize) -> Result<Timing>;
 
-    /// Which variant of its kernel a training step runs; none on the CPU.
-    fn variant(&self, _step: usize) -> Option<&'static str> {
-        None
+    /// The kernels that run a program's steps, in order; none on the CPU.
+    fn kernels(&self, _program: ProgramId) -> Vec<KernelChoice> {
+        Vec::new()
     }
 
     /// Metrics of iterations that have finished since the last call, in order; with `wait`, of all that were submitted.

@@ -1,9 +1,23 @@
-//! Files that appear whole or not at all.
+//! Files that appear whole or not at all, and where wgrad keeps its own.
 
+use std::env;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+
+/// The user's directory for what wgrad finds out about the machine, if the system tells: `wgrad` in `$XDG_CACHE_HOME`, or
+/// in the system's own place for caches. It need not be there yet.
+pub fn cache_directory() -> Option<PathBuf> {
+    // A relative path would be another directory in each place that wgrad is run from (XDG says: ignore it).
+    let named = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let usual = || match () {
+        () if cfg!(windows) => named("LOCALAPPDATA"),
+        () if cfg!(target_os = "macos") => Some(named("HOME")?.join("Library/Caches")),
+        () => Some(named("HOME")?.join(".cache")),
+    };
+    Some(named("XDG_CACHE_HOME").or_else(usual)?.join("wgrad"))
+}
 
 /// Writes a file under a temporary name beside `path`, syncs it and renames it, so that no reader, and no crash, ever
 /// sees a part of it.

@@ -53,6 +53,7 @@ pub mod random;
 pub mod scalar;
 pub mod spec;
 pub mod train;
+pub mod tune;
 pub mod verify;
 
 pub use data::{Dataset, Features, Targets, TrainTest, datasets};

@@ -64,6 +64,7 @@ pub fn kernels(
     // One whole step first, so that every tensor holds what it does in training.
     executor.submit(ProgramId::Train, &[iteration])?;
     executor.metrics(true)?;
+    let chosen = executor.kernels(ProgramId::Train);
     let steps = executor.plan().program(ProgramId::Train).steps.clone();
     for (index, step) in steps.iter().enumerate() {
         let time = &mut |times| executor.time_step(ProgramId::Train, index, iteration, times);
@@ -74,7 +75,7 @@ pub fn kernels(
             network: network.to_string(),
             step: step.label.clone(),
             operation: step.operation(),
-            variant: executor.variant(index),
+            variant: chosen.get(index).map(|kernel| kernel.variant),
             flops,
             bytes,
             runs: samples.times * samples.seconds.len(),
@@ -98,7 +99,8 @@ pub(super) fn filled(device: &Device, network: &Network, replicas: usize) -> Res
     Ok((executor, data.len()))
 }
 
-fn fill(executor: &mut dyn Executor, model: &Sequential, data: &Dataset, replicas: usize) -> Result<()> {
+/// Writes weights, samples, targets and orders.
+pub(crate) fn fill(executor: &mut dyn Executor, model: &Sequential, data: &Dataset, replicas: usize) -> Result<()> {
     for (n, layer) in LayerWeights::initial(model, 0).iter().enumerate() {
         let tensors = executor.plan().layers[n];
         for r in 0..replicas {

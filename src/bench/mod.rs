@@ -10,11 +10,12 @@ mod traffic;
 mod training;
 
 pub use host::{HostCost, host_cost};
+pub(crate) use kernels::fill;
 pub use kernels::{KernelRow, kernels};
 pub use memory::{peak_bytes, reset_peak, resident_bytes};
 pub use network::{NETWORKS, Network};
 pub use probe::{Peak, peak};
-pub(crate) use probe::{Probe, copy_source};
+pub(crate) use probe::{Probe, TIMING, copy_source};
 pub use training::{TrainingRow, training};
 
 #[cfg(test)]

@@ -68,7 +68,7 @@ impl Network {
         self.widths[self.widths.len() - 1]
     }
 
-    pub(super) fn model(&self) -> Sequential {
+    pub(crate) fn model(&self) -> Sequential {
         let (inputs, units) = (self.widths[0], &self.widths[1..]);
         units.iter().enumerate().fold(Sequential::new(inputs), |model, (layer, width)| {
             let last = layer + 1 == units.len();
@@ -77,7 +77,7 @@ impl Network {
     }
 
     /// A trainer of so many replicas, each with its own seed.
-    pub(super) fn trainer(&self, device: &Device, replicas: usize) -> Result<Trainer> {
+    pub(crate) fn trainer(&self, device: &Device, replicas: usize) -> Result<Trainer> {
         let adam = OptimizerSpec::from(Adam::new(LEARNING_RATE));
         let replicas = (0..replicas as u64).map(|seed| Replica::new(seed, &adam)).collect();
         let builder = Trainer::new(self.model(), Loss::SoftmaxCrossEntropy, adam);
@@ -92,7 +92,12 @@ impl Network {
     /// Random bytes with random labels: nothing to learn, but as much work as any data. To be made only once a trainer
     /// has found that a batch fits into memory.
     pub(super) fn samples(&self) -> Result<Dataset> {
-        let (count, inputs) = (self.sample_count(), self.widths[0]);
+        self.some_samples(self.sample_count())
+    }
+
+    /// So many of them.
+    pub(crate) fn some_samples(&self, count: usize) -> Result<Dataset> {
+        let inputs = self.widths[0];
         let (all, mut stream) = (count * inputs, Stream::new(0, Purpose::Inputs, 0));
         let mut pixels = Vec::with_capacity(all + size_of::<u32>());
         while pixels.len() < all.min(DRAWN_BYTES) {

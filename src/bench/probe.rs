@@ -12,7 +12,7 @@ use crate::train::Device;
 
 /// What one timing aims at: far above the clock's grain and a submission's cost, well under the 250 ms after which a
 /// watchdog may end a submission.
-pub(super) const TIMING: Duration = Duration::from_millis(40);
+pub(crate) const TIMING: Duration = Duration::from_millis(40);
 
 /// Work of a known size that a device repeats as often as asked.
 pub(crate) trait Probe {

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
 
+use super::Tuning;
 use crate::error::{Error, Result};
 use crate::executor::DeviceInfo;
 use crate::ops::Shader;
@@ -69,6 +70,8 @@ pub struct Gpu {
     pub(crate) failure: Arc<Mutex<Option<String>>>,
     /// Shaders that stand in for those of the same stem, by which tests break a kernel to see verification fail.
     pub(crate) replaced: Vec<&'static Shader>,
+    /// Which kernel variants its executors take where these say so; by shape alone without.
+    pub(crate) tuning: Option<Arc<Tuning>>,
 }
 
 /// Every adapter of the machine.
@@ -142,7 +145,14 @@ impl Gpu {
             note(&lost, format!("device lost ({reason:?}): {message}"))
         });
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| note(&uncaptured, error.to_string())));
-        Ok(Self { device, queue, info: adapter.get_info(), failure, replaced: Vec::new() })
+        Ok(Self { device, queue, info: adapter.get_info(), failure, replaced: Vec::new(), tuning: None })
+    }
+
+    /// The same device, whose executors take the kernel variants that were found fastest, where the shape is known. Other
+    /// variants add in another order: results differ in their last bits.
+    #[must_use]
+    pub fn tuned(self, tuning: Tuning) -> Self {
+        Self { tuning: Some(Arc::new(tuning)), ..self }
     }
 
     /// For reports.

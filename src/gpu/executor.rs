@@ -4,7 +4,7 @@ use super::pipelines::{Choice, Kernel, Pipelines};
 use super::queue::Flight;
 use super::reflect::Access;
 use crate::error::{Error, Result};
-use crate::executor::{DeviceInfo, Executor, StepMetrics, TensorData, Timing, slot_metrics};
+use crate::executor::{DeviceInfo, Executor, KernelChoice, StepMetrics, TensorData, Timing, slot_metrics};
 use crate::ops::{Hyper, Operation};
 use crate::plan::{Iteration, Plan, Program, ProgramId, Role, Step, TensorId};
 use crate::spec::MAX_REPLICAS;
@@ -91,20 +91,16 @@ impl GpuExecutor {
                 }),
             }],
         });
-        let mut pipelines = Pipelines::new(&gpu, &layout, choice);
+        let mut pipelines = Pipelines::new(&gpu, &layout);
         let mut program = |program: &Program| {
-            let steps = program.steps.iter();
-            steps.map(|step| dispatch(&gpu, &mut pipelines, &plan, &buffers, step)).collect::<Result<Vec<_>>>()
+            let steps = program.steps.iter().enumerate();
+            let made = |(index, step)| dispatch(&gpu, &mut pipelines, &plan, &buffers, step, choice.named(index));
+            steps.map(made).collect::<Result<Vec<_>>>()
         };
         let programs = [program(&plan.train)?, program(&plan.evaluate)?, program(&plan.predict)?];
         let flights = Default::default();
         let staged = Vec::new();
         Ok(Self { gpu, plan, buffers, kept, programs, iterations, iteration_group, stride, staged, flights })
-    }
-
-    /// For reports: the kernel and variant of each training step.
-    pub fn kernels(&self) -> impl Iterator<Item = (&'static str, &'static str)> + '_ {
-        self.programs[0].iter().map(|dispatch| (dispatch.kernel.stem, dispatch.kernel.variant))
     }
 
     /// Writes the uniforms of the next submission's steps, in one piece.
@@ -229,8 +225,15 @@ impl Executor for GpuExecutor {
         })
     }
 
-    fn variant(&self, step: usize) -> Option<&'static str> {
-        self.kernels().nth(step).map(|(_, variant)| variant)
+    fn kernels(&self, program: ProgramId) -> Vec<KernelChoice> {
+        let steps = self.plan.program(program).steps.iter().zip(&self.programs[program as usize]);
+        let choice = |(step, Dispatch { kernel, .. }): (&Step, &Dispatch)| KernelChoice {
+            step: step.label.clone(),
+            kernel: kernel.stem,
+            variant: kernel.variant,
+            tuned: kernel.tuned,
+        };
+        steps.map(choice).collect()
     }
 
     fn metrics(&mut self, wait: bool) -> Result<Vec<StepMetrics>> {
@@ -305,9 +308,10 @@ fn dispatch(
     plan: &Plan,
     buffers: &[wgpu::Buffer],
     step: &Step,
+    named: Option<&'static str>,
 ) -> Result<Dispatch> {
     let replicas = plan.replicas.len();
-    let (kernel, params, [x, y]) = pipelines.kernel(&step.op, replicas)?;
+    let (kernel, params, [x, y]) = pipelines.kernel(&step.op, replicas, named)?;
     let workgroups = workgroups(gpu, step, [x, y, replicas])?;
     let params_buffer = gpu.device.create_buffer(&wgpu::BufferDescriptor {
         label: Some(&step.label),

@@ -7,6 +7,7 @@ mod pipelines;
 mod probes;
 mod queue;
 pub mod reflect;
+mod tuning;
 
 pub use adapters::{
     AdapterReport, Gpu, GpuOptions, GpuRequest, HOW_TO_GET_ONE, adapters, adapters_blocking, automatic,
@@ -20,3 +21,5 @@ pub(crate) use pipelines::specializations;
 #[cfg(test)]
 pub(crate) use probes::PROBES;
 pub(crate) use probes::{Copy, MultiplyAdd};
+pub use tuning::Tuning;
+pub(crate) use tuning::shape_of;

@@ -8,12 +8,25 @@ use crate::error::{Error, Result};
 use crate::ops::{Constant, Op, Operation, Param, Variant};
 
 /// Which variant of each kernel an executor takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Choice {
-    /// By adapter and shape.
+    /// What the device was tuned to, else by adapter and shape.
     Automatic,
     /// The variant of this name where a kernel has it, for verification and benchmarks.
     Named(&'static str),
+    /// For each step of a program one of the two, for the tuner.
+    Steps(Vec<Option<&'static str>>),
+}
+
+impl Choice {
+    /// The variant that a program's step is to take, if it is named.
+    pub fn named(&self, step: usize) -> Option<&'static str> {
+        match self {
+            Self::Automatic => None,
+            Self::Named(name) => Some(name),
+            Self::Steps(names) => names.get(step).copied().flatten(),
+        }
+    }
 }
 
 /// Workgroups with which a real GPU is busy; below it smaller tiles win by spreading wider.
@@ -28,6 +41,8 @@ pub(super) struct Kernel {
     pub layout: wgpu::BindGroupLayout,
     pub stem: &'static str,
     pub variant: &'static str,
+    /// Whether the device was tuned to it.
+    pub tuned: bool,
 }
 
 struct Module {
@@ -40,25 +55,30 @@ struct Module {
 pub(super) struct Pipelines<'a> {
     gpu: &'a Gpu,
     iteration_layout: &'a wgpu::BindGroupLayout,
-    choice: Choice,
     modules: HashMap<&'static str, Module>,
     kernels: HashMap<String, Kernel>,
 }
 
 impl<'a> Pipelines<'a> {
-    pub fn new(gpu: &'a Gpu, iteration_layout: &'a wgpu::BindGroupLayout, choice: Choice) -> Self {
-        Self { gpu, iteration_layout, choice, modules: HashMap::new(), kernels: HashMap::new() }
+    pub fn new(gpu: &'a Gpu, iteration_layout: &'a wgpu::BindGroupLayout) -> Self {
+        Self { gpu, iteration_layout, modules: HashMap::new(), kernels: HashMap::new() }
     }
 
-    /// The kernel of an operation, its uniform `Params`, and its workgroups along x and y.
-    pub fn kernel(&mut self, op: &Op, replicas: usize) -> Result<(Kernel, Vec<u8>, [usize; 2])> {
+    /// The kernel of an operation, in the variant of this name if one is named, its uniform `Params`, and its workgroups
+    /// along x and y.
+    pub fn kernel(
+        &mut self,
+        op: &Op,
+        replicas: usize,
+        named: Option<&'static str>,
+    ) -> Result<(Kernel, Vec<u8>, [usize; 2])> {
         let stem = op.shader().stem;
         if !self.modules.contains_key(stem) {
             let module = self.module(op)?;
             self.modules.insert(stem, module);
         }
         let module = &self.modules[stem];
-        let variant = self.variant(op, &module.reflection, replicas);
+        let (variant, tuned) = self.variant(op, &module.reflection, replicas, named);
         let constants = resolve(op, variant, &module.reflection)?;
         let key = format!("{stem} {} {constants:?}", variant.entry);
         if !self.kernels.contains_key(&key) {
@@ -67,7 +87,7 @@ impl<'a> Pipelines<'a> {
         }
         let specialized = Specialized { reflection: &module.reflection, overrides: &constants };
         let params = pack(op.params(), &module.reflection, stem)?;
-        Ok((self.kernels[&key].clone(), params, op.grid(variant, &specialized)))
+        Ok((Kernel { tuned, ..self.kernels[&key].clone() }, params, op.grid(variant, &specialized)))
     }
 
     /// The bindings of an operation with the buffers' names, in order.
@@ -131,18 +151,36 @@ impl<'a> Pipelines<'a> {
             },
             cache: None,
         });
-        Kernel { pipeline, layout: module.layout.clone(), stem, variant: variant.name }
+        Kernel { pipeline, layout: module.layout.clone(), stem, variant: variant.name, tuned: false }
+    }
+
+    /// The variant to run, and whether tuning chose it.
+    fn variant(
+        &self,
+        op: &Op,
+        reflection: &Reflection,
+        replicas: usize,
+        named: Option<&str>,
+    ) -> (&'static Variant, bool) {
+        let variants = op.variants();
+        let find = |name: &str| variants.iter().find(|variant| variant.name == name);
+        if let Some(name) = named {
+            return (find(name).unwrap_or(&variants[0]), false);
+        }
+        let tuning = self.gpu.tuning.as_ref();
+        match tuning.and_then(|tuning| tuning.variant(op, replicas)).and_then(find) {
+            Some(variant) => (variant, true),
+            None => (self.usual(op, reflection, replicas), false),
+        }
     }
 
     /// Software adapters gain nothing from workgroup memory; real GPUs want the largest tiles that fill them, and
     /// where none do, the smallest, whose threads share each output's sum.
-    fn variant(&self, op: &Op, reflection: &Reflection, replicas: usize) -> &'static Variant {
+    fn usual(&self, op: &Op, reflection: &Reflection, replicas: usize) -> &'static Variant {
         let variants = op.variants();
-        let named = |name: &str| variants.iter().find(|variant| variant.name == name);
-        let preferred = match self.choice {
-            Choice::Named(name) => named(name),
-            Choice::Automatic if self.gpu.is_software() => named("direct"),
-            Choice::Automatic => variants.iter().rev().find(|variant| {
+        let preferred = match self.gpu.is_software() {
+            true => variants.iter().find(|variant| variant.name == "direct"),
+            false => variants.iter().rev().find(|variant| {
                 let specialized = Specialized { reflection, overrides: variant.constants };
                 let [x, y] = op.grid(variant, &specialized);
                 variant.name == LEAST_TILES || x * y * replicas >= BUSY_WORKGROUPS

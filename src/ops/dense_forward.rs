@@ -3,7 +3,9 @@
 use ndarray::{ArrayView2, ArrayViewMut2, s};
 use rayon::prelude::*;
 
-use super::{Constant, Dense, DenseLayer, Hyper, ModuleConstants, Operation, Param, Shader, Variant, matmul, shader};
+use super::{
+    Constant, Dense, DenseLayer, Hyper, InputKind, ModuleConstants, Operation, Param, Shader, Variant, matmul, shader,
+};
 use crate::cpu::{Memory, in_tiles, matrix, tasks, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
@@ -40,6 +42,10 @@ impl Operation for DenseForward {
     fn arguments(&self) -> Vec<(&'static str, TensorId)> {
         let own = [("weight", self.layer.weight), ("bias", self.layer.bias), ("output", self.output)];
         self.layer.input.arguments().into_iter().chain(own).collect()
+    }
+
+    fn product(&self) -> Option<(Dense, InputKind)> {
+        Some((self.layer.dense, self.layer.input.kind))
     }
 
     fn grid(&self, variant: &Variant, module: &dyn ModuleConstants) -> [usize; 2] {

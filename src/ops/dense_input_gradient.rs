@@ -3,7 +3,9 @@
 use ndarray::{ArrayView2, ArrayViewMut2, s};
 use rayon::prelude::*;
 
-use super::{Activation, Constant, Dense, Hyper, ModuleConstants, Operation, Param, Shader, Variant, matmul, shader};
+use super::{
+    Activation, Constant, Dense, Hyper, InputKind, ModuleConstants, Operation, Param, Shader, Variant, matmul, shader,
+};
 use crate::cpu::{Memory, in_tiles, matrix, tasks, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
@@ -53,6 +55,10 @@ impl Operation for DenseInputGradient {
             ("input", self.input),
             ("input_gradient", self.input_gradient),
         ]
+    }
+
+    fn product(&self) -> Option<(Dense, InputKind)> {
+        Some((self.dense, InputKind::Activations))
     }
 
     fn grid(&self, variant: &Variant, module: &dyn ModuleConstants) -> [usize; 2] {

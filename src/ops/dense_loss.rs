@@ -2,7 +2,9 @@
 //! shapes (R, B, O) = (R, B, I) (R, O, I)ᵀ + (R, O), which no tensor keeps, then each row's loss and its gradient by
 //! the logits.
 
-use super::{Constant, Dense, DenseLayer, Hyper, LossRows, ModuleConstants, Operation, Param, Shader, Variant, shader};
+use super::{
+    Constant, Dense, DenseLayer, Hyper, InputKind, LossRows, ModuleConstants, Operation, Param, Shader, Variant, shader,
+};
 use crate::cpu::{Memory, tasks};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
@@ -62,6 +64,10 @@ impl Operation for DenseLoss {
             ("gradient", self.rows.gradient),
             ("metrics", self.rows.metrics.tensor),
         ]
+    }
+
+    fn product(&self) -> Option<(Dense, InputKind)> {
+        Some((self.layer.dense, self.layer.input.kind))
     }
 
     fn grid(&self, _: &Variant, module: &dyn ModuleConstants) -> [usize; 2] {

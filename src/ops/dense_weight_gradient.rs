@@ -5,7 +5,9 @@ use ndarray::{ArrayView2, ArrayViewMut2, s};
 use rayon::prelude::*;
 
 use super::optimizer::Optimizer;
-use super::{Constant, Dense, Hyper, Input, ModuleConstants, Operation, Param, Shader, Variant, matmul, shader};
+use super::{
+    Constant, Dense, Hyper, Input, InputKind, ModuleConstants, Operation, Param, Shader, Variant, matmul, shader,
+};
 use crate::cpu::{Memory, matrix, share, tasks, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
@@ -79,6 +81,10 @@ impl Operation for DenseWeightGradient {
             ("bias_state", bias_state),
         ];
         self.input.arguments().into_iter().chain(own).collect()
+    }
+
+    fn product(&self) -> Option<(Dense, InputKind)> {
+        Some((self.dense, self.input.kind))
     }
 
     fn grid(&self, variant: &Variant, module: &dyn ModuleConstants) -> [usize; 2] {

@@ -18,6 +18,17 @@ pub(crate) enum InputKind {
     SamplesU8,
 }
 
+impl InputKind {
+    /// In plans and in records of tuned kernels; in capitals, WGSL's constant.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Activations => "activations",
+            Self::SamplesF32 => "samples_f32",
+            Self::SamplesU8 => "samples_u8",
+        }
+    }
+}
+
 /// A dense layer's input, gathered and scaled where it is read if it is the samples (`shaders/include/input.wgsl`).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Input {
@@ -40,12 +51,7 @@ impl Input {
     }
 
     pub fn constant(&self) -> (&'static str, Constant) {
-        let name = match self.kind {
-            InputKind::Activations => "ACTIVATIONS",
-            InputKind::SamplesF32 => "SAMPLES_F32",
-            InputKind::SamplesU8 => "SAMPLES_U8",
-        };
-        ("INPUT", Constant::named(name))
+        ("INPUT", Constant::named(self.kind.name()))
     }
 
     pub fn params(&self) -> [(&'static str, Param); 2] {

@@ -121,6 +121,11 @@ pub(crate) trait Operation {
     fn params(&self) -> Vec<(&'static str, Param)>;
     /// The tensor behind each WGSL storage binding, by the binding's name.
     fn arguments(&self) -> Vec<(&'static str, TensorId)>;
+    /// The extents of the product that it is, and what it reads, where these decide which variant is fastest: for every
+    /// operation of several variants.
+    fn product(&self) -> Option<(Dense, InputKind)> {
+        None
+    }
     /// Workgroups per replica, along x and y.
     fn grid(&self, variant: &Variant, module: &dyn ModuleConstants) -> [usize; 2];
     /// Floating-point operations of a full batch of one replica, a multiply-add counted as two.
@@ -150,6 +155,9 @@ macro_rules! operations {
             }
             fn arguments(&self) -> Vec<(&'static str, TensorId)> {
                 match self { $(Self::$name(op) => op.arguments()),+ }
+            }
+            fn product(&self) -> Option<(Dense, InputKind)> {
+                match self { $(Self::$name(op) => op.product()),+ }
             }
             fn grid(&self, variant: &Variant, module: &dyn ModuleConstants) -> [usize; 2] {
                 match self { $(Self::$name(op) => op.grid(variant, module)),+ }

@@ -1,7 +1,9 @@
+use std::path::Path;
+
 use crate::cpu::CpuExecutor;
 use crate::error::{Error, Result};
 use crate::executor::{DeviceInfo, Executor};
-use crate::gpu::{Gpu, GpuExecutor, GpuOptions, GpuRequest};
+use crate::gpu::{Gpu, GpuExecutor, GpuOptions, GpuRequest, Tuning};
 use crate::plan::Plan;
 
 /// Where a model is trained.
@@ -9,6 +11,7 @@ use crate::plan::Plan;
 pub struct Device {
     kind: Kind,
     note: Option<String>,
+    kernel_note: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -20,7 +23,7 @@ enum Kind {
 impl Device {
     /// The CPU executor, on all cores.
     pub fn cpu() -> Self {
-        Self { kind: Kind::Cpu, note: None }
+        Self { kind: Kind::Cpu, note: None, kernel_note: None }
     }
 
     /// A GPU.
@@ -47,9 +50,26 @@ impl Device {
     pub async fn request() -> Result<Self> {
         match Gpu::request(&GpuOptions::default()).await {
             Ok(gpu) => Ok(gpu.into()),
-            Err(Error::Adapter { reason, .. }) => Ok(Self { kind: Kind::Cpu, note: Some(reason) }),
+            Err(Error::Adapter { reason, .. }) => Ok(Self { kind: Kind::Cpu, note: Some(reason), kernel_note: None }),
             Err(error) => Err(error),
         }
+    }
+
+    /// The same device with the kernels that `wgrad tune` found fastest on it, where `directory` has a record of that;
+    /// [`Device::kernel_note`] says why a record is passed over. Nothing is measured here.
+    #[must_use]
+    pub fn with_tuned_kernels(self, directory: &Path) -> Self {
+        let Kind::Gpu(gpu) = &self.kind else { return self };
+        match Tuning::load(directory, gpu) {
+            Ok(Some(tuning)) => Self { kind: Kind::Gpu(Box::new((**gpu).clone().tuned(tuning))), ..self },
+            Ok(None) => self,
+            Err(error) => Self { kernel_note: Some(format!("default kernels: {error}; see `wgrad tune`")), ..self },
+        }
+    }
+
+    /// Why kernels that were tuned are passed over.
+    pub fn kernel_note(&self) -> Option<&str> {
+        self.kernel_note.as_deref()
     }
 
     /// Why it is this device, where that was not asked for.
@@ -109,6 +129,6 @@ impl Device {
 
 impl From<Gpu> for Device {
     fn from(gpu: Gpu) -> Self {
-        Self { kind: Kind::Gpu(Box::new(gpu)), note: None }
+        Self { kind: Kind::Gpu(Box::new(gpu)), note: None, kernel_note: None }
     }
 }

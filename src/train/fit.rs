@@ -113,6 +113,7 @@ impl Trainer {
             steps_per_epoch: data.len().div_ceil(self.spec.batch),
             epochs: fit.epochs,
             dispatches_per_step: steps,
+            kernels: self.kernels(ProgramId::Train),
             streamed,
         })
     }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::executor::DeviceInfo;
+use crate::executor::{DeviceInfo, KernelChoice};
 
 /// Loss and accuracy of one model on some samples.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -51,6 +51,8 @@ pub struct RunInfo {
     pub epochs: usize,
     /// Kernel launches a step.
     pub dispatches_per_step: usize,
+    /// The kernels of a training step; none on the CPU. Part of what the results' bits depend on.
+    pub kernels: Vec<KernelChoice>,
     /// Whether the training set streams through the device in chunks.
     pub streamed: bool,
 }

@@ -7,7 +7,7 @@ use super::session::{Session, Shape, input_kind, target_kind};
 use super::{Device, Evaluation, LayerWeights, ModelFile, Scores, TrainingFacts};
 use crate::data::{Dataset, Features, Targets};
 use crate::error::{Error, Result};
-use crate::executor::DeviceInfo;
+use crate::executor::{DeviceInfo, KernelChoice};
 use crate::ops::{Loss, TargetKind};
 use crate::plan::{Plan, ProgramId};
 use crate::spec::{OptimizerSpec, Sequential, TrainSpec};
@@ -83,6 +83,11 @@ impl Trainer {
     /// Where it is trained.
     pub fn info(&self) -> DeviceInfo {
         self.device.info()
+    }
+
+    /// The kernels of a program's steps, once it has run on a GPU; none before, and on the CPU.
+    pub fn kernels(&self, program: ProgramId) -> Vec<KernelChoice> {
+        self.session.as_ref().map(|session| session.executor.kernels(program)).unwrap_or_default()
     }
 
     /// The plan that training on `data` follows; nothing is allocated for it.

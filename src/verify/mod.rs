@@ -12,7 +12,7 @@ mod report;
 mod suite;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use compare::{Comparison, compare};
 pub use report::{Row, Summary};
@@ -59,6 +59,19 @@ pub fn verify(gpu: &Gpu, options: &VerifyOptions, report: &mut dyn FnMut(&Row)) 
         }
     }
     Ok(summary)
+}
+
+/// Verifies the variants of one kernel family at a third of the sizes, side by side only: pipelines do not know R, and
+/// compiling is what takes its time. For the tuner.
+pub(crate) fn verify_family(gpu: &Gpu, stem: &str, report: &mut dyn FnMut(&Row)) -> Result<()> {
+    let own = cases::suites(0, true)?.into_iter();
+    for suite in own.filter(|suite| suite.kernel == stem && suite.plan.replicas.len() > 1) {
+        let answered = kernels::Answered::new(suite)?;
+        for variant in answered.variants() {
+            report(&answered.check(gpu, variant)?);
+        }
+    }
+    Ok(())
 }
 
 /// The adapter for tests, at default limits: the first whose name contains `WGRAD_TEST_ADAPTER`, or the first of all,

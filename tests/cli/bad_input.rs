@@ -68,6 +68,11 @@ fn names() {
     wgrad(&["bench", "--network", "784-99999999-10@64"]).refused(2, &["--network", "99999999"]);
     wgrad(&["bench", "--replicas", "1,0"]).refused(2, &["--replicas", "1 to 1024"]);
     wgrad(&["bench", "--json", "--markdown"]).refused(2, &["--markdown", "--json"]);
+    wgrad(&["tune", "--seconds", "0"]).refused(2, &["--seconds", "above 0"]);
+    wgrad(&["tune", "--network", "784-128-10"]).refused(2, &["--network", "names no batch"]);
+    wgrad(&["tune", "--replicas", "0"]).refused(2, &["--replicas", "1 to 1024"]);
+    wgrad(&["tune", "--show", "--forget"]).refused(2, &["--show", "--forget"]);
+    wgrad(&["tune", "--device", "cpu"]).refused(2, &["--device"]);
     let huge = ["bench", "--device", "cpu", "--network", "16777216-16777216-2@64", "-q"];
     wgrad(&huge).refused(2, &["the machine's free memory", "narrower layers"]);
 }
@@ -75,6 +80,7 @@ fn names() {
 #[test]
 fn devices() {
     refused(&["--adapter", "llvmpipe"], 2, &["--adapter llvmpipe", "--device cpu"]);
+    refused(&["--kernels", "fastest"], 2, &["--kernels", "fastest", "auto"]);
     wgrad(&["bench", "--device", "tpu"]).refused(2, &["--device", "tpu", "auto"]);
     refused(&["--adapter", ""], 2, &["--adapter"]);
     let way_out = "install a Vulkan driver";
@@ -82,6 +88,7 @@ fn devices() {
     let data = place.dataset("ten", 100, 10);
     wgrad_without_adapter(&["train", &data, "--device", "gpu"]).refused(2, &["no GPU adapter found", way_out]);
     wgrad_without_adapter(&["bench", "--adapter", "radeon"]).refused(2, &["no GPU adapter found", way_out]);
+    wgrad_without_adapter(&["tune"]).refused(2, &["no GPU adapter found", way_out]);
     wgrad_without_adapter(&["verify"]).refused(2, &["no GPU adapter found", way_out]);
 }
 

@@ -8,3 +8,4 @@ mod help;
 mod results;
 mod support;
 mod train;
+mod tune;

@@ -10,6 +10,9 @@ use tempfile::TempDir;
 /// A driver list with nothing in it: the Vulkan loader then finds no adapter.
 pub const NO_DRIVER: (&str, &str) = ("VK_DRIVER_FILES", "/dev/null/nothing");
 
+/// A directory for caches in which no test writes.
+const EMPTY_CACHE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/empty-cache");
+
 /// What a run of the binary came to.
 #[derive(Debug)]
 pub struct Run {
@@ -21,7 +24,8 @@ pub struct Run {
 /// The binary with arguments, ready to run or to be changed.
 pub fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wgrad"));
-    command.args(args).env_remove("WGRAD_DATA");
+    // Never the user's own cache; tests that fill one name their own.
+    command.args(args).env_remove("WGRAD_DATA").env("XDG_CACHE_HOME", EMPTY_CACHE);
     command
 }
 

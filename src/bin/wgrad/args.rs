@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
+use wgrad::executor::KernelChoice;
+use wgrad::files::cache_directory;
 use wgrad::gpu::GpuRequest;
 use wgrad::spec::MAX_REPLICAS;
 use wgrad::{Activation, Device, Loss, Sequential, TrainTest, datasets};
@@ -22,6 +24,17 @@ pub struct DeviceArgs {
     /// like this. Implies `--device gpu`.
     #[arg(long, value_name = "NAME|INDEX", value_parser = NonEmptyStringValueParser::new())]
     adapter: Option<String>,
+    /// Which GPU kernels: `auto` takes those that `wgrad tune` found fastest where it has measured the shape, `default`
+    /// never does. Results differ in their last bits.
+    #[arg(long, value_enum, default_value_t = KernelSource::Auto, hide_possible_values = true, value_name = "auto|default")]
+    kernels: KernelSource,
+}
+
+/// What decides among a kernel's variants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum KernelSource {
+    Auto,
+    Default,
 }
 
 /// A kind of device.
@@ -35,7 +48,7 @@ enum DeviceChoice {
 impl DeviceArgs {
     /// Opens the device.
     pub fn open(&self) -> Result<Device> {
-        Ok(match (self.device, &self.adapter) {
+        let device = match (self.device, &self.adapter) {
             (DeviceChoice::Cpu, Some(name)) => {
                 let reason = format!("--adapter {name} is for GPUs; leave it out, or leave out --device cpu");
                 return Err(Failure::Usage(reason));
@@ -44,15 +57,33 @@ impl DeviceArgs {
             (_, Some(name)) => Device::gpu(GpuRequest::Named(name.clone()))?,
             (DeviceChoice::Gpu, None) => Device::gpu(GpuRequest::Best)?,
             (DeviceChoice::Auto, None) => Device::auto()?,
+        };
+        Ok(match (self.kernels, cache_directory()) {
+            (KernelSource::Auto, Some(directory)) => device.with_tuned_kernels(&directory),
+            _ => device,
         })
     }
 }
 
-/// Says why it is the CPU, where that was not asked for. Only once the work is sure to begin: the line of an error
+/// The variants that a program's kernels run in, and who chose them, in one line; nothing for the CPU.
+pub fn kernel_line(kernels: &[KernelChoice]) -> Option<String> {
+    let variants: Vec<_> = kernels.iter().map(|kernel| kernel.variant).collect();
+    let chosen = match kernels.iter().filter(|kernel| kernel.tuned).count() {
+        0 => "default".to_owned(),
+        tuned if tuned == kernels.len() => "tuned".to_owned(),
+        tuned => format!("{tuned} tuned"),
+    };
+    (!kernels.is_empty()).then(|| format!("{} ({chosen})", variants.join(" ")))
+}
+
+/// Says why it is the CPU, where that was not asked for, and why kernels that were tuned are passed over. Only once the work is sure to begin: the line of an error
 /// stands alone.
 pub fn announce(device: &Device, output: &Output) {
     if let Some(reason) = device.note() {
         output.note(&format!("running on the CPU: {reason}"));
+    }
+    if let Some(note) = device.kernel_note() {
+        output.note(note);
     }
 }
 

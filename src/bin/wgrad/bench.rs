@@ -70,7 +70,7 @@ pub struct Report {
     pub kernels: Vec<KernelRow>,
 }
 
-fn network(text: &str) -> Result<Network, String> {
+pub fn network(text: &str) -> Result<Network, String> {
     text.parse().map_err(|error: wgrad::Error| match error {
         wgrad::Error::Spec { reason, .. } => reason,
         other => other.to_string(),

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use ndarray::Array2;
 use serde::Serialize;
-use wgrad::executor::DeviceInfo;
+use wgrad::executor::{DeviceInfo, KernelChoice};
+use wgrad::plan::ProgramId;
 use wgrad::{Error, ModelFile, Trainer};
 
 use crate::Result;
-use crate::args::{DatasetArgs, DeviceArgs, announce};
+use crate::args::{DatasetArgs, DeviceArgs, announce, kernel_line};
 use crate::output::Output;
 use crate::table::Table;
 use crate::train::device_entries;
@@ -55,6 +56,8 @@ struct EvaluationFields<'a> {
     accuracy: f64,
     /// Rows: true classes; columns: predicted ones.
     confusion: Vec<Vec<u64>>,
+    /// Of the evaluation's steps, in order; none on the CPU.
+    kernels: &'a [KernelChoice],
     #[serde(flatten)]
     device: &'a DeviceInfo,
     note: Option<&'a str>,
@@ -75,6 +78,7 @@ pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
         return Err(Error::Model { path: args.model.clone(), reason }.into());
     }
     announce(&device, output);
+    let kernels = trainer.kernels(ProgramId::Evaluate);
     let confusion = trainer.confusion(&data)?;
     let (info, wgrad::Evaluation { loss, accuracy, .. }) = (trainer.info(), evaluation);
     output.event(
@@ -87,6 +91,7 @@ pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
             loss,
             accuracy,
             confusion: confusion.outer_iter().map(|row| row.to_vec()).collect(),
+            kernels: &kernels,
             device: &info,
             note: device.note(),
         },
@@ -95,6 +100,9 @@ pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
     list.entry("accuracy", format!("{:.2}%", 100.0 * accuracy));
     list.entry("loss", format!("{loss:.4}"));
     list.entry("samples", data.len());
+    if let Some(line) = kernel_line(&kernels) {
+        list.entry("kernels", line);
+    }
     device_entries(&mut list, &info);
     output.text(&format!("{list}\n\nconfusion matrix: rows are true classes, columns predicted ones"));
     output.text(&matrix(&confusion).to_string());

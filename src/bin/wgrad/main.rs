@@ -12,6 +12,7 @@ mod run_directory;
 mod table;
 mod train;
 mod train_args;
+mod tune;
 mod verify;
 
 use std::process::ExitCode;
@@ -53,6 +54,7 @@ enum Command {
     Verify(verify::VerifyArgs),
     Adapters(adapters::AdaptersArgs),
     Bench(bench::BenchArgs),
+    Tune(tune::TuneArgs),
 }
 
 fn main() -> ExitCode {
@@ -70,6 +72,7 @@ fn main() -> ExitCode {
         Command::Verify(args) => verify::run(args, &output, started),
         Command::Adapters(_) => adapters::run(&output),
         Command::Bench(args) => bench::run(args, &output),
+        Command::Tune(args) => tune::run(args, &output),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

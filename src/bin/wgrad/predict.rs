@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 use wgrad::data::read_rows;
+use wgrad::plan::ProgramId;
 use wgrad::{Error, Loss, ModelFile, Trainer, predicted_class};
 
 use crate::Result;
-use crate::args::{DeviceArgs, announce};
+use crate::args::{DeviceArgs, announce, kernel_line};
 use crate::output::Output;
 
 const EXAMPLES: &str = "\
@@ -67,6 +68,11 @@ pub fn run(args: &PredictArgs, output: &Output) -> Result<()> {
         return Err(Error::Model { path: args.model.clone(), reason }.into());
     }
     announce(&device, output);
+    // Rows have no place for it, and the defaults go without saying.
+    let kernels = trainer.kernels(ProgramId::Predict);
+    if let Some(line) = kernel_line(&kernels).filter(|_| kernels.iter().any(|kernel| kernel.tuned)) {
+        output.note(&format!("kernels: {line}"));
+    }
     let letter = if probable { 'p' } else { 'o' };
     let columns = (0..predictions.ncols()).map(|column| format!("{letter}{column}"));
     output.text(&format!("row,class,{}", columns.collect::<Vec<_>>().join(",")));

@@ -5,14 +5,14 @@ use std::path::Path;
 use std::time::Instant;
 
 use serde::Serialize;
-use wgrad::executor::DeviceInfo;
+use wgrad::executor::{DeviceInfo, KernelChoice};
 use wgrad::plan::{Plan, ProgramId};
 use wgrad::{
     Callback, Dataset, Device, EpochReport, Error, Fit, History, ModelFile, Progress, ProgressBar, RunInfo, Sequential,
     StepReport, Trainer, epochs,
 };
 
-use crate::args::announce;
+use crate::args::{announce, kernel_line};
 use crate::output::Output;
 use crate::run_directory::RunDirectory;
 use crate::table::{Table, seconds};
@@ -195,6 +195,8 @@ struct Summary<'a> {
     architecture: &'a str,
     parameters: usize,
     dispatches_per_step: usize,
+    /// Of each step, in order; none on the CPU.
+    kernels: &'a [KernelChoice],
     #[serde(flatten)]
     device: &'a DeviceInfo,
     /// Why it is this device, where it was not asked for.
@@ -223,6 +225,7 @@ impl<'a> Summary<'a> {
             architecture: &run.architecture,
             parameters: run.parameters,
             dispatches_per_step: run.dispatches_per_step,
+            kernels: &run.kernels,
             device: &run.device,
             note,
             saved,
@@ -243,6 +246,9 @@ fn summarize(summary: &Summary<'_>, output: &Output) {
     list.entry("time to first step", seconds(summary.time_to_first_step));
     list.entry("network", format!("{} ({} parameters)", summary.architecture, summary.parameters));
     list.entry("dispatches per step", summary.dispatches_per_step);
+    if let Some(line) = kernel_line(summary.kernels) {
+        list.entry("kernels", line);
+    }
     device_entries(&mut list, summary.device);
     if let Some(note) = summary.note {
         list.entry("note", note);

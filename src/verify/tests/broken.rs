@@ -7,7 +7,7 @@ use crate::verify::kernels::Answered;
 use crate::verify::{VerifyOptions, test_gpu, verify};
 
 /// The device, with a piece of a kernel's WGSL replaced.
-fn broken(gpu: &Gpu, stem: &str, from: &str, to: &str) -> Gpu {
+pub(crate) fn broken(gpu: &Gpu, stem: &str, from: &str, to: &str) -> Gpu {
     let own = shaders().into_iter().find(|shader| shader.stem == stem).unwrap();
     assert_eq!(own.source.matches(from).count(), 1, "{stem}: `{from}` must be there just once");
     let source = own.source.replace(from, to).leak();

@@ -1,4 +1,4 @@
-mod broken;
+pub(crate) mod broken;
 mod determinism;
 mod fused;
 mod golden;

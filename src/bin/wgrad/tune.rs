@@ -1,0 +1,175 @@
+//! `wgrad tune`
+
+use std::path::Path;
+use std::time::Duration;
+
+use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
+use serde::Serialize;
+use wgrad::bench::{NETWORKS, Network};
+use wgrad::files::cache_directory;
+use wgrad::gpu::{Gpu, GpuOptions, GpuRequest, Tuning};
+use wgrad::tune::{Finding, TunedStep, tune};
+
+use crate::args;
+use crate::bench::network;
+use crate::output::Output;
+use crate::table::{Table, seconds};
+use crate::train::device_entries;
+use crate::{Failure, Result};
+
+/// What `wgrad train mnist` trains, before those that `wgrad bench` measures.
+const USUAL: &str = "784-128-10@128";
+
+const EXAMPLES: &str = "\
+Examples:
+  wgrad tune
+  wgrad tune --adapter llvmpipe --network 784-512-10@64 --replicas 1,16
+  wgrad tune --show
+  wgrad tune --forget
+
+Networks are written widths@batch. Each variant of a kernel is verified first,
+which takes a while and is remembered; one that misses its bounds is left
+out. Commands with a device then take the fastest variant for each shape that
+was tuned, and say so; --kernels default turns that off. Nothing else tunes.
+
+JSON events: device, excluded (a variant that misses), step, saved; shape
+with --show; forgotten.";
+
+/// Find the fastest variant of each kernel on this adapter, and remember it.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct TuneArgs {
+    /// Tune this adapter, part of its name or its number as in `wgrad adapters` [default: the best real GPU].
+    #[arg(long, value_name = "NAME|INDEX", value_parser = NonEmptyStringValueParser::new())]
+    adapter: Option<String>,
+    /// Networks to tune for [default: five usual ones; on a software adapter the smallest].
+    #[arg(long, value_name = "WIDTHS@BATCH,...", value_delimiter = ',', value_parser = network)]
+    network: Vec<Network>,
+    /// Models side by side, of each network.
+    #[arg(long, value_name = "R,...", value_delimiter = ',', default_value = "1", value_parser = args::replicas)]
+    replicas: Vec<usize>,
+    /// Seconds of timing in all, about; every variant runs twice at least.
+    #[arg(long, value_name = "S", default_value_t = 1.0, value_parser = args::duration, allow_hyphen_values = true)]
+    seconds: f64,
+    /// Print what is remembered, and measure nothing.
+    #[arg(long, conflicts_with = "forget")]
+    show: bool,
+    /// Forget what was measured on this adapter with this driver.
+    #[arg(long)]
+    forget: bool,
+}
+
+#[derive(Serialize)]
+struct Place<'a> {
+    /// The file, if there is one.
+    path: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Excluded<'a> {
+    kernel: &'a str,
+    variant: &'a str,
+    details: &'a [String],
+}
+
+#[derive(Serialize)]
+struct Shape<'a> {
+    shape: &'a str,
+    variant: &'a str,
+}
+
+pub fn run(args: &TuneArgs, output: &Output) -> Result<()> {
+    let directory = cache_directory().ok_or_else(|| {
+        Failure::Verdict("the system names no directory for caches; set XDG_CACHE_HOME to one".to_owned())
+    })?;
+    let request = args.adapter.clone().map_or(GpuRequest::Best, GpuRequest::Named);
+    let gpu = Gpu::request_blocking(&GpuOptions { request, default_limits: false })?;
+    if args.forget {
+        return forget(&directory, &gpu, output);
+    }
+    if args.show {
+        return show(&directory, &gpu, output);
+    }
+    let info = gpu.info();
+    output.event("device", &info);
+    let mut list = Table::list();
+    device_entries(&mut list, &info);
+    output.text(&format!("{list}\n"));
+    let mut tuning = match Tuning::load(&directory, &gpu) {
+        Ok(known) => known.unwrap_or_else(|| Tuning::new(&gpu)),
+        Err(error) => {
+            output.note(&format!("{error}; it is written anew"));
+            Tuning::new(&gpu)
+        }
+    };
+    let steps = args.measure(&gpu, &mut tuning, output)?;
+    output.text(&table(&steps).to_string());
+    let path = tuning.save(&directory, &gpu)?.display().to_string();
+    output.event("saved", &Place { path: Some(&path) });
+    output.text(&format!("\nsaved in {path}; training takes these variants unless told --kernels default"));
+    Ok(())
+}
+
+impl TuneArgs {
+    fn measure(&self, gpu: &Gpu, tuning: &mut Tuning, output: &Output) -> Result<Vec<TunedStep>> {
+        let each = |network: Network| self.replicas.iter().map(move |replicas| (network.clone(), *replicas));
+        let networks: Vec<_> = self.networks(gpu)?.into_iter().flat_map(each).collect();
+        let mut steps = Vec::new();
+        tune(gpu, tuning, &networks, Duration::from_secs_f64(self.seconds), &mut |finding| match finding {
+            Finding::Verifying(kernel) => output.note(&format!("verifying the variants of {kernel}")),
+            Finding::Verified(row) if row.passed() => {}
+            Finding::Verified(row) => {
+                let (kernel, variant, details) = (row.kernel.as_str(), row.variant.as_str(), &row.details[..]);
+                output.event("excluded", &Excluded { kernel, variant, details });
+                output.text(&format!("{kernel} {variant} misses its bounds and is left out: {}", details.join("; ")));
+            }
+            Finding::Tuned(step) => {
+                output.event("step", step);
+                steps.push(step.clone());
+            }
+        })?;
+        Ok(steps)
+    }
+
+    fn networks(&self, gpu: &Gpu) -> Result<Vec<Network>> {
+        if !self.network.is_empty() {
+            return Ok(self.network.clone());
+        }
+        let more = if gpu.is_software() { &[][..] } else { &NETWORKS };
+        Ok([USUAL].iter().chain(more).map(|text| text.parse()).collect::<wgrad::Result<_>>()?)
+    }
+}
+
+fn table(steps: &[TunedStep]) -> Table {
+    let mut table = Table::new(&["network", ">R", "step", "variants, fastest first", "default", "chosen"]);
+    for step in steps {
+        let mut times: Vec<_> = step.candidates.iter().collect();
+        times.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
+        let times: Vec<_> = times.iter().map(|own| format!("{} {}", own.variant, seconds(own.seconds))).collect();
+        let names = [step.network.clone(), step.replicas.to_string(), step.step.clone(), times.join(", ")];
+        table.row(names.into_iter().chain([step.default, step.chosen].map(str::to_owned)));
+    }
+    table
+}
+
+fn show(directory: &Path, gpu: &Gpu, output: &Output) -> Result<()> {
+    let Some(tuning) = Tuning::load(directory, gpu)? else {
+        output.text("nothing is tuned on this adapter with this driver");
+        return Ok(());
+    };
+    let mut table = Table::new(&["shape", "variant"]);
+    for (shape, variant) in tuning.chosen() {
+        output.event("shape", &Shape { shape, variant });
+        table.row([shape.to_owned(), variant.to_owned()]);
+    }
+    output.text(&format!("{table}\n\nfrom {}", Tuning::path(directory, gpu).display()));
+    Ok(())
+}
+
+fn forget(directory: &Path, gpu: &Gpu, output: &Output) -> Result<()> {
+    let path = Tuning::forget(directory, gpu)?.map(|path| path.display().to_string());
+    output.event("forgotten", &Place { path: path.as_deref() });
+    output.text(&path.map_or("there was nothing to forget".to_owned(), |path| format!("deleted {path}")));
+    Ok(())
+}

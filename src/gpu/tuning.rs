@@ -1,0 +1,149 @@
+//! Which kernel variants are fastest on an adapter: what `wgrad tune` has measured, kept in the user's cache.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::Gpu;
+use crate::error::{Error, Result};
+use crate::files::write_whole;
+use crate::ops::{MATMUL_VARIANTS, Op, Operation, shaders};
+
+/// Measured choices for one adapter with one driver.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tuning {
+    made_for: MadeFor,
+    /// Variants that verification has passed, by kernel family.
+    passed: BTreeMap<String, BTreeSet<String>>,
+    /// The variant to take, by the step's shape.
+    chosen: BTreeMap<String, String>,
+}
+
+/// What a tuning is good for; where any of it differs, it says nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct MadeFor {
+    wgrad: String,
+    /// Of the shaders: a version in the making has many.
+    kernels: String,
+    adapter: String,
+    backend: String,
+    driver: String,
+}
+
+impl MadeFor {
+    fn of(gpu: &Gpu) -> Self {
+        let info = gpu.info();
+        let sources = shaders().into_iter().flat_map(|own| gpu.shader(own).source.bytes());
+        let kernels = format!("{:016x}", hash(sources.chain(format!("{MATMUL_VARIANTS:?}").bytes())));
+        let (wgrad, adapter) = (env!("CARGO_PKG_VERSION").to_owned(), info.adapter);
+        Self { wgrad, kernels, adapter, backend: info.backend, driver: info.driver }
+    }
+}
+
+/// FNV-1a: names and fingerprints, nothing that anyone would attack.
+fn hash(bytes: impl Iterator<Item = u8>) -> u64 {
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+}
+
+/// What decides, on one adapter, which variant of a step's kernel is fastest:
+/// `dense_forward R=1 B=64 I=784 O=128 samples_u8`. None for kernels that come in one variant.
+pub(crate) fn shape_of(op: &Op, replicas: usize) -> Option<String> {
+    let (dense, input) = op.product()?;
+    let (stem, input) = (op.shader().stem, input.name());
+    Some(format!("{stem} R={replicas} B={} I={} O={} {input}", dense.batch, dense.inputs, dense.outputs))
+}
+
+impl Tuning {
+    /// Nothing known yet.
+    pub fn new(gpu: &Gpu) -> Self {
+        Self { made_for: MadeFor::of(gpu), passed: BTreeMap::new(), chosen: BTreeMap::new() }
+    }
+
+    /// The file for an adapter with its driver, in a directory.
+    pub fn path(directory: &Path, gpu: &Gpu) -> PathBuf {
+        let MadeFor { adapter, backend, driver, .. } = MadeFor::of(gpu);
+        let device = hash(format!("{adapter}\n{backend}\n{driver}").bytes());
+        let readable: String =
+            adapter.chars().take(40).map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+        directory.join(format!("tuning-{readable}-{device:016x}.json"))
+    }
+
+    /// Reads the file of an adapter with its driver, if there is one.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if it is damaged or made for something else, [`Error::Io`]: nothing to stop for, but to tell.
+    pub fn load(directory: &Path, gpu: &Gpu) -> Result<Option<Self>> {
+        let path = Self::path(directory, gpu);
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::io(&path, "read", error)),
+        };
+        let tuning: Self = serde_json::from_slice(&bytes)
+            .map_err(|error| Error::data(&path, format!("is no sound record of tuned kernels: {error}")))?;
+        let (made, wanted) = (&tuning.made_for, MadeFor::of(gpu));
+        if *made == wanted {
+            return Ok(Some(tuning));
+        }
+        let MadeFor { wgrad, adapter, driver, .. } = made;
+        let other = MadeFor { wgrad: wanted.wgrad.clone(), kernels: wanted.kernels.clone(), ..made.clone() };
+        Err(Error::data(
+            &path,
+            match other == wanted {
+                true => format!("was tuned with other kernels, those of wgrad {wgrad}"),
+                false => format!("was tuned for {adapter} with driver {driver}"),
+            },
+        ))
+    }
+
+    /// Writes the file, whole, and the directory where it is missing; gives the file's path.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn save(&self, directory: &Path, gpu: &Gpu) -> Result<PathBuf> {
+        let path = Self::path(directory, gpu);
+        std::fs::create_dir_all(directory).map_err(|error| Error::io(directory, "create", error))?;
+        let mut bytes = serde_json::to_vec_pretty(self).map_err(|error| Error::io(&path, "write", error.into()))?;
+        bytes.push(b'\n');
+        write_whole(&path, &bytes)?;
+        Ok(path)
+    }
+
+    /// Deletes the file of an adapter with its driver; gives its path if there was one.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn forget(directory: &Path, gpu: &Gpu) -> Result<Option<PathBuf>> {
+        let path = Self::path(directory, gpu);
+        match std::fs::remove_file(&path) {
+            Ok(()) => Ok(Some(path)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io(&path, "delete", error)),
+        }
+    }
+
+    /// Shapes and the variants that they take.
+    pub fn chosen(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.chosen.iter().map(|(shape, variant)| (shape.as_str(), variant.as_str()))
+    }
+
+    /// The variant for an operation, where there is one that has passed verification.
+    pub(crate) fn variant(&self, op: &Op, replicas: usize) -> Option<&str> {
+        let variant = self.chosen.get(&shape_of(op, replicas)?)?;
+        self.has_passed(op.shader().stem, variant).then_some(variant.as_str())
+    }
+
+    pub(crate) fn choose(&mut self, shape: String, variant: &str) {
+        self.chosen.insert(shape, variant.to_owned());
+    }
+
+    pub(crate) fn has_passed(&self, stem: &str, variant: &str) -> bool {
+        self.passed.get(stem).is_some_and(|names| names.contains(variant))
+    }
+
+    /// Notes which variants of a kernel family passed; others have not.
+    pub(crate) fn set_passed(&mut self, stem: &str, variants: BTreeSet<String>) {
+        self.passed.insert(stem.to_owned(), variants);
+    }
+}

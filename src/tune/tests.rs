@@ -1,0 +1,178 @@
+use std::collections::BTreeSet;
+use std::fs;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::error::Error;
+use crate::verify::test_gpu;
+use crate::verify::tests::broken::broken;
+
+const SHORT: Duration = Duration::from_millis(1);
+
+fn network() -> Network {
+    "20-7-10@16".parse().unwrap()
+}
+
+/// Tunes the small network; gives the steps, and the variants whose verification failed.
+fn tuned(gpu: &Gpu, tuning: &mut Tuning) -> (Vec<TunedStep>, Vec<(String, String)>, Vec<&'static str>) {
+    let (mut steps, mut failed, mut families) = (Vec::new(), Vec::new(), Vec::new());
+    tune(gpu, tuning, &[(network(), 1)], SHORT, &mut |finding| match finding {
+        Finding::Verifying(stem) => families.push(stem),
+        Finding::Tuned(step) => steps.push(step.clone()),
+        Finding::Verified(row) => {
+            if !row.passed() {
+                failed.push((row.kernel.clone(), row.variant.clone()));
+            }
+        }
+    })
+    .unwrap();
+    (steps, failed, families)
+}
+
+/// A tuning by hand: every variant counts as verified, and each step of the small network takes its last one.
+fn forced(gpu: &Gpu) -> (Tuning, Vec<&'static str>) {
+    let trainer = network().trainer(&Device::from(gpu.clone()), 1).unwrap();
+    let plan = trainer.plan(&network().some_samples(16).unwrap()).unwrap();
+    let (mut tuning, mut last) = (Tuning::new(gpu), Vec::new());
+    for step in &plan.train.steps {
+        let variants = step.op.variants();
+        tuning.set_passed(step.operation(), variants.iter().map(|variant| variant.name.to_owned()).collect());
+        last.push(variants[variants.len() - 1].name);
+        tuning.choose(shape_of(&step.op, 1).unwrap(), last[last.len() - 1]);
+    }
+    (tuning, last)
+}
+
+/// A tuning in which all kernel families but one count as verified: verifying them all takes its time.
+fn unverified(gpu: &Gpu, stem: &str) -> Tuning {
+    let (mut tuning, _) = forced(gpu);
+    tuning.set_passed(stem, BTreeSet::new());
+    tuning
+}
+
+#[test]
+fn every_step_gets_a_verified_variant_and_verification_is_not_repeated() {
+    let gpu = test_gpu().unwrap();
+    let mut tuning = unverified(&gpu, "dense_loss");
+    let (steps, failed, families) = tuned(&gpu, &mut tuning);
+    assert!(failed.is_empty() && families == ["dense_loss"], "{failed:?} {families:?}");
+    // The two updates and the one forward step, input gradient and loss: no two of one shape.
+    assert_eq!(steps.len(), 5, "{steps:?}");
+    for step in &steps {
+        let all = if step.shape.starts_with("dense_loss") { 2 } else { 6 };
+        assert_eq!(step.candidates.len(), all, "{step:?}");
+        assert!(step.candidates.iter().all(|own| own.seconds > 0.0 && own.seconds.is_finite()), "{step:?}");
+        assert!(tuning.chosen().any(|(shape, variant)| shape == step.shape && variant == step.chosen));
+    }
+    assert!(tuned(&gpu, &mut tuning).2.is_empty(), "verified again");
+}
+
+#[test]
+fn a_broken_variant_is_never_chosen() {
+    let gpu = broken(&test_gpu().unwrap(), "dense_forward", "k < size.z; k += 4u", "k + 1u < size.z; k += 4u");
+    let mut tuning = unverified(&gpu, "dense_forward");
+    let (steps, failed, _) = tuned(&gpu, &mut tuning);
+    assert!(
+        !failed.is_empty() && failed.iter().all(|(kernel, variant)| kernel == "dense_forward" && variant == "direct")
+    );
+    let forward = steps.iter().find(|step| step.shape.starts_with("dense_forward")).unwrap();
+    assert!(forward.candidates.iter().all(|own| own.variant != "direct") && forward.chosen != "direct", "{forward:?}");
+    // Nor where a record asks for it.
+    tuning.choose(forward.shape.clone(), "direct");
+    let trainer = network().trainer(&Device::from(gpu.clone()), 1).unwrap();
+    let plan = trainer.plan(&network().some_samples(16).unwrap()).unwrap();
+    assert_eq!(tuning.variant(&plan.train.steps[0].op, 1), None);
+}
+
+#[test]
+fn executors_take_what_was_tuned_and_say_so() {
+    let gpu = test_gpu().unwrap();
+    let (tuning, last) = forced(&gpu);
+    let (network, data) = (network(), network().some_samples(48).unwrap());
+    let run = |gpu: Gpu| {
+        let mut trainer = network.trainer(&Device::from(gpu), 1).unwrap();
+        let history = trainer.fit(&data, crate::epochs(1), &mut ()).unwrap();
+        (history.run.kernels, trainer.weights(0).unwrap())
+    };
+    let (default, before) = run(gpu.clone());
+    let (kernels, _) = run(gpu.clone().tuned(tuning));
+    assert!(default.iter().all(|kernel| !kernel.tuned) && kernels.iter().all(|kernel| kernel.tuned), "{kernels:?}");
+    assert_eq!(kernels.iter().map(|kernel| kernel.variant).collect::<Vec<_>>(), last);
+    // A record of other shapes, or of a variant that this version does not have, changes nothing.
+    let (mut other, _) = forced(&gpu);
+    let shapes: Vec<_> = other.chosen().map(|(shape, _)| shape.to_owned()).collect();
+    shapes.into_iter().for_each(|shape| other.choose(shape, "warp9"));
+    other.set_passed("dense_forward", BTreeSet::from(["warp9".to_owned()]));
+    let (kernels, after) = run(gpu.tuned(other));
+    assert_eq!((kernels, after), (default, before));
+}
+
+#[test]
+fn a_record_is_read_as_it_was_written_and_gone_when_forgotten() {
+    let (gpu, place) = (test_gpu().unwrap(), TempDir::new().unwrap());
+    let directory = place.path().join("not/there/yet");
+    assert_eq!(Tuning::load(&directory, &gpu).unwrap(), None);
+    let (tuning, _) = forced(&gpu);
+    let path = tuning.save(&directory, &gpu).unwrap();
+    assert_eq!(Tuning::load(&directory, &gpu).unwrap().as_ref(), Some(&tuning));
+    // Another driver has another file.
+    let mut updated = gpu.clone();
+    updated.info.driver_info.push('9');
+    assert_eq!(Tuning::load(&directory, &updated).unwrap(), None);
+    assert_eq!(Tuning::forget(&directory, &updated).unwrap(), None);
+    assert_eq!(Tuning::forget(&directory, &gpu).unwrap(), Some(path));
+    assert_eq!(Tuning::load(&directory, &gpu).unwrap(), None);
+}
+
+#[test]
+fn a_record_of_something_else_is_passed_over_with_a_note_and_can_be_overwritten() {
+    let (gpu, place) = (test_gpu().unwrap(), TempDir::new().unwrap());
+    let (tuning, _) = forced(&gpu);
+    let path = tuning.save(place.path(), &gpu).unwrap();
+    let sound = fs::read_to_string(&path).unwrap();
+    let version = format!("\"{}\"", env!("CARGO_PKG_VERSION"));
+    let driver = gpu.info().driver;
+    let damages: [(&str, String, &str); 4] = [
+        ("cut", sound[..sound.len() / 2].to_owned(), "no sound record"),
+        ("not JSON", "tuned!".to_owned(), "no sound record"),
+        ("another wgrad", sound.replacen(&version, "\"0.0.0\"", 1), "wgrad 0.0.0"),
+        ("another driver", sound.replacen(&driver, "driver 1", 1), "driver 1"),
+    ];
+    for (damage, text, word) in damages {
+        assert_ne!(text, sound, "{damage}");
+        fs::write(&path, text).unwrap();
+        let error = Tuning::load(place.path(), &gpu).unwrap_err();
+        assert!(matches!(error, Error::Data { .. }) && error.to_string().contains(word), "{damage}: {error}");
+        let device = Device::from(gpu.clone()).with_tuned_kernels(place.path());
+        assert!(device.kernel_note().is_some_and(|note| note.contains(word)), "{damage}: {:?}", device.kernel_note());
+        assert!(device.as_gpu().unwrap().tuning.is_none(), "{damage}");
+    }
+    tuning.save(place.path(), &gpu).unwrap();
+    let device = Device::from(gpu).with_tuned_kernels(place.path());
+    assert!(device.kernel_note().is_none() && device.as_gpu().unwrap().tuning.is_some());
+}
+
+#[test]
+fn records_are_of_the_very_kernels() {
+    let (gpu, place) = (test_gpu().unwrap(), TempDir::new().unwrap());
+    forced(&gpu).0.save(place.path(), &gpu).unwrap();
+    let other = broken(&gpu, "softmax", "if b >= iteration.rows", "if b > iteration.rows");
+    let error = Tuning::load(place.path(), &other).unwrap_err().to_string();
+    assert!(error.contains("other kernels"), "{error}");
+}
+
+#[test]
+fn the_default_wins_ties_and_the_hopeless_run_no_more() {
+    let own = |variant, seconds| Candidate { variant, seconds };
+    let all = [own("a", 1.04), own("b", 1.0), own("c", 2.0)];
+    assert_eq!(["a", "b", "c", "not there"].map(|default| winner(&all, default)), ["a", "b", "b", "b"]);
+    let mut runs = [0; 3];
+    let seconds = race(3, Duration::ZERO, &mut |candidate, times| {
+        runs[candidate] += 1;
+        assert_eq!(times, 1);
+        Ok([1.0, 9.0, 3.0][candidate])
+    });
+    assert_eq!((seconds.unwrap(), runs), (vec![1.0, 9.0, 3.0], [3, 2, 3]));
+}
