@@ -11,7 +11,7 @@
 //   fn finish(r: u32, m: u32, n: u32, sum: f32)    the epilogue
 //
 // All families add blocks of 4x4x4 in registers (`accumulate`), and each in an order that depends on the shape alone:
-//   direct  8x8 outputs a thread, straight from storage: for software adapters, which have no fast workgroup memory
+//   direct  4x8 outputs a thread, straight from storage: for software adapters, which have no fast workgroup memory
 //   split   4x4 outputs a thread, and SLICES threads share each along k: for products too small to fill a GPU otherwise
 //   tiled   TILE x TILE outputs a workgroup, through two buffers in workgroup memory: for large products
 
@@ -19,8 +19,8 @@ override ALIGNED: bool = false;       // the lines of both are a multiple of 4 n
 override TILE: u32 = 64u;             // edge of what a workgroup of `split` or `tiled` computes
 override SLICES: u32 = 16u;           // of `split`: (SHARED * 4) / (TILE * TILE), so that the partial sums just fit
 
-const DIRECT_COLUMNS: u32 = 32u;      // what a workgroup of `direct` computes: 4x2 threads of 8x8
-const DIRECT_ROWS: u32 = 16u;
+const DIRECT_COLUMNS: u32 = 32u;      // what a workgroup of `direct` computes: 4x2 threads of 4 rows and 8 columns
+const DIRECT_ROWS: u32 = 8u;
 const GROUP: u32 = 16u;               // a workgroup of `tiled` is GROUP x GROUP threads
 const THREADS: u32 = 256u;            // threads of `split` and `tiled`
 const SHARED: u32 = 1024u;            // vec4s of workgroup memory, all that default limits give
@@ -161,34 +161,26 @@ fn finish_block(r: u32, rows: vec4<u32>, columns: vec4<u32>, size: vec3<u32>, bl
 fn direct(@builtin(global_invocation_id) thread: vec3<u32>) {
     let size = extents();
     let r = thread.z;
-    let m = thread.y * 8u;
+    let m = thread.y * 4u;
     let n = thread.x * 8u;
     if m >= size.x || n >= size.y {
         return;
     }
-    let left_0 = left_lines(r, m, size);
-    let left_1 = left_lines(r, m + 4u, size);
+    let left = left_lines(r, m, size);
     let right_0 = right_lines(r, n, size);
     let right_1 = right_lines(r, n + 4u, size);
-    var c_00 = mat4x4<f32>();
-    var c_01 = mat4x4<f32>();
-    var c_10 = mat4x4<f32>();
-    var c_11 = mat4x4<f32>();
+    var c_0 = mat4x4<f32>();
+    var c_1 = mat4x4<f32>();
     for (var k = 0u; k < size.z; k += 4u) {
-        let a_0 = left_block(r, left_0, m, k, size);
-        let a_1 = left_block(r, left_1, m + 4u, k, size);
-        let b_0 = right_block(r, right_0, n, k, size);
-        c_00 = accumulate(c_00, a_0, b_0);
-        c_10 = accumulate(c_10, a_1, b_0);
-        let b_1 = right_block(r, right_1, n + 4u, k, size);
-        c_01 = accumulate(c_01, a_0, b_1);
-        c_11 = accumulate(c_11, a_1, b_1);
+        let a = left_block(r, left, m, k, size);
+        c_0 = accumulate(c_0, a, right_block(r, right_0, n, k, size));
+        c_1 = accumulate(c_1, a, right_block(r, right_1, n + 4u, k, size));
     }
-    // One epilogue in a loop, not 64 in a row: software adapters compile slowly.
-    var sums = array<mat4x4<f32>, 4>(c_00, c_01, c_10, c_11);
-    for (var i = 0u; i < 8u && m + i < size.x; i++) {
+    // One epilogue in a loop, not 32 in a row: software adapters compile slowly.
+    var sums = array<mat4x4<f32>, 2>(c_0, c_1);
+    for (var i = 0u; i < 4u && m + i < size.x; i++) {
         for (var j = 0u; j < 8u && n + j < size.y; j++) {
-            finish(r, m + i, n + j, sums[i / 4u * 2u + j / 4u][j % 4u][i % 4u]);
+            finish(r, m + i, n + j, sums[j / 4u][j % 4u][i]);
         }
     }
 }

@@ -35,7 +35,7 @@ const MUTATIONS: &[(&str, &str, &str, &[&str])] = &[
     ("dense_forward", "return weight[(start + i) / 4u];", "return weight[(start + i) / 4u + 1u];", ALL),
     ("dense_forward", "bitcast<vec4<f32>>(input[index / 4u]) * scale", "bitcast<vec4<f32>>(input[index / 4u]).xyww * scale", ALL),
     // A row goes missing at the edge of a tile.
-    ("dense_weight_gradient", "i < 8u && m + i < size.x", "i < 8u && m + i + 1u < size.x", DIRECT),
+    ("dense_weight_gradient", "i < 4u && m + i < size.x", "i < 4u && m + i + 1u < size.x", DIRECT),
     ("dense_input_gradient", "group.x * TILE + column < size.y", "group.x * TILE + column + 1u < size.y", SLICED),
     ("dense_input_gradient", "i < 4u && m[i] < size.x", "i < 4u && m[i] + 1u < size.x", TILED),
     // The rows behind a short batch are overwritten.

@@ -240,7 +240,7 @@ fn tiles_and_slices_fill_the_workgroup() {
             match variant.entry {
                 "split" => assert_eq!(value("SLICES") * value("TILE").pow(2), 4 * constant("SHARED"), "{variant:?}"),
                 "tiled" => assert!([4, 8].contains(&(value("TILE") / constant("GROUP"))), "{variant:?}"),
-                _ => assert_eq!(constant("DIRECT_COLUMNS") * constant("DIRECT_ROWS"), 4 * 2 * 8 * 8),
+                _ => assert_eq!(constant("DIRECT_COLUMNS") * constant("DIRECT_ROWS"), 4 * 2 * 4 * 8),
             }
         }
     }
