@@ -6,6 +6,8 @@ mod executor;
 mod pipelines;
 mod probes;
 mod queue;
+#[cfg(test)]
+mod random_tests;
 pub mod reflect;
 mod tuning;
 
