@@ -114,8 +114,9 @@ impl Targets {
 #[derive(Clone, Debug)]
 pub struct Dataset {
     name: String,
-    features: Features, // (N, I)
-    targets: Targets,   // (N,) or (N, O)
+    features: Features,        // (N, I)
+    targets: Targets,          // (N,) or (N, O)
+    weights: Option<Vec<f32>>, // (N,)
     classes: usize,
 }
 
@@ -171,13 +172,47 @@ impl Dataset {
         check_finite("x", x)?;
         check_finite("y", y)?;
         let (features, targets) = (Features::F32(c_order(x)), Targets::Values(c_order(y)));
-        Ok(Self { name: OPERATION.into(), features, targets, classes: 0 })
+        Ok(Self { name: OPERATION.into(), features, targets, weights: None, classes: 0 })
     }
 
     /// The same samples under another name, which reports then show.
     #[must_use]
     pub fn with_name(self, name: impl Into<String>) -> Self {
         Self { name: name.into(), ..self }
+    }
+
+    /// The same samples, each counting `weights` (N,) times in the mean loss: `sum(weight * loss) / sum(weight)` over the
+    /// batch. Accuracy and the other metrics count samples, whatever their weights.
+    ///
+    /// ```
+    /// # use wgrad::data::Dataset;
+    /// # let x = ndarray::arr2(&[[0.0], [1.0], [2.0]]);
+    /// let data = Dataset::classification(x.view(), &[0, 1, 1])?.with_weights(vec![1.0, 0.5, 2.0])?;
+    /// assert_eq!(data.weights(), Some(&[1.0, 0.5, 2.0][..]));
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when there is not one weight a sample; [`Error::Spec`] for a weight that is negative or not
+    /// finite, and when all of them are zero.
+    pub fn with_weights(self, weights: Vec<f32>) -> Result<Self> {
+        if weights.len() != self.len() {
+            let wanted = format!("({},), one weight for each sample", self.len());
+            return Err(shape("with_weights", "weights", wanted, format!("({},)", weights.len())));
+        }
+        if let Some(row) = weights.iter().position(|weight| !(weight.is_finite() && *weight >= 0.0)) {
+            let reason = format!("row {row} (from 0) is {}; every weight must be finite and at least 0", weights[row]);
+            return Err(Error::spec("weights", reason));
+        }
+        if weights.iter().all(|weight| *weight == 0.0) {
+            return Err(Error::spec("weights", "all are 0, so that no sample counts; give some a weight above 0"));
+        }
+        Ok(Self { weights: Some(weights), ..self })
+    }
+
+    /// (N,) weights, unless all samples count the same.
+    pub fn weights(&self) -> Option<&[f32]> {
+        self.weights.as_deref()
     }
 
     /// The name that reports show.
@@ -218,23 +253,28 @@ impl Dataset {
     /// A copy of the first `n` samples. The number of classes stays, even if some have no sample left.
     ///
     /// # Errors
-    /// [`Error::Spec`] when `n` is 0 or more than there are.
+    /// [`Error::Spec`] when `n` is 0 or more than there are, or when the samples that are left all have weight 0.
     pub fn take(&self, n: usize) -> Result<Self> {
         if n == 0 || n > self.len() {
             let reason = format!("cannot take {n} of the {0} samples of {1}; use 1 to {0}", self.len(), self.name);
             return Err(Error::spec("samples", reason));
         }
-        Ok(Self {
+        let part = Self {
             name: self.name.clone(),
             features: self.features.first(n),
             targets: self.targets.first(n),
+            weights: None,
             classes: self.classes,
-        })
+        };
+        match &self.weights {
+            Some(weights) => part.with_weights(weights[..n].to_vec()),
+            None => Ok(part),
+        }
     }
 
     fn labelled(name: String, features: Features, labels: Vec<u32>) -> Self {
         let classes = labels.iter().max().map_or(0, |&top| (top as usize).saturating_add(1));
-        Self { name, features, targets: Targets::Classes(labels), classes }
+        Self { name, features, targets: Targets::Classes(labels), weights: None, classes }
     }
 
     /// (I, bytes an element, O or 0 for classes): what two parts of one dataset have in common.

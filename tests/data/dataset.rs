@@ -120,6 +120,30 @@ fn take_keeps_the_first_samples_and_the_classes() {
 }
 
 #[test]
+fn weights_are_one_for_each_sample_and_take_keeps_them() {
+    let data = || Dataset::classification(x().view(), &[0, 1, 6]).unwrap();
+    assert_eq!(data().weights(), None);
+    let weighted = data().with_weights(vec![0.0, 0.0, 2.5]).unwrap().with_name("heavy");
+    assert_eq!(weighted.weights(), Some(&[0.0, 0.0, 2.5][..]));
+    assert_says(weighted.take(2).unwrap_err(), &["weights", "all are 0"]);
+    let weighted = data().with_weights(vec![0.5, 0.0, 2.5]).unwrap();
+    assert_eq!(weighted.take(2).unwrap().weights(), Some(&[0.5, 0.0][..]));
+}
+
+#[test]
+fn weights_that_cannot_be_meant_are_refused() {
+    let refused = |weights: Vec<f32>| {
+        let data = Dataset::regression(x().view(), x().view()).unwrap();
+        data.with_weights(weights).unwrap_err()
+    };
+    assert_says(refused(vec![1.0; 2]), &["weights", "(3,)", "(2,)"]);
+    assert_says(refused(vec![0.0; 3]), &["weights", "all are 0"]);
+    for bad in [-0.5, f32::NAN, f32::INFINITY] {
+        assert_says(refused(vec![1.0, bad, 1.0]), &["weights", "row 1", &bad.to_string()]);
+    }
+}
+
+#[test]
 fn both_parts_get_the_larger_number_of_classes() {
     let part = |labels: &[u32]| Dataset::classification(x().view(), labels).unwrap();
     for (train, test) in [(part(&[0, 1, 2]), part(&[8, 0, 0])), (part(&[8, 1, 2]), part(&[1, 0, 0]))] {
