@@ -5,12 +5,18 @@
 const MAX_REPLICAS: u32 = 1024u;
 
 struct Hyper {
-    learning_rate: f32,
-    weight_decay: f32,
+    learning_rate: f32,       // after the schedule
+    decay: f32,               // coupled: lambda; decoupled: 1 - learning rate * lambda
+    l1: f32,
+    dropout: f32,             // the replica's own rate, or -1 for each layer's
     momentum: f32,            // Adam's beta 1
     momentum_complement: f32, // 1 - momentum, rounded once from f64
-    correction: vec2<f32>,    // Adam's bias corrections: learning rate / (1 - beta1^t), 1 / sqrt(1 - beta2^t)
-    reserved: vec2<f32>,
+    correction_x: f32,        // what an optimizer wants computed once a step;
+    correction_y: f32,        // Adam: learning rate / (1 - beta1^t), 1 / sqrt(1 - beta2^t)
+    correction_z: f32,
+    loss_scale: f32,          // what each row counts in the batch's loss: 1 / rows
+    seed_low: u32,            // the key of the replica's random numbers
+    seed_high: u32,
 }
 
 struct Iteration {

@@ -17,7 +17,7 @@ struct Parameter {
 }
 
 fn updated(before: Parameter, gradient: f32, hyper: Hyper) -> Parameter {
-    let g = gradient + hyper.weight_decay * before.value;
+    let g = gradient + hyper.decay * before.value + hyper.l1 * sign(before.value);
     var after = before;
     if OPTIMIZER == SGD {
         let velocity = hyper.momentum * before.state.x + g;
@@ -27,9 +27,9 @@ fn updated(before: Parameter, gradient: f32, hyper: Hyper) -> Parameter {
     } else {
         let first = hyper.momentum * before.state.x + hyper.momentum_complement * g;
         let second = BETA_2 * before.state.y + BETA_2_COMPLEMENT * (g * g);
-        let scale = sqrt(second) * hyper.correction.y + EPSILON;
+        let scale = sqrt(second) * hyper.correction_y + EPSILON;
         after.state = vec2(first, second);
-        after.value = before.value - hyper.correction.x * (first / scale);
+        after.value = before.value - hyper.correction_x * (first / scale);
     }
     return after;
 }

@@ -38,7 +38,7 @@ impl<T: Scalar> CpuExecutor<T> {
     fn run(&mut self, program: ProgramId, iteration: Iteration) {
         // Metrics are read at once, so that one slot is enough.
         let iteration = Iteration { slot: 0, ..iteration };
-        self.set_hypers(iteration.number);
+        self.set_hypers(iteration);
         for step in 0..self.plan.program(program).steps.len() {
             self.run_step(program, step, &iteration);
         }
@@ -49,9 +49,9 @@ impl<T: Scalar> CpuExecutor<T> {
         slot_metrics(|at| values[at].value(), iteration, [shape[0], shape[1], shape[2]], live, &mut self.finished);
     }
 
-    fn set_hypers(&mut self, number: u32) {
+    fn set_hypers(&mut self, iteration: Iteration) {
         self.hypers.clear();
-        self.hypers.extend(self.plan.hypers(number));
+        self.hypers.extend(self.plan.hypers(iteration));
     }
 
     fn run_step(&mut self, program: ProgramId, step: usize, iteration: &Iteration) {
@@ -61,7 +61,7 @@ impl<T: Scalar> CpuExecutor<T> {
     /// One step, so many times over.
     fn repeat(&mut self, program: ProgramId, step: usize, iteration: Iteration, times: usize) {
         in_pool(|| {
-            self.set_hypers(iteration.number);
+            self.set_hypers(iteration);
             (0..times).for_each(|_| self.run_step(program, step, &iteration));
         });
     }

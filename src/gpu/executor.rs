@@ -110,7 +110,7 @@ impl GpuExecutor {
             let start = self.staged.len();
             let Iteration { rows, first, slot, number } = *iteration;
             self.staged.extend_from_slice(bytemuck::cast_slice(&[rows, first, slot, number]));
-            for hyper in self.plan.hypers(number) {
+            for hyper in self.plan.hypers(*iteration) {
                 self.staged.extend_from_slice(bytemuck::bytes_of(&hyper));
             }
             self.staged.resize(start + self.stride as usize, 0);

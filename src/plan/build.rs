@@ -323,7 +323,7 @@ mod tests {
     fn plan(layers: usize, outputs: usize, optimizer: Optimizer, keep_gradients: bool) -> Plan {
         let hidden = (1..layers).fold(Sequential::new(20), |model, _| model.dense(7, Activation::Relu));
         let model = hidden.dense(outputs, Activation::Linear);
-        let replica = Replica { seed: 0, learning_rate: 0.1, weight_decay: 0.0, momentum: 0.9 };
+        let replica = Replica { seed: 0, learning_rate: 0.1, weight_decay: 0.0, momentum: 0.9, l1: 0.0, dropout: None };
         let spec = TrainSpec {
             loss: Loss::SoftmaxCrossEntropy,
             optimizer,

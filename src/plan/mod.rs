@@ -225,9 +225,9 @@ impl Plan {
         self.tensors.iter().fold(0, |total, tensor| total.saturating_add(tensor.bytes()))
     }
 
-    /// The replicas' hyper-parameters at optimizer step `number`.
-    pub(crate) fn hypers(&self, number: u32) -> impl Iterator<Item = Hyper> + '_ {
-        self.replicas.iter().map(move |replica| Hyper::at(replica, self.optimizer, number))
+    /// The replicas' hyper-parameters in an iteration.
+    pub(crate) fn hypers(&self, iteration: Iteration) -> impl Iterator<Item = Hyper> + '_ {
+        self.replicas.iter().map(move |replica| Hyper::at(replica, self.optimizer, &iteration))
     }
 
     /// Checks every tensor against a device's largest binding, before anything is allocated.

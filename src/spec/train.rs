@@ -106,17 +106,27 @@ pub struct Replica {
     pub weight_decay: f32,
     /// SGD's momentum, Adam's beta 1.
     pub momentum: f32,
+    /// L1: `l1 * sign(w)` is added to the gradient of what decays, sign(0) being 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub l1: f32,
+    /// Its own dropout rate, in place of that of each layer that has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dropout: Option<f32>,
+}
+
+fn is_zero(value: &f32) -> bool {
+    *value == 0.0
 }
 
 impl Replica {
     /// A replica with the optimizer's own hyper-parameters.
     pub fn new(seed: u64, optimizer: &OptimizerSpec) -> Self {
         let OptimizerSpec { learning_rate, weight_decay, momentum, .. } = *optimizer;
-        Self { seed, learning_rate, weight_decay, momentum }
+        Self { seed, learning_rate, weight_decay, momentum, l1: 0.0, dropout: None }
     }
 
     fn validate(&self, optimizer: Optimizer) -> Result<()> {
-        let Self { learning_rate, weight_decay, momentum, .. } = *self;
+        let Self { learning_rate, weight_decay, momentum, l1, dropout, .. } = *self;
         if !(learning_rate.is_finite() && learning_rate >= 0.0) {
             return Err(Error::spec(
                 "learning rate",
@@ -128,6 +138,12 @@ impl Replica {
                 "weight decay",
                 format!("must be a finite number of at least 0, got {weight_decay}"),
             ));
+        }
+        if !(l1.is_finite() && l1 >= 0.0) {
+            return Err(Error::spec("l1", format!("must be a finite number of at least 0, got {l1}")));
+        }
+        if let Some(rate) = dropout.filter(|rate| !(0.0..1.0).contains(rate)) {
+            return Err(Error::spec("dropout", format!("must be at least 0 and below 1, got {rate}")));
         }
         if !(0.0..1.0).contains(&momentum) {
             return Err(Error::spec("momentum", format!("must be at least 0 and below 1, got {momentum}")));

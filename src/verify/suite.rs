@@ -142,6 +142,8 @@ pub(super) fn replicas(count: usize) -> Vec<Replica> {
             learning_rate: 0.02 * number,
             weight_decay: 0.01 * number,
             momentum: 0.95 - 0.1 * number,
+            l1: 0.005 * number,
+            dropout: None,
         }
     };
     (0..count).map(replica).collect()

@@ -23,7 +23,7 @@ impl Shared {
         let first = T::real(hyper.momentum) * first + T::real(hyper.momentum_complement) * gradient;
         let second = T::real(self.beta2) * second + T::real(self.beta2_complement) * (gradient * gradient);
         let (first, second) = (first.flushed(), second.flushed());
-        let [rate, correction] = hyper.correction.map(T::real);
+        let [rate, correction] = [hyper.correction_x, hyper.correction_y].map(T::real);
         let scale = second.sqrt() * correction + T::real(self.epsilon);
         (value - rate * (first / scale), first, second)
     }

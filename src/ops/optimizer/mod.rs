@@ -5,6 +5,7 @@ mod sgd;
 
 use serde::{Deserialize, Serialize};
 
+use crate::plan::Iteration;
 use crate::scalar::Scalar;
 use crate::spec::Replica;
 
@@ -31,22 +32,50 @@ pub enum Optimizer {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
 pub(crate) struct Hyper {
+    /// After the schedule.
     pub learning_rate: f32,
-    pub weight_decay: f32,
+    /// Coupled weight decay: lambda. Decoupled: the factor 1 - learning_rate * lambda.
+    pub decay: f32,
+    /// What `sign(w)` is multiplied by on its way into the gradient.
+    pub l1: f32,
+    /// The replica's own dropout rate, or [`Hyper::LAYERS_DROPOUT`] for that of each layer.
+    pub dropout: f32,
     pub momentum: f32,
     pub momentum_complement: f32,
-    /// Adam's step size and what the root of the second moment is multiplied by.
-    pub correction: [f32; 2],
-    pub reserved: [f32; 2],
+    /// What an optimizer wants computed once a step; Adam: its step size, and what the second moment's root is
+    /// multiplied by.
+    pub correction_x: f32,
+    pub correction_y: f32,
+    pub correction_z: f32,
+    /// What each row's loss counts in the batch's: 1 / rows.
+    pub loss_scale: f32,
+    /// The replica's seed, the key of its random numbers.
+    pub seed_low: u32,
+    pub seed_high: u32,
 }
 
 impl Hyper {
-    /// The hyper-parameters of `replica` at optimizer step `number`, counted from 1.
-    pub fn at(replica: &Replica, optimizer: Optimizer, number: u32) -> Self {
-        let Replica { learning_rate, weight_decay, momentum, .. } = *replica;
-        let momentum_complement = complement(shortest(momentum));
-        let correction = optimizer.correction(replica, number);
-        Self { learning_rate, weight_decay, momentum, momentum_complement, correction, reserved: [0.0; 2] }
+    /// The value of `dropout` that leaves each layer its own rate.
+    pub const LAYERS_DROPOUT: f32 = -1.0;
+
+    /// The hyper-parameters of `replica` in an iteration, whose optimizer steps are counted from 1.
+    pub fn at(replica: &Replica, optimizer: Optimizer, iteration: &Iteration) -> Self {
+        let Replica { seed, learning_rate, weight_decay, momentum, l1, dropout } = *replica;
+        let [correction_x, correction_y] = optimizer.correction(replica, iteration.number);
+        Self {
+            learning_rate,
+            decay: weight_decay,
+            l1,
+            dropout: dropout.unwrap_or(Self::LAYERS_DROPOUT),
+            momentum,
+            momentum_complement: complement(shortest(momentum)),
+            correction_x,
+            correction_y,
+            correction_z: 1.0,
+            loss_scale: (1.0 / f64::from(iteration.rows)) as f32,
+            seed_low: seed as u32,
+            seed_high: (seed >> 32) as u32,
+        }
     }
 }
 
@@ -105,11 +134,30 @@ impl Optimizer {
     /// Updates parameters from their gradients; `state` has [`Optimizer::slots`] parts as long as `values`.
     #[inline(always)]
     pub(crate) fn update<T: Scalar>(self, values: &mut [T], gradients: &[T], state: [&mut [T]; 2], hyper: &Hyper) {
-        let [first, second] = state;
+        // Which penalties there are is decided here, once, and not for each parameter.
+        let decay = T::real(hyper.decay);
+        if hyper.l1 == 0.0 {
+            self.update_with(values, gradients, state, hyper, |gradient, value| gradient + decay * value);
+        } else {
+            let l1 = T::real(hyper.l1);
+            let penalized = |gradient, value| gradient + decay * value + l1 * sign(value);
+            self.update_with(values, gradients, state, hyper, penalized);
+        }
+    }
+
+    #[inline(always)]
+    fn update_with<T: Scalar>(
+        self,
+        values: &mut [T],
+        gradients: &[T],
+        [first, second]: [&mut [T]; 2],
+        hyper: &Hyper,
+        penalized: impl Fn(T, T) -> T,
+    ) {
         match self {
             Self::Sgd { nesterov } => {
                 for ((value, gradient), velocity) in values.iter_mut().zip(gradients).zip(first) {
-                    let gradient = *gradient + T::real(hyper.weight_decay) * *value;
+                    let gradient = penalized(*gradient, *value);
                     (*value, *velocity) = sgd::updated(nesterov, *value, *velocity, gradient, hyper);
                 }
             }
@@ -117,10 +165,17 @@ impl Optimizer {
                 let shared = adam::Shared::new(beta2, epsilon);
                 let moments = first.iter_mut().zip(second);
                 for ((value, gradient), (first, second)) in values.iter_mut().zip(gradients).zip(moments) {
-                    let gradient = *gradient + T::real(hyper.weight_decay) * *value;
+                    let gradient = penalized(*gradient, *value);
                     (*value, *first, *second) = shared.updated(*value, [*first, *second], gradient, hyper);
                 }
             }
         }
     }
+}
+
+/// 1, -1 or 0, as `value` is above, below or equal to zero.
+#[inline(always)]
+fn sign<T: Scalar>(value: T) -> T {
+    let zero = T::zero();
+    value.if_above(zero, T::one(), (-value).if_above(zero, -T::one(), zero))
 }

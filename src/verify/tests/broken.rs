@@ -58,8 +58,9 @@ const MUTATIONS: &[(&str, &str, &str, &[&str])] = &[
     ("dense_input_gradient", "select(0.0, 1.0, a > 0.0)", "select(0.0, 1.0, a >= 0.0)", ALL),
     // Updates.
     ("dense_weight_gradient", "g + hyper.momentum * velocity, NESTEROV", "hyper.momentum * velocity, NESTEROV", ALL),
-    ("dense_weight_gradient", "gradient + hyper.weight_decay * before.value", "gradient", ALL),
-    ("dense_weight_gradient", "* hyper.correction.y + EPSILON", "+ EPSILON", ALL),
+    ("dense_weight_gradient", "gradient + hyper.decay * before.value", "gradient", ALL),
+    ("dense_weight_gradient", "hyper.l1 * sign(before.value)", "hyper.l1", ALL),
+    ("dense_weight_gradient", "* hyper.correction_y + EPSILON", "+ EPSILON", ALL),
     ("dense_weight_gradient", "bias_state[state + params.outputs] = after.state.y", "bias_state[state] = after.state.y", ALL),
     // Losses: the wrong share, the wrong class, `<` for `<=`, a row that does not count.
     ("loss_step", "o == class_index)) / rows", "o == class_index)) / f32(params.batch)", PLAIN),

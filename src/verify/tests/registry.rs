@@ -207,11 +207,17 @@ fn the_uniforms_have_the_layout_that_rust_writes() {
         let (size, fields) = layout(&module, "Hyper");
         let wanted = [
             ("learning_rate", offset_of!(Hyper, learning_rate)),
-            ("weight_decay", offset_of!(Hyper, weight_decay)),
+            ("decay", offset_of!(Hyper, decay)),
+            ("l1", offset_of!(Hyper, l1)),
+            ("dropout", offset_of!(Hyper, dropout)),
             ("momentum", offset_of!(Hyper, momentum)),
             ("momentum_complement", offset_of!(Hyper, momentum_complement)),
-            ("correction", offset_of!(Hyper, correction)),
-            ("reserved", offset_of!(Hyper, reserved)),
+            ("correction_x", offset_of!(Hyper, correction_x)),
+            ("correction_y", offset_of!(Hyper, correction_y)),
+            ("correction_z", offset_of!(Hyper, correction_z)),
+            ("loss_scale", offset_of!(Hyper, loss_scale)),
+            ("seed_low", offset_of!(Hyper, seed_low)),
+            ("seed_high", offset_of!(Hyper, seed_high)),
         ];
         assert_eq!(fields, wanted.map(|(name, at)| (name.to_owned(), at)), "{}", shader.stem);
         assert_eq!(size, size_of::<Hyper>());
