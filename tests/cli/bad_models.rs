@@ -39,7 +39,7 @@ fn broken_files_are_refused_by_every_command_that_reads_one() {
         let words = [&[name], words].concat();
         wgrad(&["eval", &path, &data, "--device", "cpu"]).refused(1, &words);
         wgrad(&["predict", &path, &format!("{data}/t10k-images-idx3-ubyte"), "--device", "cpu"]).refused(1, &words);
-        wgrad(&["train", &data, "--device", "cpu", "--init", &path]).refused(1, &words);
+        wgrad(&["train", &data, "--device", "cpu", "--from", &path]).refused(1, &words);
     }
 }
 
@@ -59,7 +59,7 @@ fn init_of_another_shape_names_both() {
     let model = place.model("run", &data, "8");
     let before = place.listing();
     let out = place.path("out");
-    let run = wgrad(&["train", &data, "--device", "cpu", "--hidden", "9", "--init", &model, "--out", &out]);
+    let run = wgrad(&["train", &data, "--device", "cpu", "--hidden", "9", "--from", &model, "--out", &out]);
     run.refused(1, &["model.safetensors", "16-8-5", "16-9-5", "--hidden"]);
     assert_eq!(place.listing(), before);
 }

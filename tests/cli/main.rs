@@ -3,6 +3,7 @@
 mod bad_data;
 mod bad_input;
 mod bad_models;
+mod config;
 mod gpu;
 mod help;
 mod results;

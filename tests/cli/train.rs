@@ -94,7 +94,7 @@ fn out_holds_model_history_and_configuration_and_nothing_else() {
     assert!(run.ok().contains("model.safetensors"), "{run:?}");
     let mut names: Vec<_> = fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
-    assert_eq!(names, ["config.json", "history.json", "model.safetensors"]);
+    assert_eq!(names, ["config.json", "config.toml", "history.json", "model.safetensors"]);
     let json = |name: &str| -> serde_json::Value {
         serde_json::from_slice(&fs::read(format!("{out}/{name}")).unwrap()).unwrap()
     };
@@ -103,14 +103,14 @@ fn out_holds_model_history_and_configuration_and_nothing_else() {
 }
 
 #[test]
-fn init_starts_from_saved_weights() {
+fn from_starts_from_saved_weights() {
     let place = Place::new();
     let data = place.dataset("ten", 200, 10);
     let out = place.path("first");
     let first = wgrad(&args(&data, &["--lr", "0.02", "--epochs", "4", "--out", &out, "--json", "-q"]));
     let model = format!("{out}/model.safetensors");
     // A learning rate of 0 leaves the weights as they are: the same test loss, to the last digit.
-    let second = wgrad(&args(&data, &["--lr", "0", "--epochs", "1", "--init", &model, "--json", "-q"]));
+    let second = wgrad(&args(&data, &["--lr", "0", "--epochs", "1", "--from", &model, "--json", "-q"]));
     let test_loss = |run: &crate::support::Run| run.events_called("summary")[0]["test_loss"].clone();
     assert_eq!(test_loss(&first), test_loss(&second));
 }
@@ -156,7 +156,7 @@ fn without_shuffling_the_seed_only_draws_weights() {
     let data = place.dataset("five", 64, 5);
     let model = place.model("start", &data, "8");
     let losses = |seed: &str| {
-        let more = ["--init", &model, "--no-shuffle", "--seed", seed, "--epochs", "2", "--log-steps", "--json", "-q"];
+        let more = ["--from", &model, "--no-shuffle", "--seed", seed, "--epochs", "2", "--log-steps", "--json", "-q"];
         wgrad(&args(&data, &more)).events_called("step")
     };
     assert_eq!(losses("1"), losses("2"));

@@ -4,6 +4,7 @@ mod adapters;
 mod args;
 mod bench;
 mod bench_report;
+mod config;
 mod eval;
 mod failure;
 mod output;
@@ -11,15 +12,15 @@ mod predict;
 mod run_directory;
 mod table;
 mod train;
-mod train_args;
 mod tune;
 mod verify;
 
 use std::process::ExitCode;
 use std::time::Instant;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use config::Settings;
 use failure::{Failure, one_line};
 use output::Output;
 
@@ -48,7 +49,7 @@ Exit status: 0 success, 1 failure, 2 a mistake in what was asked for.";
 
 #[derive(Subcommand)]
 enum Command {
-    Train(train_args::TrainArgs),
+    Train(Box<train::TrainArgs>),
     Eval(eval::EvalArgs),
     Predict(predict::PredictArgs),
     Verify(verify::VerifyArgs),
@@ -60,13 +61,20 @@ enum Command {
 fn main() -> ExitCode {
     let started = Instant::now();
     quiet_mesa();
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    let command = Cli::command();
+    let line: Vec<_> = std::env::args_os().collect();
+    let matches = match config::parse(&command, &line) {
+        Ok(matches) => matches,
+        Err(failure) => return failed(&failure),
+    };
+    let parsed = matches.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
+    let (cli, matches) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => return failure::of_clap(&error),
     };
     let output = Output::new(cli.json, cli.quiet);
     let done = match &cli.command {
-        Command::Train(args) => train::run(args, &output, started),
+        Command::Train(args) => train::run(args, Settings::of(&command, &matches), &output, started),
         Command::Eval(args) => eval::run(args, &output),
         Command::Predict(args) => predict::run(args, &output),
         Command::Verify(args) => verify::run(args, &output, started),
@@ -76,11 +84,13 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            output::complain(&one_line(&failure.to_string()));
-            failure.status()
-        }
+        Err(failure) => failed(&failure),
     }
+}
+
+fn failed(failure: &Failure) -> ExitCode {
+    output::complain(&one_line(&failure.to_string()));
+    failure.status()
 }
 
 /// Keeps Mesa's layer that sorts adapters from writing to stderr that it finds no Wayland display, as it does on servers

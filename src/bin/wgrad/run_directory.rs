@@ -9,10 +9,12 @@ use wgrad::files::write_whole;
 use wgrad::{Error, History, Trainer};
 
 use crate::Result;
+use crate::config::Settings;
 
 const MODEL: &str = "model.safetensors";
 const HISTORY: &str = "history.json";
 const CONFIG: &str = "config.json";
+const SETTINGS: &str = "config.toml";
 
 /// A directory that can be written to.
 pub struct RunDirectory {
@@ -34,7 +36,7 @@ impl RunDirectory {
     fn probe(&self) -> Result<()> {
         let written = NamedTempFile::new_in(&self.path).and_then(|mut file| file.write_all(b"probe"));
         written.map_err(|e| refused(&self.path, "write to this directory for --out", e))?;
-        for name in [MODEL, HISTORY, CONFIG] {
+        for name in [MODEL, HISTORY, CONFIG, SETTINGS] {
             let path = self.path.join(name);
             if path.is_dir() {
                 let source = std::io::Error::from(std::io::ErrorKind::IsADirectory);
@@ -52,7 +54,7 @@ impl RunDirectory {
     }
 
     /// Writes the model and its configuration; gives the model's path.
-    pub fn save_model(&self, trainer: &mut Trainer) -> Result<PathBuf> {
+    pub fn save_model(&self, trainer: &mut Trainer, settings: &Settings) -> Result<PathBuf> {
         #[derive(Serialize)]
         struct Config<'a> {
             wgrad: &'a str,
@@ -65,6 +67,7 @@ impl RunDirectory {
         let (model, training) = (trainer.model(), trainer.spec());
         let wgrad = env!("CARGO_PKG_VERSION");
         self.write_json(CONFIG, &Config { wgrad, architecture: model.architecture(), model, training })?;
+        write_whole(&self.path.join(SETTINGS), settings.to_toml().as_bytes())?;
         Ok(path)
     }
 

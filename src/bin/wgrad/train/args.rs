@@ -1,0 +1,74 @@
+//! The arguments of `wgrad train`, in groups. Every long flag is a key of configuration files too (`crate::config`).
+
+use std::path::PathBuf;
+
+use clap::Args;
+use wgrad::Dataset;
+
+use super::length::LengthArgs;
+use super::model::ModelArgs;
+use super::optimizer::OptimizerArgs;
+use crate::args::{DatasetArgs, DeviceArgs};
+use crate::config::Settings;
+
+const EXAMPLES: &str = "\
+Examples:
+  wgrad train mnist
+  wgrad train mnist --hidden 256,128 --epochs 20 --out runs/wide
+  wgrad train mnist --optimizer nesterov --lr 0.05 --weight-decay 1e-4
+  wgrad train mnist --hidden none --loss mse --limit 10000
+  wgrad train mnist --from runs/wide/model.safetensors --hidden 256,128
+  wgrad train mnist --adapter llvmpipe --steps 100 --log-steps --json
+  wgrad train --config runs/wide/config.toml --seed 1
+  wgrad train mnist --print-plan
+
+With --out, DIR holds model.safetensors (PyTorch's names and shapes),
+history.json, config.json and config.toml when training is over. The keys of
+config.toml are the flags' names; --config takes it or one like it.
+
+JSON events: step (with --log-steps), epoch, summary; plan (with --print-plan).";
+
+/// Train a multilayer perceptron on a dataset.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct TrainArgs {
+    #[command(flatten)]
+    pub data: DatasetArgs,
+    #[command(flatten)]
+    pub model: ModelArgs,
+    #[command(flatten)]
+    pub optimizer: OptimizerArgs,
+    #[command(flatten)]
+    pub length: LengthArgs,
+    #[command(flatten, next_help_heading = "Device")]
+    pub device: DeviceArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// What is kept and told.
+#[derive(Args)]
+#[command(next_help_heading = "Output")]
+pub struct OutputArgs {
+    /// Take arguments from this TOML file; those on the command line come first. Its keys are the flags' names.
+    #[arg(long, value_name = "FILE.toml")]
+    config: Option<PathBuf>,
+    /// Keep model, history and configuration in this directory, which is made if need be.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Print what a training step consists of, and stop.
+    #[arg(long)]
+    pub print_plan: bool,
+    /// Report the loss of every step.
+    #[arg(long)]
+    pub log_steps: bool,
+}
+
+impl TrainArgs {
+    /// Notes what the arguments that were left out come to with these samples.
+    pub fn resolve(&self, settings: &mut Settings, data: &Dataset) {
+        settings.resolve("lr", self.optimizer.spec().learning_rate);
+        settings.resolve("batch", self.length.batch(data.len()));
+        settings.resolve("epochs", self.length.epochs(data.len()));
+    }
+}

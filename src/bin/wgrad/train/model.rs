@@ -1,0 +1,49 @@
+//! The arguments of `wgrad train` that say what the model is.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use wgrad::{Activation, Dataset, Error, ModelFile, Sequential};
+
+use crate::Result;
+use crate::args::{self, Widths};
+
+/// What the model is.
+#[derive(Args)]
+#[command(next_help_heading = "Model")]
+pub struct ModelArgs {
+    /// Widths of the hidden layers, comma-separated; `none` for softmax regression. The output layer has a unit per class.
+    #[arg(long, value_name = "WIDTHS", default_value = "128", allow_hyphen_values = true)]
+    hidden: Widths,
+    #[arg(long, value_name = "NAME", default_value = "relu", value_parser = args::activation,
+          help = args::activation_help())]
+    activation: Activation,
+    /// Start from the weights of this model, which must have the same widths.
+    #[arg(long, value_name = "FILE.safetensors")]
+    from: Option<PathBuf>,
+}
+
+impl ModelArgs {
+    /// The model for samples like these: an output unit per class.
+    pub fn model(&self, data: &Dataset) -> Sequential {
+        let hidden = self.hidden.0.iter();
+        let model = hidden.fold(Sequential::new(data.inputs()), |model, units| model.dense(*units, self.activation));
+        model.dense(data.classes(), Activation::Linear)
+    }
+
+    /// The file of `--from`, if there is one; its model must have the widths of this one.
+    pub fn start(&self, model: &Sequential) -> Result<Option<ModelFile>> {
+        self.from.as_deref().map(|path| same_widths(path, model)).transpose()
+    }
+}
+
+fn same_widths(path: &Path, model: &Sequential) -> Result<ModelFile> {
+    let file = ModelFile::load(path)?;
+    if file.model.architecture() == model.architecture() {
+        return Ok(file);
+    }
+    let (had, wanted) = (file.model.architecture(), model.architecture());
+    let reason =
+        format!("holds a {had} model, but dataset and --hidden make it {wanted}; widths must agree for --from");
+    Err(Error::Model { path: path.to_path_buf(), reason }.into())
+}

@@ -1,0 +1,91 @@
+//! What a run of `wgrad train` tells while it goes on.
+
+use std::io::{IsTerminal, stdout};
+
+use serde::Serialize;
+use wgrad::executor::DeviceInfo;
+use wgrad::{Callback, Device, EpochReport, Progress, ProgressBar, RunInfo, StepReport};
+
+use crate::args::announce;
+use crate::output::Output;
+
+/// Tells the terminal and the JSON reader how training goes.
+pub struct Report<'a> {
+    output: &'a Output,
+    device: &'a Device,
+    log_steps: bool,
+    bar: Option<ProgressBar>,
+}
+
+impl<'a> Report<'a> {
+    pub fn new(output: &'a Output, device: &'a Device, log_steps: bool) -> Self {
+        // A bar and a line per step would overwrite each other on one terminal.
+        let crowded = log_steps && stdout().is_terminal();
+        let bar = (!output.quiet() && !crowded).then(ProgressBar::stderr);
+        Self { output, device, log_steps, bar }
+    }
+}
+
+#[derive(Serialize)]
+struct StepEvent {
+    step: u64,
+    loss: f32,
+}
+
+#[derive(Serialize)]
+struct EpochEvent {
+    epoch: usize,
+    train_loss: f64,
+    train_accuracy: f64,
+    test_loss: Option<f64>,
+    test_accuracy: Option<f64>,
+    seconds: f64,
+    samples_per_second: f64,
+}
+
+impl From<&EpochReport> for EpochEvent {
+    fn from(report: &EpochReport) -> Self {
+        let EpochReport { epoch, train, test, seconds, samples_per_second } = report;
+        Self {
+            epoch: *epoch,
+            train_loss: train.loss,
+            train_accuracy: train.accuracy,
+            test_loss: test.as_ref().map(|test| test.loss),
+            test_accuracy: test.as_ref().map(|test| test.accuracy),
+            seconds: *seconds,
+            samples_per_second: *samples_per_second,
+        }
+    }
+}
+
+impl Callback for Report<'_> {
+    fn on_start(&mut self, run: &RunInfo) {
+        announce(self.device, self.output);
+        if let Some(bar) = &mut self.bar {
+            let DeviceInfo { device, adapter, .. } = &run.device;
+            self.output.note(&format!("{} on {device} ({adapter}), {} samples", run.architecture, run.samples));
+            bar.on_start(run);
+        }
+    }
+
+    fn on_step(&mut self, report: &StepReport) {
+        if self.log_steps {
+            let StepReport { step, loss, .. } = *report;
+            self.output.text(&format!("step {step} loss {loss}"));
+            self.output.event("step", &StepEvent { step, loss });
+        }
+    }
+
+    fn on_progress(&mut self, progress: &Progress) {
+        if let Some(bar) = &mut self.bar {
+            bar.on_progress(progress);
+        }
+    }
+
+    fn on_epoch(&mut self, report: &EpochReport) {
+        if let Some(bar) = &mut self.bar {
+            bar.on_epoch(report);
+        }
+        self.output.event("epoch", &EpochEvent::from(report));
+    }
+}

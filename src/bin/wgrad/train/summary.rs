@@ -1,0 +1,100 @@
+//! What a run of `wgrad train` came to.
+
+use serde::Serialize;
+use wgrad::History;
+use wgrad::executor::{DeviceInfo, KernelChoice};
+
+use crate::args::kernel_line;
+use crate::output::Output;
+use crate::table::{Table, seconds};
+
+/// What a run came to.
+#[derive(Serialize)]
+pub struct Summary<'a> {
+    train_loss: f64,
+    train_accuracy: f64,
+    test_loss: Option<f64>,
+    test_accuracy: Option<f64>,
+    epochs: usize,
+    steps: u64,
+    /// Of the whole command, reading the dataset included.
+    seconds: f64,
+    training_seconds: f64,
+    time_to_first_step: f64,
+    samples_per_second: f64,
+    architecture: &'a str,
+    parameters: usize,
+    dispatches_per_step: usize,
+    /// Of each step, in order; none on the CPU.
+    kernels: &'a [KernelChoice],
+    #[serde(flatten)]
+    device: &'a DeviceInfo,
+    /// Why it is this device, where it was not asked for.
+    note: Option<&'a str>,
+    /// The model's file.
+    saved: Option<String>,
+}
+
+impl<'a> Summary<'a> {
+    pub fn new(history: &'a History, seconds: f64, note: Option<&'a str>, saved: Option<String>) -> Self {
+        let History { run, epochs, steps, training_seconds, time_to_first_step, .. } = history;
+        let last = epochs.last();
+        let test = last.and_then(|epoch| epoch.test.as_ref());
+        let weighted = epochs.iter().map(|epoch| epoch.samples_per_second * epoch.seconds).sum::<f64>();
+        Self {
+            train_loss: last.map_or(0.0, |epoch| epoch.train.loss),
+            train_accuracy: last.map_or(0.0, |epoch| epoch.train.accuracy),
+            test_loss: test.map(|test| test.loss),
+            test_accuracy: test.map(|test| test.accuracy),
+            epochs: epochs.len(),
+            steps: *steps,
+            seconds,
+            training_seconds: *training_seconds,
+            time_to_first_step: *time_to_first_step,
+            samples_per_second: weighted / training_seconds,
+            architecture: &run.architecture,
+            parameters: run.parameters,
+            dispatches_per_step: run.dispatches_per_step,
+            kernels: &run.kernels,
+            device: &run.device,
+            note,
+            saved,
+        }
+    }
+}
+
+pub fn summarize(summary: &Summary<'_>, output: &Output) {
+    output.event("summary", summary);
+    let mut list = Table::list();
+    if let (Some(loss), Some(accuracy)) = (summary.test_loss, summary.test_accuracy) {
+        list.entry("test accuracy", format!("{:.2}%", 100.0 * accuracy));
+        list.entry("test loss", format!("{loss:.4}"));
+    }
+    let rate = format!("{:.0} samples/s", summary.samples_per_second);
+    list.entry("training time", format!("{} ({} steps, {rate})", seconds(summary.training_seconds), summary.steps));
+    list.entry("total time", seconds(summary.seconds));
+    list.entry("time to first step", seconds(summary.time_to_first_step));
+    list.entry("network", format!("{} ({} parameters)", summary.architecture, summary.parameters));
+    list.entry("dispatches per step", summary.dispatches_per_step);
+    if let Some(line) = kernel_line(summary.kernels) {
+        list.entry("kernels", line);
+    }
+    device_entries(&mut list, summary.device);
+    if let Some(note) = summary.note {
+        list.entry("note", note);
+    }
+    if let Some(path) = &summary.saved {
+        list.entry("saved", path);
+    }
+    output.text(&list.to_string());
+}
+
+/// What ran it, for every report.
+pub fn device_entries(list: &mut Table, info: &DeviceInfo) {
+    list.entry("device", info.device);
+    list.entry("adapter", &info.adapter);
+    list.entry("backend", &info.backend);
+    if !info.driver.is_empty() {
+        list.entry("driver", &info.driver);
+    }
+}
