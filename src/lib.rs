@@ -52,6 +52,7 @@ pub mod plan;
 pub mod random;
 pub mod scalar;
 pub mod spec;
+mod special;
 pub mod train;
 pub mod tune;
 pub mod verify;

@@ -9,6 +9,7 @@ use std::convert::Infallible;
 use rand::rand_core::TryRng;
 
 use crate::scalar::Scalar;
+use crate::special::polynomial;
 
 const MULTIPLIER_0: u32 = 0xD251_1F53;
 const MULTIPLIER_1: u32 = 0xCD9E_8D57;
@@ -54,8 +55,8 @@ pub fn unit_of(word: u32) -> f32 {
 pub fn normal_of<T: Scalar>(word: u32) -> T {
     let x = T::real(((word >> 9) as f32 - 4_194_303.5) * (1.0 / (1 << 22) as f32));
     let w = -((T::one() - x) * (T::one() + x)).ln();
-    let central = polynomial(&ERFINV_CENTRAL, w - T::real(2.5));
-    let tail = polynomial(&ERFINV_TAIL, w.max(T::real(5.0)).sqrt() - T::real(3.0));
+    let central = polynomial(ERFINV_CENTRAL, w - T::real(2.5));
+    let tail = polynomial(ERFINV_TAIL, w.max(T::real(5.0)).sqrt() - T::real(3.0));
     w.if_above(T::real(5.0), tail, central) * x * T::real(std::f32::consts::SQRT_2)
 }
 
@@ -71,12 +72,6 @@ const ERFINV_TAIL: [f32; 9] = [
     -0.000_200_214_257, 0.000_100_950_558, 0.001_349_343_22, -0.003_673_428_44, 0.005_739_507_73, -0.007_622_461_3,
     0.009_438_870_47, 1.001_674_06, 2.832_976_82,
 ];
-
-/// By Horner's rule, the highest power's coefficient first.
-#[inline(always)]
-fn polynomial<T: Scalar>(coefficients: &[f32; 9], x: T) -> T {
-    coefficients[1..].iter().fold(T::real(coefficients[0]), |sum, c| T::real(*c) + sum * x)
-}
 
 /// One block of Philox4x32-10: four words from a 128-bit counter and a 64-bit key.
 pub fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {

@@ -10,6 +10,8 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView2, ArrayViewMut2};
 
+use crate::special;
+
 /// A real number that operations compute with.
 pub trait Scalar:
     Copy
@@ -34,6 +36,12 @@ pub trait Scalar:
     fn ln(self) -> Self;
     /// Square root.
     fn sqrt(self) -> Self;
+    /// e^self - 1, for numbers at most 0, without loss near 0.
+    fn exp_m1(self) -> Self;
+    /// ln(1 + self), for numbers from 0 to 1, without loss near 0.
+    fn ln_1p(self) -> Self;
+    /// The complementary error function, 1 - erf(self).
+    fn erfc(self) -> Self;
     /// The larger of the two.
     fn max(self, other: Self) -> Self;
     /// `yes` if self is larger than `than`, else `no`.
@@ -63,10 +71,20 @@ pub trait Scalar:
     fn abs(self) -> Self {
         self.max(-self)
     }
+    /// The smaller of the two.
+    #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        -(-self).max(-other)
+    }
+    /// Itself, but not beyond `limit` in either direction.
+    #[inline(always)]
+    fn within(self, limit: f32) -> Self {
+        self.max(Self::real(-limit)).min(Self::real(limit))
+    }
 }
 
 macro_rules! float_scalar {
-    ($float:ty, $matmul:path, $smallest:expr) => {
+    ($float:ty, $matmul:path, $smallest:expr, $exp_m1:path, $ln_1p:path, $erfc:path) => {
         impl Scalar for $float {
             #[inline(always)]
             fn real(value: f32) -> Self {
@@ -87,6 +105,18 @@ macro_rules! float_scalar {
             #[inline(always)]
             fn sqrt(self) -> Self {
                 <$float>::sqrt(self)
+            }
+            #[inline(always)]
+            fn exp_m1(self) -> Self {
+                $exp_m1(self)
+            }
+            #[inline(always)]
+            fn ln_1p(self) -> Self {
+                $ln_1p(self)
+            }
+            #[inline(always)]
+            fn erfc(self) -> Self {
+                $erfc(self)
             }
             #[inline(always)]
             fn max(self, other: Self) -> Self {
@@ -119,8 +149,16 @@ macro_rules! float_scalar {
         }
     };
 }
-float_scalar!(f32, crate::cpu::matmul_f32, f32::MIN_POSITIVE);
-float_scalar!(f64, matmul_f64, f64::MIN_POSITIVE);
+// In f32 by the formulas that WGSL has too, in f64 exactly.
+float_scalar!(
+    f32,
+    crate::cpu::matmul_f32,
+    f32::MIN_POSITIVE,
+    special::exp_minus_one,
+    special::ln_one_plus,
+    special::erfc
+);
+float_scalar!(f64, matmul_f64, f64::MIN_POSITIVE, f64::exp_m1, f64::ln_1p, libm::erfc);
 
 fn matmul_f64(a: ArrayView2<f64>, b: ArrayView2<f64>, mut c: ArrayViewMut2<f64>) {
     general_mat_mul(1.0, &a, &b, 0.0, &mut c);
@@ -152,6 +190,11 @@ impl Bounded {
     /// A value whose operands' errors carry `carried` over, itself rounded `ulps` ULP wrong at most.
     fn rounded(value: f64, carried: f64, ulps: f64) -> Self {
         Self { value, bound: carried + ulps * ULP * (value.abs() + carried) + FLUSHED }
+    }
+
+    /// The exact value, where self is what a formula that only comes near it gives, with its bound.
+    fn around(self, exact: f64) -> Self {
+        Self { value: exact, bound: self.bound + (self.value - exact).abs() }
     }
 
     /// Whether it is above `other`, where every device finds the same.
@@ -244,6 +287,18 @@ impl Scalar for Bounded {
         let least = self.value - self.bound;
         let slope = if least > 0.0 { self.bound / (2.0 * least.sqrt()) } else { f64::INFINITY };
         Self::rounded(self.value.sqrt(), slope.min(self.bound.sqrt()), SQRT_ULPS)
+    }
+
+    fn exp_m1(self) -> Self {
+        special::exp_minus_one(self).around(self.value.exp_m1())
+    }
+
+    fn ln_1p(self) -> Self {
+        special::ln_one_plus(self).around(self.value.ln_1p())
+    }
+
+    fn erfc(self) -> Self {
+        special::erfc(self).around(libm::erfc(self.value))
     }
 
     fn max(self, other: Self) -> Self {

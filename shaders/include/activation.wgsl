@@ -1,5 +1,5 @@
 // Activations f(z) and their derivatives, written in terms of a = f(z). Each constant's name is the activation's name
-// in capitals; Rust looks its number up here.
+// in capitals; Rust looks its number up here. Formulas and sources are those of `src/ops/activation/`.
 
 const LINEAR: u32 = 0u;
 const RELU: u32 = 1u;
@@ -7,14 +7,22 @@ const LEAKY_RELU: u32 = 2u;
 const SIGMOID: u32 = 3u;
 const TANH: u32 = 4u;
 const SOFTMAX: u32 = 5u; // over a row, so a step of its own: here it leaves the logits as they are
+const ELU: u32 = 6u;
+const SELU: u32 = 7u;
+const SOFTPLUS: u32 = 8u;
+const HARD_SIGMOID: u32 = 9u;
 
 const LEAKY_RELU_SLOPE: f32 = 0.01;
+const SELU_SCALE: f32 = 1.050701;
+const SELU_SCALE_ALPHA: f32 = 1.7580993;
+const HARD_SIGMOID_SLOPE: f32 = 0.16666667;
 
 // A shader that includes this file has the activation's number in its uniform `params.activation`: it is looked at once an
 // output, and no pipeline is compiled for each activation.
 
 fn sigmoid(z: f32) -> f32 {
-    return 1.0 / (1.0 + exp(-z));
+    let e = exp(-abs(z));
+    return select(1.0, e, z < 0.0) / (1.0 + e);
 }
 
 // The built-in tanh may be 1e-5 off by the WGSL specification, and overflows on some drivers; this one does neither.
@@ -24,11 +32,46 @@ fn stable_tanh(z: f32) -> f32 {
     return select(size, -size, z < 0.0);
 }
 
+// e^x - 1 for x <= 0, without loss near 0 (`special.rs`).
+fn exp_minus_one(x: f32) -> f32 {
+    let near = max(x, -0.5);
+    var sum = 2.4801587e-5 * near + 0.0001984127;
+    sum = sum * near + 0.0013888889;
+    sum = sum * near + 0.008333334;
+    sum = sum * near + 0.041666668;
+    sum = sum * near + 0.16666667;
+    sum = sum * near + 0.5;
+    sum = sum * near + 1.0;
+    return select(near * sum, exp(x) - 1.0, x < -0.5);
+}
+
+// ln(1 + x) for x in [0, 1], without loss near 0 (`special.rs`).
+fn ln_one_plus(x: f32) -> f32 {
+    let s = x / (x + 2.0);
+    let q = s * s;
+    var sum = 0.11764706 * q + 0.13333334;
+    sum = sum * q + 0.15384616;
+    sum = sum * q + 0.18181819;
+    sum = sum * q + 0.22222222;
+    sum = sum * q + 0.2857143;
+    sum = sum * q + 0.4;
+    sum = sum * q + 0.6666667;
+    sum = sum * q + 2.0;
+    return s * sum;
+}
+
 fn activate(z: f32) -> f32 {
     switch params.activation {
         case RELU: { return select(z, 0.0, z < 0.0); } // not max(), which may hide a NaN
         case LEAKY_RELU: { return select(z, LEAKY_RELU_SLOPE * z, z < 0.0); }
+        case ELU: { return select(z, exp_minus_one(min(z, 0.0)), z < 0.0); }
+        case SELU: { return select(SELU_SCALE * z, SELU_SCALE_ALPHA * exp_minus_one(min(z, 0.0)), z < 0.0); }
+        case SOFTPLUS: { return select(z, 0.0, z < 0.0) + ln_one_plus(exp(-abs(z))); }
         case SIGMOID: { return sigmoid(z); }
+        case HARD_SIGMOID: {
+            let line = HARD_SIGMOID_SLOPE * z + 0.5;
+            return select(select(line, 0.0, line < 0.0), 1.0, line > 1.0);
+        }
         case TANH: { return stable_tanh(z); }
         default: { return z; }
     }
@@ -38,7 +81,11 @@ fn activation_derivative(a: f32) -> f32 {
     switch params.activation {
         case RELU: { return select(0.0, 1.0, a > 0.0); }
         case LEAKY_RELU: { return select(LEAKY_RELU_SLOPE, 1.0, a > 0.0); }
+        case ELU: { return select(a + 1.0, 1.0, a > 0.0); }
+        case SELU: { return select(a + SELU_SCALE_ALPHA, SELU_SCALE, a > 0.0); }
+        case SOFTPLUS: { return -exp_minus_one(-a); }
         case SIGMOID: { return a * (1.0 - a); }
+        case HARD_SIGMOID: { return select(0.0, HARD_SIGMOID_SLOPE, a > 0.0 && a < 1.0); }
         case TANH: { return 1.0 - a * a; }
         default: { return 1.0; }
     }

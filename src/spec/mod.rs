@@ -2,6 +2,7 @@
 
 mod init;
 mod model;
+mod orthogonal;
 mod train;
 
 pub use init::Init;

@@ -9,7 +9,7 @@ use crate::ops::Activation;
 const MAX_WIDTH: usize = 1 << 24;
 
 /// One dense layer: `a = activation(W x + b)`, W of shape (O, I), b of shape (O).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DenseSpec {
     /// O, the layer's outputs.
     pub units: usize,
@@ -26,7 +26,7 @@ pub struct DenseSpec {
 /// let model = Sequential::new(784).dense(128, Relu).dense(10, Linear);
 /// assert_eq!(model.parameters(), 784 * 128 + 128 + 128 * 10 + 10);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sequential {
     /// I of the first layer: numbers per sample.
     pub inputs: usize,

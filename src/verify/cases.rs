@@ -29,7 +29,7 @@ pub(super) const OPTIMIZERS: [(&str, Optimizer); 3] = [
     ("adam", Optimizer::Adam { beta2: 0.999, epsilon: 1e-8 }),
 ];
 /// What dense layers read.
-const KINDS: [InputKind; 3] = [InputKind::Activations, InputKind::SamplesF32, InputKind::SamplesU8];
+pub(super) const KINDS: [InputKind; 3] = [InputKind::Activations, InputKind::SamplesF32, InputKind::SamplesU8];
 pub(super) const ANY: Optimizer = OPTIMIZERS[0].1;
 
 /// All suites; of each only a third of the cases if it is to be `quick`.
@@ -98,7 +98,7 @@ pub(super) fn rows(batch: usize, case: usize) -> usize {
 }
 
 /// The kinds of input in turn, such that each meets every activation and both full and short batches.
-pub(super) fn input_kind(case: usize) -> InputKind {
+fn input_kind(case: usize) -> InputKind {
     KINDS[(case + case / 12) % KINDS.len()]
 }
 

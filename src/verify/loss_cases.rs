@@ -1,6 +1,6 @@
 //! The losses' cases: on their own and behind the last layer, with every target and output activation.
 
-use super::cases::{ANY, AROUND, input, input_kind, layer, order, row_extents, rows, shader};
+use super::cases::{ANY, AROUND, KINDS, input, layer, order, row_extents, rows, shader};
 use super::suite::{Fill, SLOTS, Suite, SuiteBuilder};
 use crate::error::Result;
 use crate::gpu::reflect::Reflection;
@@ -101,13 +101,13 @@ fn dense_loss_extents() -> Result<Vec<[usize; 3]>> {
 pub(super) fn dense_losses(seed: u64, replicas: usize, loss: Loss, quick: bool) -> Result<Suite> {
     let mut suite = SuiteBuilder::new("dense_loss", replicas, seed);
     let (settings, extents) = (settings(loss), dense_loss_extents()?);
-    // All sizes up to three times over, each time with other settings; these meet the kinds of input in turn, and a
-    // quick run has each of them too.
-    for n in (0..extents.len() * settings.len().min(3)).step_by(if quick { 3 } else { 1 }) {
-        let case = suite.next();
-        let (activation, kind) = settings[(case + 3 * (case / extents.len())) % settings.len()];
-        let [batch, inputs, outputs] = extents[n % extents.len()];
-        let (input, first, from) = input(&mut suite, input_kind(case), batch, inputs);
+    // Every setting with every kind of input, and at least all sizes; a quick run has each setting once.
+    let cases = extents.len().max(settings.len()) * if quick { 1 } else { KINDS.len() };
+    for case in 0..cases {
+        let (round, setting) = (case / settings.len(), case % settings.len());
+        let (activation, kind) = settings[setting];
+        let [batch, inputs, outputs] = extents[(case + case / extents.len()) % extents.len()];
+        let (input, first, from) = input(&mut suite, KINDS[(round + setting) % KINDS.len()], batch, inputs);
         let mut rows = loss_rows(&mut suite, loss, kind, activation, [batch, outputs], DenseLoss::BLOCK_ROWS);
         let samples = input.kind != InputKind::Activations;
         if samples {

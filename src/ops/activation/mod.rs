@@ -78,7 +78,11 @@ activations! {
     linear: Linear,
     relu: Relu,
     leaky_relu: LeakyRelu,
+    elu: Elu,
+    selu: Selu,
+    softplus: Softplus,
     sigmoid: Sigmoid,
+    hard_sigmoid: HardSigmoid,
     tanh: Tanh,
     softmax: Softmax,
 }

@@ -1,12 +1,14 @@
 use super::{Function, Init, Scalar};
 
-/// f(z) = 1 / (1 + e^-z), f' = f (1 - f).
+/// f(z) = 1 / (1 + e^-z), f' = f (1 - f); with e = exp(-|z|), which cannot overflow, f is 1 / (1 + e), or e / (1 + e) where
+/// z is negative.
 pub(crate) struct Sigmoid;
 
 impl Function for Sigmoid {
     #[inline(always)]
     fn value<T: Scalar>(z: T) -> T {
-        T::one() / (T::one() + (-z).exp())
+        let e = (-z.abs()).exp();
+        T::zero().if_above(z, e, T::one()) / (T::one() + e)
     }
     #[inline(always)]
     fn derivative<T: Scalar>(a: T) -> T {
