@@ -47,6 +47,7 @@ pub mod error;
 pub mod executor;
 pub mod files;
 pub mod gpu;
+pub mod names;
 pub mod ops;
 pub mod plan;
 pub mod random;

@@ -33,6 +33,10 @@ pub enum Purpose {
     Noise = 4,
     /// How a training step's images are moved and bent ([`step_words`]).
     Augment = 5,
+    /// Which samples go to which part of a dataset.
+    Split = 100,
+    /// Samples of the datasets that are made up; the index is the quantity.
+    Generate = 101,
 }
 
 /// Four words that a training step's kernels draw themselves, as `random_words` in `shaders/include/random.wgsl`: `number`

@@ -19,6 +19,8 @@ const CELL_SHOWN: usize = 40;
 pub enum CsvError {
     #[error("the file holds no row of numbers")]
     Empty,
+    #[error("the file holds no row of cells")]
+    NoRows,
     #[error("line {line}, column {column}: `{cell}` is not a number; cells are numbers separated by commas{hint}")]
     NotANumber { line: u64, column: usize, cell: String, hint: &'static str },
     #[error("line {line}, column {column}: `{cell}` is not a finite number in 32 bits")]

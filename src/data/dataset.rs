@@ -1,7 +1,9 @@
 //! Samples with their targets, checked once when they are put together, so that training need not check again.
 
+use super::Preprocessing;
 use crate::{Error, Result};
 use ndarray::{Array2, ArrayView2, Axis, Slice};
+use std::sync::Arc;
 
 /// What a model reads: one row a sample, in C order.
 ///
@@ -113,11 +115,13 @@ impl Targets {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Dataset {
-    name: String,
-    features: Features,        // (N, I)
-    targets: Targets,          // (N,) or (N, O)
-    weights: Option<Vec<f32>>, // (N,)
-    classes: usize,
+    pub(super) name: String,
+    pub(super) features: Features,        // (N, I)
+    pub(super) targets: Targets,          // (N,) or (N, O)
+    pub(super) weights: Option<Vec<f32>>, // (N,)
+    pub(super) classes: usize,
+    /// How the features came from raw rows, where that is known.
+    pub(super) preprocessing: Option<Arc<Preprocessing>>,
 }
 
 impl Dataset {
@@ -172,7 +176,19 @@ impl Dataset {
         check_finite("x", x)?;
         check_finite("y", y)?;
         let (features, targets) = (Features::F32(c_order(x)), Targets::Values(c_order(y)));
-        Ok(Self { name: OPERATION.into(), features, targets, weights: None, classes: 0 })
+        Ok(Self { name: OPERATION.into(), features, targets, weights: None, classes: 0, preprocessing: None })
+    }
+
+    /// Images (N, I) of bytes with the values `y` (N, O) that a model should answer, taken over without a copy.
+    ///
+    /// # Errors
+    /// As [`Dataset::regression`].
+    pub fn image_regression(images: Array2<u8>, y: Array2<f32>) -> Result<Self> {
+        const OPERATION: &str = "image_regression";
+        check_not_empty(OPERATION, "images", images.dim())?;
+        let checked = Self::regression(Array2::zeros((images.nrows(), 1)).view(), y.view())?;
+        let images = if images.is_standard_layout() { images } else { c_order(images.view()) };
+        Ok(Self { name: OPERATION.into(), features: Features::U8(images), ..checked })
     }
 
     /// The same samples under another name, which reports then show.
@@ -265,6 +281,7 @@ impl Dataset {
             targets: self.targets.first(n),
             weights: None,
             classes: self.classes,
+            preprocessing: self.preprocessing.clone(),
         };
         match &self.weights {
             Some(weights) => part.with_weights(weights[..n].to_vec()),
@@ -274,7 +291,7 @@ impl Dataset {
 
     fn labelled(name: String, features: Features, labels: Vec<u32>) -> Self {
         let classes = labels.iter().max().map_or(0, |&top| (top as usize).saturating_add(1));
-        Self { name, features, targets: Targets::Classes(labels), weights: None, classes }
+        Self { name, features, targets: Targets::Classes(labels), weights: None, classes, preprocessing: None }
     }
 
     /// (I, bytes an element, O or 0 for classes): what two parts of one dataset have in common.

@@ -15,6 +15,12 @@ use crate::{Error, Result};
 use ndarray::Array2;
 use std::path::Path;
 
+pub use super::generate::{
+    MakeClassification, MakeLine, MakeMoons, MakeRegression, make_classification, make_line, make_moons,
+    make_regression, make_regression_with_coefficients,
+};
+pub use super::small::{iris, iris_table, xor};
+
 /// The names that [`load`] knows.
 pub const KNOWN: &[&str] = &[MNIST.name, FASHION_MNIST.name];
 

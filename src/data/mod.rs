@@ -5,13 +5,29 @@
 //!
 //! Symbols as everywhere in wgrad: N samples, I inputs a sample, O outputs a sample.
 
+mod arrays;
 pub mod csv;
 pub mod dataset;
 pub mod datasets;
+mod generate;
 pub mod idx;
+mod labels;
 mod locate;
 pub mod npy;
+pub mod npz;
+mod parts;
+mod prepare;
+mod preprocess;
 pub mod rows;
+mod small;
+mod split;
+mod table;
 
+pub use arrays::{ArraySpec, RawArrays, RawParts};
 pub use dataset::{Dataset, Features, Targets, TrainTest};
+pub use parts::Parts;
+pub use prepare::{TableSpec, Task};
+pub use preprocess::{Column, Encoding, Missing, Preprocessing, Scale, Source, Target};
 pub use rows::read_rows;
+pub use split::{Split, SplitRows};
+pub use table::{Header, Table, TableFormat};

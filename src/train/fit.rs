@@ -64,6 +64,7 @@ impl Trainer {
         let run = self.run_info(data, &fit, !resident)?;
         callback.on_start(&run);
         self.trained_on = Some(data.name().to_owned());
+        self.preprocessing = data.shared_preprocessing();
         let mut watch = Watch { started, first_step: None, left: fit.steps.unwrap_or(u64::MAX), look: 1 };
         let mut reports: Vec<EpochReport> = Vec::new();
         let (steps_before, mut training_seconds) = (self.steps, 0.0);

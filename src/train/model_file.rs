@@ -7,6 +7,7 @@ use ndarray::{Array1, Array2};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
+use crate::data::Preprocessing;
 use crate::error::{Error, Result};
 use crate::spec::{Sequential, TrainSpec};
 
@@ -91,7 +92,8 @@ pub struct TrainingFacts {
 /// A trained model: spec, parameters and where they come from.
 ///
 /// On disk it is a safetensors file with f32 tensors `layers.N.weight` (O, I) and `layers.N.bias` (O), N counting dense
-/// layers from 0, and under the metadata key `wgrad` a JSON object of `model`, `spec` and `facts`.
+/// layers from 0, and under the metadata key `wgrad` a JSON object of `model`, `spec`, `facts` and, where raw rows need it,
+/// `preprocessing`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelFile {
     /// The layers.
@@ -100,6 +102,8 @@ pub struct ModelFile {
     pub spec: TrainSpec,
     /// How it came to be.
     pub facts: TrainingFacts,
+    /// How raw rows become its inputs, and what its outputs are called.
+    pub preprocessing: Option<Preprocessing>,
     /// Its parameters.
     pub weights: Vec<LayerWeights>,
 }
@@ -109,6 +113,8 @@ struct Metadata {
     model: Sequential,
     spec: TrainSpec,
     facts: TrainingFacts,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    preprocessing: Option<Preprocessing>,
 }
 
 impl ModelFile {
@@ -135,8 +141,9 @@ impl ModelFile {
     }
 
     fn to_bytes(&self) -> Result<Vec<u8>, String> {
-        let Self { model, spec, facts, .. } = self.clone();
-        let metadata = serde_json::to_string(&Metadata { model, spec, facts }).map_err(|e| e.to_string())?;
+        let Self { model, spec, facts, preprocessing, .. } = self.clone();
+        let metadata =
+            serde_json::to_string(&Metadata { model, spec, facts, preprocessing }).map_err(|e| e.to_string())?;
         let mut tensors = Vec::new();
         for (n, layer) in self.weights.iter().enumerate() {
             let (outputs, inputs) = layer.weight.dim();
@@ -159,9 +166,12 @@ impl ModelFile {
         let tensors = SafeTensors::deserialize(bytes).map_err(broken)?;
         let text = header.metadata().as_ref().and_then(|map| map.get(METADATA_KEY));
         let text = text.ok_or("a safetensors file, but without wgrad's metadata: not saved by wgrad")?;
-        let Metadata { model, spec, facts } =
+        let Metadata { model, spec, facts, preprocessing } =
             serde_json::from_str(text).map_err(|e| format!("wgrad's metadata cannot be read: {e}"))?;
         spec.validate(&model).map_err(|e| format!("wgrad's metadata make no sense: {e}"))?;
+        if let Some(preprocessing) = &preprocessing {
+            preprocessing.check(model.inputs, model.outputs())?;
+        }
         let layers = model.shapes().enumerate();
         let weights = layers.map(|(n, (outputs, inputs))| {
             let weight = numbers(&tensors, &format!("layers.{n}.weight"), &[outputs, inputs])?;
@@ -172,7 +182,7 @@ impl ModelFile {
         if tensors.len() != 2 * weights.len() {
             return Err(format!("{} tensors, but the model has {}", tensors.len(), 2 * weights.len()));
         }
-        Ok(Self { model, spec, facts, weights })
+        Ok(Self { model, spec, facts, preprocessing, weights })
     }
 }
 

@@ -1,11 +1,12 @@
 use std::path::Path;
+use std::sync::Arc;
 
 use ndarray::{Array2, Array3, Axis};
 
 use super::builder::TrainerBuilder;
 use super::session::{Session, Shape, input_kind, target_kind};
 use super::{Device, Evaluation, LayerWeights, ModelFile, Scores, TrainingFacts};
-use crate::data::{Dataset, Features, Targets};
+use crate::data::{Dataset, Features, Preprocessing, Targets};
 use crate::error::{Error, Result};
 use crate::executor::{DeviceInfo, KernelChoice};
 use crate::ops::{Loss, TargetKind};
@@ -39,6 +40,8 @@ pub struct Trainer {
     /// Whole epochs so far, which choose the next epoch's order.
     pub(super) epochs: usize,
     pub(super) trained_on: Option<String>,
+    /// How the samples of the last fit came from raw rows; goes into the model file.
+    pub(super) preprocessing: Option<Arc<Preprocessing>>,
 }
 
 impl Trainer {
@@ -55,8 +58,8 @@ impl Trainer {
         weights: Vec<Vec<LayerWeights>>,
         streaming_bytes: Option<u64>,
     ) -> Self {
-        let (session, trained_on) = (None, None);
-        Self { model, spec, device, streaming_bytes, session, weights, steps: 0, epochs: 0, trained_on }
+        let (session, trained_on, preprocessing) = (None, None, None);
+        Self { model, spec, device, streaming_bytes, session, weights, steps: 0, epochs: 0, trained_on, preprocessing }
     }
 
     /// A trainer for a model that was saved, to evaluate and apply it or to train it further with a fresh optimizer.
@@ -64,10 +67,11 @@ impl Trainer {
     /// # Errors
     /// [`Error::Spec`] if the file's spec is not sound.
     pub fn from_file(file: ModelFile, device: Device) -> Result<Self> {
-        let ModelFile { model, spec, weights, .. } = file;
+        let ModelFile { model, spec, weights, preprocessing, .. } = file;
         spec.validate(&model)?;
         let replicas = vec![weights; spec.replicas.len()];
-        Ok(Self::assemble(model, spec, device, replicas, None))
+        let trainer = Self::assemble(model, spec, device, replicas, None);
+        Ok(Self { preprocessing: preprocessing.map(Arc::new), ..trainer })
     }
 
     /// The model's spec.
@@ -78,6 +82,11 @@ impl Trainer {
     /// How it is trained.
     pub fn spec(&self) -> &TrainSpec {
         &self.spec
+    }
+
+    /// How raw rows become inputs: that of the data it was last trained on, or of its file.
+    pub fn preprocessing(&self) -> Option<&Arc<Preprocessing>> {
+        self.preprocessing.as_ref()
     }
 
     /// Where it is trained.
@@ -244,7 +253,8 @@ impl Trainer {
             adapter: self.device.info().adapter,
         };
         let spec = TrainSpec { replicas: vec![self.spec.replicas[replica]], ..self.spec.clone() };
-        Ok(ModelFile { model: self.model.clone(), spec, facts, weights })
+        let preprocessing = self.preprocessing.as_deref().cloned();
+        Ok(ModelFile { model: self.model.clone(), spec, facts, preprocessing, weights })
     }
 
     /// The largest training set that lies on the device whole.

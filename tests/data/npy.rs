@@ -3,7 +3,7 @@ use ndarray::arr2;
 use proptest::prelude::*;
 use wgrad::data::{
     Features,
-    npy::{NpyError, parse, read},
+    npy::{Elements, NpyError, parse, parse_array, read},
 };
 
 /// Six numbers that f32 holds exactly.
@@ -41,6 +41,28 @@ fn every_version_and_element_type_is_read() {
         assert_eq!(read("<f8", &f64s(&[0.5, -1.0, 2.0, 3.25, -4.0, f64::from(1e30_f32)])), wanted);
         assert_eq!(read("|u1", &[1, 2, 3, 4, 5, 255]), Features::U8(arr2(&[[1, 2, 3], [4, 5, 255]])));
     }
+}
+
+#[test]
+fn whole_numbers_are_read_with_their_signs() {
+    let array =
+        |descr: &str, bytes: &[u8]| match parse_array(&npy(1, &npy_header(descr, "(2,)"), bytes)).unwrap().elements {
+            Elements::Whole(values) => values,
+            other => panic!("{other:?}"),
+        };
+    assert_eq!(array("|i1", &[0x80, 0x7f]), [-128, 127]);
+    assert_eq!(array("|b1", &[0, 1]), [0, 1]);
+    assert_eq!(array("<i2", &[0xfe, 0xff, 1, 2]), [-2, 513]);
+    assert_eq!(array("<u2", &[0xfe, 0xff, 1, 2]), [65534, 513]);
+    assert_eq!(array("<i4", &[0xff; 8]), [-1, -1]);
+    assert_eq!(array("<u4", &[0xff; 8]), [i64::from(u32::MAX); 2]);
+    assert_eq!(array("<i8", &[[0xff; 8], 5_u64.to_le_bytes()].concat()), [-1, 5]);
+    let wide = parse_array(&npy(1, &npy_header("<u8", "(2,)"), &[[0; 8], [0xff; 8]].concat()));
+    assert_says(wide.unwrap_err(), &["element 1", "18446744073709551615"]);
+    let rows = parse(&npy(1, &npy_header("<i2", "(1, 2)"), &[0xfe, 0xff, 1, 2])).unwrap();
+    assert_eq!(rows, Features::F32(arr2(&[[-2.0, 513.0]])));
+    let surrogate = parse_array(&npy(1, &npy_header("<U1", "(1,)"), &[0, 0xd8, 0, 0]));
+    assert_says(surrogate.unwrap_err(), &["element 0", "0xd800"]);
 }
 
 #[test]
@@ -98,7 +120,7 @@ fn bad_headers_are_refused() {
 
 #[test]
 fn other_elements_and_orders_are_refused_with_the_way_out() {
-    for descr in ["<i8", ">f4", "<f2", "|b1", "<c8", "|O", "=f4", ""] {
+    for descr in [">i8", ">f4", "<f2", "|b2", "<c8", "|O", "=f4", "<U", "<U0", ""] {
         let error = parse_with_header(&npy_header(descr, "(2, 3)")).unwrap_err();
         assert_eq!(error, NpyError::ElementType(descr.into()));
         assert_says(error, &["astype('<f4')"]);

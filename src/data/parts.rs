@@ -1,0 +1,91 @@
+//! Datasets in parts: picking samples, and dividing one set into training, validation and test.
+
+use super::{Dataset, Features, Preprocessing, Split, Targets, TrainTest};
+use crate::{Error, Result};
+use ndarray::Axis;
+use std::sync::Arc;
+
+/// What a model learns from, is watched on while it learns, and is judged on when it has.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// Samples to learn from.
+    pub train: Dataset,
+    /// Samples to judge it on after each epoch.
+    pub validation: Option<Dataset>,
+    /// Samples to judge the final model on.
+    pub test: Option<Dataset>,
+}
+
+impl From<TrainTest> for Parts {
+    fn from(parts: TrainTest) -> Self {
+        Self { train: parts.train, validation: None, test: Some(parts.test) }
+    }
+}
+
+impl Dataset {
+    /// These samples, in this order. The number of classes stays, even if some have no sample left.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] for no sample, one that there is not, and where the samples that are left all have weight 0.
+    pub fn subset(&self, rows: &[usize]) -> Result<Self> {
+        if let Some(row) = rows.iter().find(|row| **row >= self.len()) {
+            return Err(Error::spec("samples", format!("{} has no sample {row}, only {}", self.name, self.len())));
+        }
+        if rows.is_empty() {
+            return Err(Error::spec("samples", format!("none of the {} of {} is left", self.len(), self.name)));
+        }
+        let features = match &self.features {
+            Features::U8(x) => Features::U8(x.select(Axis(0), rows)),
+            Features::F32(x) => Features::F32(x.select(Axis(0), rows)),
+        };
+        let targets = match &self.targets {
+            Targets::Classes(labels) => Targets::Classes(rows.iter().map(|row| labels[*row]).collect()),
+            Targets::Values(y) => Targets::Values(y.select(Axis(0), rows)),
+        };
+        let weights = self.weights.as_ref().map(|weights| rows.iter().map(|row| weights[*row]).collect());
+        let (name, classes, preprocessing) = (self.name.clone(), self.classes, self.preprocessing.clone());
+        let part = Self { name, features, targets, weights: None, classes, preprocessing };
+        match weights {
+            Some(weights) => part.with_weights(weights),
+            None => Ok(part),
+        }
+    }
+
+    /// Divides the samples, by class where the split says so.
+    ///
+    /// Nothing is fitted here: the samples are as they are. [`TableSpec`](super::TableSpec) and
+    /// [`ArraySpec`](super::ArraySpec) divide raw rows, and fit preprocessing on the training part alone.
+    ///
+    /// # Errors
+    /// As [`Split::divide`].
+    pub fn split(&self, split: &Split) -> Result<Parts> {
+        let labels = match &self.targets {
+            Targets::Classes(labels) => Some(&labels[..]),
+            Targets::Values(_) => None,
+        };
+        let rows = split.divide(self.len(), labels)?;
+        let part = |rows: &[usize]| if rows.is_empty() { Ok(None) } else { self.subset(rows).map(Some) };
+        Ok(Parts { train: self.subset(&rows.train)?, validation: part(&rows.validation)?, test: part(&rows.test)? })
+    }
+
+    /// The same samples with at least so many classes: some may have no sample here.
+    #[must_use]
+    pub fn with_classes(self, classes: usize) -> Self {
+        Self { classes: self.classes.max(classes), ..self }
+    }
+
+    /// The same samples, saying how they came from raw rows: models trained on them keep it in their files.
+    #[must_use]
+    pub fn with_preprocessing(self, preprocessing: impl Into<Arc<Preprocessing>>) -> Self {
+        Self { preprocessing: Some(preprocessing.into()), ..self }
+    }
+
+    pub(crate) fn shared_preprocessing(&self) -> Option<Arc<Preprocessing>> {
+        self.preprocessing.clone()
+    }
+
+    /// How the features came from raw rows, and what the targets are called.
+    pub fn preprocessing(&self) -> Option<&Preprocessing> {
+        self.preprocessing.as_deref()
+    }
+}
