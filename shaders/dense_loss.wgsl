@@ -15,6 +15,9 @@ struct Params {
     activation: u32,
     slots: u32,        // steps that the metrics have room for
     blocks: u32,       // workgroups a replica: B / ROW_GROUP, rounded up
+    class_weights: u32, // C, or 0 where neither classes nor samples have weights
+    label_smoothing: f32,
+    huber_delta: f32,
 }
 
 @group(1) @binding(2) var<storage, read> weight: array<f32>;              // (R, O, I)
@@ -23,6 +26,7 @@ struct Params {
 @group(1) @binding(5) var<storage, read_write> gradient: array<f32>;      // (R, B, O), of the loss by the logits
 @group(1) @binding(6) var<storage, read_write> metrics: array<vec2<f32>>; // (R, slots, blocks) of (loss sum, right answers)
 @group(1) @binding(7) var<uniform> params: Params;
+@group(1) @binding(8) var<storage, read> weights: array<f32>;             // (C + N), of classes, then of samples
 
 const ROW_GROUP: u32 = 8u;
 const MOST_OUTPUTS: u32 = 64u;

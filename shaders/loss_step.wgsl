@@ -7,6 +7,9 @@ struct Params {
     activation: u32,
     slots: u32,        // steps that the metrics have room for
     blocks: u32,       // workgroups a replica: B / ROW_GROUP, rounded up
+    class_weights: u32, // C, or 0 where neither classes nor samples have weights
+    label_smoothing: f32,
+    huber_delta: f32,
 }
 
 @group(1) @binding(0) var<storage, read> outputs: array<f32>;             // (R, B, O), logits or activated outputs
@@ -15,6 +18,7 @@ struct Params {
 @group(1) @binding(3) var<storage, read_write> gradient: array<f32>;      // (R, B, O), of the loss by the logits
 @group(1) @binding(4) var<storage, read_write> metrics: array<vec2<f32>>; // (R, slots, blocks) of (loss sum, right answers)
 @group(1) @binding(5) var<uniform> params: Params;
+@group(1) @binding(6) var<storage, read> weights: array<f32>;             // (C + N), of classes, then of samples
 
 const ROW_GROUP: u32 = 64u;
 

@@ -61,16 +61,18 @@ pub struct StepMetrics {
     pub iteration: Iteration,
     /// Which replica.
     pub replica: usize,
-    /// Sum of the rows' losses; divided by the rows it is the batch's mean.
+    /// Sum of the rows' losses, each times its weight.
     pub loss_sum: f64,
+    /// Sum of the rows' weights; without weights, their number.
+    pub weight: f64,
     /// Right answers among the rows.
     pub right: f64,
 }
 
 impl StepMetrics {
-    /// The batch's mean loss.
+    /// The batch's mean loss; 0 where no row counts.
     pub fn loss(&self) -> f32 {
-        (self.loss_sum / f64::from(self.iteration.rows)) as f32
+        if self.weight == 0.0 { 0.0 } else { (self.loss_sum / self.weight) as f32 }
     }
 }
 
@@ -144,7 +146,16 @@ pub trait Executor: Send {
     ///
     /// # Errors
     /// [`Error::Device`].
-    fn submit(&mut self, program: ProgramId, iterations: &[Iteration]) -> Result<()>;
+    fn submit(&mut self, program: ProgramId, iterations: &[Iteration]) -> Result<()> {
+        self.submit_weighted(program, iterations, &[])
+    }
+
+    /// [`Executor::submit`] where samples or classes have weights: `weights` (steps, R) are the sums of the rows' weights
+    /// in each iteration and replica, by which losses are divided; without any, all rows count 1.
+    ///
+    /// # Errors
+    /// As there.
+    fn submit_weighted(&mut self, program: ProgramId, iterations: &[Iteration], weights: &[f64]) -> Result<()>;
 
     /// Queues one step of a program.
     ///
@@ -184,10 +195,10 @@ pub trait Executor: Send {
 }
 
 /// The metrics of one iteration, read from its slot of a program's metrics (R, slots, blocks, 2), of which `live` blocks
-/// hold rows.
+/// hold rows. `weights` (R) are the sums of the rows' weights, or none.
 pub(crate) fn slot_metrics(
     values: impl Fn(usize) -> f64,
-    iteration: Iteration,
+    (iteration, weights): (Iteration, &[f64]),
     [replicas, slots, blocks]: [usize; 3],
     live: usize,
     into: &mut Vec<StepMetrics>,
@@ -196,6 +207,12 @@ pub(crate) fn slot_metrics(
         let start = (replica * slots + iteration.slot as usize) * blocks * 2;
         // Blocks without live rows hold what an earlier, longer batch left.
         let sum = |part: usize| (0..live).map(|block| values(start + 2 * block + part)).sum();
-        into.push(StepMetrics { iteration, replica, loss_sum: sum(0), right: sum(1) });
+        let weight = weights.get(replica).copied().unwrap_or(f64::from(iteration.rows));
+        into.push(StepMetrics { iteration, replica, loss_sum: sum(0), weight, right: sum(1) });
     }
+}
+
+/// The weights (R) of iteration `index`, of weights (steps, R) or none.
+pub(crate) fn own_weights(weights: &[f64], index: usize, replicas: usize) -> &[f64] {
+    if weights.is_empty() { weights } else { &weights[index * replicas..(index + 1) * replicas] }
 }

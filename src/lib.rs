@@ -63,12 +63,12 @@ pub use error::{Error, Result};
 pub use gpu::{Gpu, GpuOptions, GpuRequest};
 pub use ops::optimizer::Optimizer;
 pub use ops::{Activation, Loss};
-pub use spec::{Adam, DenseSpec, Init, OptimizerSpec, Replica, Sequential, Sgd, TrainSpec};
+pub use spec::{Adam, DenseSpec, Init, LossOptions, OptimizerSpec, Replica, Sequential, Sgd, TrainSpec};
 #[cfg(feature = "cli")]
 pub use train::ProgressBar;
 pub use train::{
     Callback, Device, EpochReport, Evaluation, Fit, History, LayerWeights, ModelFile, Progress, RunInfo, Scores,
-    StepReport, Trainer, TrainerBuilder, TrainingFacts, epochs, predicted_class,
+    StepReport, Trainer, TrainerBuilder, TrainingFacts, epochs,
 };
 
 /// The README's examples, compiled.

@@ -14,7 +14,7 @@ struct Hyper {
     correction_x: f32,        // what an optimizer wants computed once a step;
     correction_y: f32,        // Adam: learning rate / (1 - beta1^t), 1 / sqrt(1 - beta2^t)
     correction_z: f32,
-    loss_scale: f32,          // what each row counts in the batch's loss: 1 / rows
+    loss_scale: f32,          // 1 / sum of the rows' weights: 1 / rows without any
     seed_low: u32,            // the key of the replica's random numbers
     seed_high: u32,
 }

@@ -2,7 +2,7 @@ use std::time::Instant;
 
 use super::Memory;
 use crate::error::Result;
-use crate::executor::{Clock, DeviceInfo, Executor, StepMetrics, TensorData, Timing, slot_metrics};
+use crate::executor::{Clock, DeviceInfo, Executor, StepMetrics, TensorData, Timing, own_weights, slot_metrics};
 use crate::ops::{Hyper, Operation};
 use crate::plan::{Iteration, Plan, ProgramId, Role, TensorId};
 use crate::scalar::Scalar;
@@ -35,10 +35,10 @@ impl<T: Scalar> CpuExecutor<T> {
     }
 
     /// One iteration of a program.
-    fn run(&mut self, program: ProgramId, iteration: Iteration) {
+    fn run(&mut self, program: ProgramId, iteration: Iteration, weights: &[f64]) {
         // Metrics are read at once, so that one slot is enough.
         let iteration = Iteration { slot: 0, ..iteration };
-        self.set_hypers(iteration);
+        self.set_hypers(iteration, weights);
         for step in 0..self.plan.program(program).steps.len() {
             self.run_step(program, step, &iteration);
         }
@@ -46,12 +46,13 @@ impl<T: Scalar> CpuExecutor<T> {
         let values = self.memory.real(metrics.tensor);
         let shape = &self.plan.tensor(metrics.tensor).shape;
         let live = metrics.blocks(iteration.rows as usize);
-        slot_metrics(|at| values[at].value(), iteration, [shape[0], shape[1], shape[2]], live, &mut self.finished);
+        let own = (iteration, weights);
+        slot_metrics(|at| values[at].value(), own, [shape[0], shape[1], shape[2]], live, &mut self.finished);
     }
 
-    fn set_hypers(&mut self, iteration: Iteration) {
+    fn set_hypers(&mut self, iteration: Iteration, weights: &[f64]) {
         self.hypers.clear();
-        self.hypers.extend(self.plan.hypers(iteration));
+        self.hypers.extend(self.plan.hypers(iteration, weights));
     }
 
     fn run_step(&mut self, program: ProgramId, step: usize, iteration: &Iteration) {
@@ -61,7 +62,7 @@ impl<T: Scalar> CpuExecutor<T> {
     /// One step, so many times over.
     fn repeat(&mut self, program: ProgramId, step: usize, iteration: Iteration, times: usize) {
         in_pool(|| {
-            self.set_hypers(iteration);
+            self.set_hypers(iteration, &[]);
             (0..times).for_each(|_| self.run_step(program, step, &iteration));
         });
     }
@@ -97,8 +98,13 @@ impl<T: Scalar> Executor for CpuExecutor<T> {
         Ok(self.memory.real(id).iter().map(|value| value.value() as f32).collect())
     }
 
-    fn submit(&mut self, program: ProgramId, iterations: &[Iteration]) -> Result<()> {
-        in_pool(|| iterations.iter().for_each(|iteration| self.run(program, *iteration)));
+    fn submit_weighted(&mut self, program: ProgramId, iterations: &[Iteration], weights: &[f64]) -> Result<()> {
+        let replicas = self.plan.replicas.len();
+        in_pool(|| {
+            for (index, iteration) in iterations.iter().enumerate() {
+                self.run(program, *iteration, own_weights(weights, index, replicas));
+            }
+        });
         Ok(())
     }
 

@@ -231,6 +231,22 @@ impl Dataset {
         self.weights.as_deref()
     }
 
+    /// Class weights with which every class counts the same: N / (C count), (C), and 0 for a class without samples
+    /// (scikit-learn's `class_weight="balanced"`). C is 2 at least.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] for a dataset without classes.
+    pub fn balanced_class_weights(&self) -> Result<Vec<f32>> {
+        let Targets::Classes(labels) = &self.targets else {
+            return Err(Error::spec("class weights", format!("{} has values as targets, not classes", self.name)));
+        };
+        let mut counts = vec![0usize; self.classes.max(2)];
+        labels.iter().for_each(|label| counts[*label as usize] += 1);
+        let whole = labels.len() as f64 / counts.len() as f64;
+        let weight = |count: &usize| if *count == 0 { 0.0 } else { (whole / *count as f64) as f32 };
+        Ok(counts.iter().map(weight).collect())
+    }
+
     /// The name that reports show.
     pub fn name(&self) -> &str {
         &self.name

@@ -4,7 +4,7 @@ use super::pipelines::{Choice, Kernel, Pipelines};
 use super::queue::Flight;
 use super::reflect::Access;
 use crate::error::{Error, Result};
-use crate::executor::{DeviceInfo, Executor, KernelChoice, StepMetrics, TensorData, Timing, slot_metrics};
+use crate::executor::{DeviceInfo, Executor, KernelChoice, StepMetrics, TensorData, Timing, own_weights, slot_metrics};
 use crate::ops::{Hyper, Operation};
 use crate::plan::{Iteration, Plan, Program, ProgramId, Role, Step, TensorId};
 use crate::spec::MAX_REPLICAS;
@@ -104,13 +104,13 @@ impl GpuExecutor {
     }
 
     /// Writes the uniforms of the next submission's steps, in one piece.
-    fn write_iterations(&mut self, iterations: &[Iteration]) {
+    fn write_iterations(&mut self, iterations: &[Iteration], weights: &[f64]) {
         self.staged.clear();
-        for iteration in iterations {
+        for (index, iteration) in iterations.iter().enumerate() {
             let start = self.staged.len();
             let Iteration { rows, first, slot, number } = *iteration;
             self.staged.extend_from_slice(bytemuck::cast_slice(&[rows, first, slot, number]));
-            for hyper in self.plan.hypers(*iteration) {
+            for hyper in self.plan.hypers(*iteration, own_weights(weights, index, self.plan.replicas.len())) {
                 self.staged.extend_from_slice(bytemuck::bytes_of(&hyper));
             }
             self.staged.resize(start + self.stride as usize, 0);
@@ -119,13 +119,13 @@ impl GpuExecutor {
     }
 
     /// One submission: a compute pass with all steps of all iterations, then the copy of the metrics.
-    fn submit_chunk(&mut self, program: ProgramId, iterations: &[Iteration]) -> Result<()> {
+    fn submit_chunk(&mut self, program: ProgramId, iterations: &[Iteration], weights: &[f64]) -> Result<()> {
         let metrics = self.plan.program(program).metrics.map(|metrics| metrics.tensor);
         let staging = match metrics {
             Some(id) => Some(self.flights[program as usize].staging(&self.gpu, self.plan.tensor(id).bytes())?),
             None => None,
         };
-        self.write_iterations(iterations);
+        self.write_iterations(iterations, weights);
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
         {
             let mut pass = encoder.begin_compute_pass(&Default::default());
@@ -139,7 +139,7 @@ impl GpuExecutor {
         }
         let index = self.gpu.queue.submit([encoder.finish()]);
         if let Some(staging) = staging {
-            self.flights[program as usize].push(program, iterations, staging, index);
+            self.flights[program as usize].push(program, (iterations, weights), staging, index);
         }
         self.gpu.check()
     }
@@ -192,20 +192,21 @@ impl Executor for GpuExecutor {
         Ok(values)
     }
 
-    fn submit(&mut self, program: ProgramId, iterations: &[Iteration]) -> Result<()> {
-        let mut rest = iterations;
+    fn submit_weighted(&mut self, program: ProgramId, iterations: &[Iteration], weights: &[f64]) -> Result<()> {
+        let (mut rest, mut rest_weights) = (iterations, weights);
         while !rest.is_empty() {
             let steps = self.flights[program as usize].steps().min(self.plan.slots).min(rest.len());
             let numbered: Vec<_> =
                 rest[..steps].iter().enumerate().map(|(slot, i)| Iteration { slot: slot as u32, ..*i }).collect();
-            self.submit_chunk(program, &numbered)?;
-            rest = &rest[steps..];
+            let own = rest_weights.len().min(steps * self.plan.replicas.len());
+            self.submit_chunk(program, &numbered, &rest_weights[..own])?;
+            (rest, rest_weights) = (&rest[steps..], &rest_weights[own..]);
         }
         Ok(())
     }
 
     fn submit_step(&mut self, program: ProgramId, step: usize, iteration: Iteration) -> Result<()> {
-        self.write_iterations(&[iteration]);
+        self.write_iterations(&[iteration], &[]);
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
         {
             let mut pass = encoder.begin_compute_pass(&Default::default());
@@ -217,7 +218,7 @@ impl Executor for GpuExecutor {
     }
 
     fn time_step(&mut self, program: ProgramId, step: usize, iteration: Iteration, times: usize) -> Result<Timing> {
-        self.write_iterations(&[iteration]);
+        self.write_iterations(&[iteration], &[]);
         let dispatch = &self.programs[program as usize][step];
         time_pass(&self.gpu, |pass| {
             pass.set_bind_group(0, &self.iteration_group, &[0]);
@@ -242,10 +243,11 @@ impl Executor for GpuExecutor {
             for finished in flight.finished(&self.gpu, wait)? {
                 let Some(metrics) = self.plan.program(finished.program).metrics else { continue };
                 let shape = &self.plan.tensor(metrics.tensor).shape;
-                for iteration in finished.iterations {
+                for (index, iteration) in finished.iterations.into_iter().enumerate() {
+                    let own = (iteration, own_weights(&finished.weights, index, self.plan.replicas.len()));
                     let value = |at: usize| f64::from(finished.metrics[at]);
                     let live = metrics.blocks(iteration.rows as usize);
-                    slot_metrics(value, iteration, [shape[0], shape[1], shape[2]], live, &mut all);
+                    slot_metrics(value, own, [shape[0], shape[1], shape[2]], live, &mut all);
                 }
             }
         }

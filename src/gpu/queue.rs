@@ -22,6 +22,7 @@ const SOFTWARE_TARGET: Duration = Duration::from_millis(200);
 struct InFlight {
     program: ProgramId,
     iterations: Vec<Iteration>,
+    weights: Vec<f64>,
     /// Metrics are copied into it behind the work.
     staging: wgpu::Buffer,
     submitted: Instant,
@@ -33,6 +34,8 @@ struct InFlight {
 pub(super) struct Finished {
     pub program: ProgramId,
     pub iterations: Vec<Iteration>,
+    /// Sums of the rows' weights (steps, R), or none.
+    pub weights: Vec<f64>,
     /// The metrics tensor's numbers.
     pub metrics: Vec<f32>,
 }
@@ -73,7 +76,7 @@ impl Flight {
     pub fn push(
         &mut self,
         program: ProgramId,
-        iterations: &[Iteration],
+        (iterations, weights): (&[Iteration], &[f64]),
         staging: wgpu::Buffer,
         index: wgpu::SubmissionIndex,
     ) {
@@ -82,8 +85,16 @@ impl Flight {
             // The receiver is gone only when the executor is, and then nobody waits for this.
             sender.send((result, Instant::now())).ok();
         });
-        let iterations = iterations.to_vec();
-        self.queue.push_back(InFlight { program, iterations, staging, submitted: Instant::now(), index, mapped });
+        let (iterations, weights) = (iterations.to_vec(), weights.to_vec());
+        self.queue.push_back(InFlight {
+            program,
+            iterations,
+            weights,
+            staging,
+            submitted: Instant::now(),
+            index,
+            mapped,
+        });
     }
 
     /// What has finished; with `wait`, all that was submitted.
@@ -127,7 +138,12 @@ impl Flight {
         self.spare.push(first.staging);
         let target = if gpu.is_software() { SOFTWARE_TARGET } else { TARGET };
         self.adapt(first.submitted, at, first.iterations.len(), target);
-        self.done.push_back(Finished { program: first.program, iterations: first.iterations, metrics });
+        self.done.push_back(Finished {
+            program: first.program,
+            iterations: first.iterations,
+            weights: first.weights,
+            metrics,
+        });
         Ok(true)
     }
 

@@ -50,7 +50,7 @@ impl Operation for DenseLoss {
         params.push(("order_stride", Param::Unsigned(self.rows.order_stride)));
         params.push(("scale", Param::Float(self.layer.input.scale)));
         params.push(("activation", self.layer.activation.param()));
-        params.extend(self.rows.metric_params());
+        params.extend(self.rows.own_params());
         params
     }
 
@@ -63,6 +63,7 @@ impl Operation for DenseLoss {
             ("targets", self.rows.targets),
             ("gradient", self.rows.gradient),
             ("metrics", self.rows.metrics.tensor),
+            ("weights", self.rows.weights.tensor),
         ]
     }
 
@@ -85,7 +86,7 @@ impl Operation for DenseLoss {
         self.rows.for_parts(memory, iteration, part, |memory, [r, first], gradient, metrics| {
             memory.with_scratch(gradient.len(), |outputs| {
                 self.layer.forward(memory, [r, first], 1, outputs);
-                self.rows.loss(memory, iteration, [r, first], outputs, [gradient, metrics]);
+                self.rows.loss(memory, (iteration, hypers), [r, first], outputs, [gradient, metrics]);
             });
         });
     }

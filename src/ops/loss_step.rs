@@ -37,7 +37,7 @@ impl Operation for LossStep {
             ("order_stride", Param::Unsigned(self.rows.order_stride)),
             ("activation", self.rows.activation.param()),
         ];
-        own.into_iter().chain(self.rows.metric_params()).collect()
+        own.into_iter().chain(self.rows.own_params()).collect()
     }
 
     fn arguments(&self) -> Vec<(&'static str, TensorId)> {
@@ -47,6 +47,7 @@ impl Operation for LossStep {
             ("order", self.rows.order),
             ("gradient", self.rows.gradient),
             ("metrics", self.rows.metrics.tensor),
+            ("weights", self.rows.weights.tensor),
         ]
     }
 
@@ -58,12 +59,12 @@ impl Operation for LossStep {
         self.rows.flops()
     }
 
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, _: &[Hyper]) {
+    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hypers: &[Hyper]) {
         let LossRows { batch, outputs, .. } = self.rows;
         let block = self.rows.metrics.block_rows;
         self.rows.for_parts(memory, iteration, block, |memory, [r, first], gradient, metrics| {
             let own = &memory.real(self.outputs)[(r * batch + first) * outputs..][..gradient.len()];
-            self.rows.loss(memory, iteration, [r, first], own, [gradient, metrics]);
+            self.rows.loss(memory, (iteration, hypers), [r, first], own, [gradient, metrics]);
         });
     }
 }

@@ -27,7 +27,7 @@ pub(crate) use dense_input_gradient::DenseInputGradient;
 pub(crate) use dense_loss::DenseLoss;
 pub(crate) use dense_weight_gradient::{DenseWeightGradient, Destination};
 pub(crate) use input::{Input, InputKind};
-pub(crate) use loss::{LossRows, TargetKind};
+pub(crate) use loss::{Head, LossRows, LossWeights, TargetKind};
 pub(crate) use loss_step::LossStep;
 pub(crate) use matmul::{MATMUL_VARIANTS, tile};
 pub(crate) use optimizer::Hyper;

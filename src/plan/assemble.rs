@@ -28,7 +28,9 @@ impl Assembly {
     /// targets and order mean nothing here.
     pub fn plan(self, replicas: Vec<Replica>, optimizer: Optimizer, slots: usize) -> Plan {
         let [samples, targets, order] = [TensorId(0); 3];
-        let program = |steps| Program { batch: 0, steps, samples, targets, order, metrics: None, outputs: None };
+        let weights = None;
+        let program =
+            |steps| Program { batch: 0, steps, samples, targets, weights, order, metrics: None, outputs: None };
         Plan {
             tensors: self.tensors,
             replicas,

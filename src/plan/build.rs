@@ -4,7 +4,7 @@ use super::{Element, LayerTensors, Metrics, Plan, Program, Role, Step, Tensor, T
 use crate::error::{Error, Result};
 use crate::ops::{
     Activation, Dense, DenseForward, DenseInputGradient, DenseLayer, DenseLoss, DenseWeightGradient, Destination,
-    Input, InputKind, Loss, LossRows, LossStep, Op, Softmax, TargetKind,
+    Input, InputKind, LossRows, LossStep, LossWeights, Op, Softmax, TargetKind,
 };
 use crate::spec::{Sequential, TrainSpec};
 
@@ -29,6 +29,8 @@ pub(crate) struct PlanRequest<'a> {
     /// Whether samples are u8 or f32.
     pub samples: InputKind,
     pub targets: TargetKind,
+    /// Whether samples or classes have weights.
+    pub weighted: bool,
     pub train: Capacity,
     pub evaluate: Capacity,
     /// Keep gradients in tensors of their own rather than update in the weight gradient's epilogue: for checks.
@@ -42,8 +44,8 @@ impl PlanRequest<'_> {
     /// [`Error::Spec`] where the spec is not sound, or where loss and targets do not fit.
     pub fn plan(&self) -> Result<Plan> {
         self.spec.validate(self.model)?;
-        if self.spec.loss == Loss::SoftmaxCrossEntropy && self.targets == TargetKind::Values {
-            return Err(Error::spec("loss", "softmax_cross_entropy needs classes as targets, the dataset has values"));
+        if !self.spec.loss_options.class_weights.is_empty() && !self.weighted {
+            return Err(Error::spec("class weights", "the plan has no room for weights"));
         }
         let mut builder = Builder { request: self, tensors: Vec::new(), layers: Vec::new() };
         builder.parameters();
@@ -75,6 +77,7 @@ struct Pass {
     capacity: Capacity,
     samples: TensorId,
     targets: TensorId,
+    weights: Option<TensorId>,
     order: TensorId,
     activations: Vec<TensorId>,
     steps: Vec<Step>,
@@ -125,11 +128,15 @@ impl Builder<'_> {
                 self.tensor(name("targets"), &[capacity.samples, model.outputs()], Element::F32, Role::Target)
             }
         };
+        let weights = self.request.weighted.then(|| {
+            let len = LossWeights::classes(model.outputs()) + capacity.samples;
+            self.tensor(name("weights"), &[len], Element::F32, Role::Target)
+        });
         let order = match capacity.order {
             0 => self.tensor(name("order"), &[capacity.samples], Element::U32, Role::Order),
             len => self.tensor(name("order"), &[replicas, len], Element::U32, Role::Order),
         };
-        let mut pass = Pass { capacity, samples, targets, order, activations: Vec::new(), steps: Vec::new() };
+        let mut pass = Pass { capacity, samples, targets, weights, order, activations: Vec::new(), steps: Vec::new() };
         for n in 0..layers {
             let shape = [replicas, capacity.batch, model.layers[n].units];
             let output = self.tensor(name(&format!("layers.{n}.output")), &shape, Element::F32, Role::Activation);
@@ -140,13 +147,11 @@ impl Builder<'_> {
         pass
     }
 
-    /// What layer `n` applies in training: the cross-entropies take logits.
+    /// What layer `n` applies in training: of the last one, losses may want the logits.
     fn trained_activation(&self, n: usize) -> Activation {
-        let model = self.request.model;
-        match self.request.spec.loss {
-            Loss::SoftmaxCrossEntropy | Loss::BinaryCrossEntropy if n + 1 == model.layers.len() => Activation::Linear,
-            _ => model.layers[n].activation,
-        }
+        let own = self.request.model.layers[n].activation;
+        let last = n + 1 == self.request.model.layers.len();
+        if last { self.request.spec.loss.trained_activation(own) } else { own }
     }
 
     fn layer(&self, pass: &Pass, n: usize) -> DenseLayer {
@@ -191,6 +196,12 @@ impl Builder<'_> {
             metrics: Metrics { tensor: metrics, block_rows },
             slots: SLOTS,
             activation: self.trained_activation(last),
+            label_smoothing: self.request.spec.loss_options.label_smoothing,
+            huber_delta: self.request.spec.loss_options.huber_delta,
+            weights: match pass.weights {
+                Some(tensor) => LossWeights { tensor, classes: LossWeights::classes(outputs) },
+                None => LossWeights::none(pass.targets),
+            },
         }
     }
 
@@ -274,11 +285,8 @@ impl Builder<'_> {
     /// The forward steps of evaluation, but the last one gives what the loss means by the outputs: probabilities.
     fn predict(&mut self, evaluate: &Program) -> Program {
         let last = self.layers.len() - 1;
-        let activation = match self.request.spec.loss {
-            Loss::SoftmaxCrossEntropy => Activation::Softmax,
-            Loss::BinaryCrossEntropy => Activation::Sigmoid,
-            Loss::MeanSquaredError => self.request.model.layers[last].activation,
-        };
+        let own = self.request.model.layers[last].activation;
+        let activation = self.request.spec.loss.predicted_activation(own);
         let (batch, outputs) = (evaluate.batch, self.request.model.outputs());
         let shape = [self.replicas(), batch, outputs];
         let answer = self.tensor("predict.output".to_owned(), &shape, Element::F32, Role::Activation);
@@ -295,10 +303,10 @@ impl Builder<'_> {
     }
 
     fn program(&self, pass: Pass, metrics: Metrics) -> Program {
-        let Pass { capacity, samples, targets, order, steps, activations } = pass;
+        let Pass { capacity, samples, targets, weights, order, steps, activations } = pass;
         // A last layer in one step with its loss keeps its outputs to itself.
         let outputs = activations.get(self.layers.len() - 1).copied();
-        Program { batch: capacity.batch, steps, samples, targets, order, metrics: Some(metrics), outputs }
+        Program { batch: capacity.batch, steps, samples, targets, weights, order, metrics: Some(metrics), outputs }
     }
 }
 
@@ -310,7 +318,7 @@ fn step(label: String, op: Op) -> Step {
 mod tests {
     use super::*;
     use crate::ops::optimizer::Optimizer;
-    use crate::ops::{Operation, Shader};
+    use crate::ops::{Loss, Operation, Shader};
     use crate::spec::Replica;
 
     const OPTIMIZERS: [Optimizer; 3] = [
@@ -324,18 +332,11 @@ mod tests {
         let hidden = (1..layers).fold(Sequential::new(20), |model, _| model.dense(7, Activation::Relu));
         let model = hidden.dense(outputs, Activation::Linear);
         let replica = Replica { seed: 0, learning_rate: 0.1, weight_decay: 0.0, momentum: 0.9, l1: 0.0, dropout: None };
-        let spec = TrainSpec {
-            loss: Loss::SoftmaxCrossEntropy,
-            optimizer,
-            batch: 16,
-            replicas: vec![replica],
-            shuffle: true,
-            pixel_scale: 1.0,
-        };
+        let spec = TrainSpec::new(Loss::SoftmaxCrossEntropy, optimizer, 16, vec![replica]);
         let capacity = Capacity { batch: 16, samples: 32, order: 32 };
         let (samples, targets) = (InputKind::SamplesU8, TargetKind::Classes);
-        let (model, spec, train, evaluate) = (&model, &spec, capacity, capacity);
-        PlanRequest { model, spec, samples, targets, train, evaluate, keep_gradients }.plan().unwrap()
+        let (model, spec, train, evaluate, weighted) = (&model, &spec, capacity, capacity, false);
+        PlanRequest { model, spec, samples, targets, weighted, train, evaluate, keep_gradients }.plan().unwrap()
     }
 
     fn stems(program: &Program) -> Vec<&'static str> {

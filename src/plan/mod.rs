@@ -117,6 +117,8 @@ pub struct Program {
     pub samples: TensorId,
     /// Their targets, u32 (N) or f32 (N, O).
     pub targets: TensorId,
+    /// What classes and samples count, f32 (C + N), where they do not all count the same.
+    pub weights: Option<TensorId>,
     /// Which samples a batch takes, (R, N) or (N).
     pub order: TensorId,
     /// Where its losses go, if it measures one.
@@ -225,9 +227,12 @@ impl Plan {
         self.tensors.iter().fold(0, |total, tensor| total.saturating_add(tensor.bytes()))
     }
 
-    /// The replicas' hyper-parameters in an iteration.
-    pub(crate) fn hypers(&self, iteration: Iteration) -> impl Iterator<Item = Hyper> + '_ {
-        self.replicas.iter().map(move |replica| Hyper::at(replica, self.optimizer, &iteration))
+    /// The replicas' hyper-parameters in an iteration, whose rows' weights have these sums (R), or count 1 each.
+    pub(crate) fn hypers<'a>(&'a self, iteration: Iteration, weights: &'a [f64]) -> impl Iterator<Item = Hyper> + 'a {
+        self.replicas.iter().enumerate().map(move |(r, replica)| {
+            let hyper = Hyper::at(replica, self.optimizer, &iteration);
+            weights.get(r).map_or(hyper, |weight| hyper.with_weight(*weight))
+        })
     }
 
     /// Checks every tensor against a device's largest binding, before anything is allocated.

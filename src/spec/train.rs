@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::Sequential;
+use super::{LossOptions, Sequential};
 use crate::error::{Error, Result};
 use crate::ops::optimizer::Optimizer;
 use crate::ops::{Activation, Loss};
@@ -162,6 +162,9 @@ impl Replica {
 pub struct TrainSpec {
     /// What is minimized.
     pub loss: Loss,
+    /// What tunes the loss: label smoothing, Huber's delta, class weights.
+    #[serde(default, skip_serializing_if = "LossOptions::is_default")]
+    pub loss_options: LossOptions,
     /// The update rule.
     pub optimizer: Optimizer,
     /// Samples a step; the last step of an epoch takes what is left.
@@ -175,6 +178,12 @@ pub struct TrainSpec {
 }
 
 impl TrainSpec {
+    /// Everything else as it is unless told otherwise: a new order each epoch, pixels brought into [0, 1].
+    pub fn new(loss: Loss, optimizer: Optimizer, batch: usize, replicas: Vec<Replica>) -> Self {
+        let loss_options = LossOptions::default();
+        Self { loss, loss_options, optimizer, batch, replicas, shuffle: true, pixel_scale: 1.0 / 255.0 }
+    }
+
     /// Checks every field, and that the loss can follow the model's output activation.
     ///
     /// # Errors
@@ -200,21 +209,19 @@ impl TrainSpec {
             return Err(Error::spec("pixel scale", format!("must be finite, got {}", self.pixel_scale)));
         }
         self.replicas.iter().try_for_each(|replica| replica.validate(self.optimizer))?;
+        self.loss_options.validate(self.loss, model)?;
         self.check_output(model)
     }
 
-    /// The cross-entropies take logits, so that only the activation that they imply may stand at the output.
+    /// Losses that take logits allow only the activation that they imply at the output.
     fn check_output(&self, model: &Sequential) -> Result<()> {
         let output = model.layers.last().map_or(Activation::Linear, |layer| layer.activation);
-        let wanted = match self.loss {
-            Loss::SoftmaxCrossEntropy => [Activation::Linear, Activation::Softmax],
-            Loss::BinaryCrossEntropy => [Activation::Linear, Activation::Sigmoid],
-            Loss::MeanSquaredError => return Ok(()),
-        };
-        if wanted.contains(&output) {
+        let allowed = self.loss.output_activations();
+        if allowed.is_empty() || allowed.contains(&output) {
             return Ok(());
         }
-        let (loss, [one, other]) = (self.loss, wanted);
-        Err(Error::spec("output activation", format!("{loss} needs {one} or {other} at the output, got {output}")))
+        let names: Vec<_> = allowed.iter().map(|activation| activation.name()).collect();
+        let (loss, names) = (self.loss, names.join(" or "));
+        Err(Error::spec("output activation", format!("{loss} needs {names} at the output, got {output}")))
     }
 }

@@ -3,8 +3,8 @@ use super::trainer::Trainer;
 use super::{Device, LayerWeights};
 use crate::cpu::available_memory;
 use crate::error::{Error, Result};
-use crate::ops::{InputKind, Loss, TargetKind};
-use crate::spec::{OptimizerSpec, Replica, Sequential, TrainSpec};
+use crate::ops::{InputKind, Loss};
+use crate::spec::{LossOptions, OptimizerSpec, Replica, Sequential, TrainSpec};
 
 /// Copies of the parameters that a run has in host memory at one time, those of the plan not counted: the initial ones,
 /// the one on its way to the device, and on the CPU the two that are kept for a loss that diverges.
@@ -25,14 +25,7 @@ pub struct TrainerBuilder {
 
 impl TrainerBuilder {
     pub(super) fn new(model: Sequential, loss: Loss, optimizer: OptimizerSpec) -> Self {
-        let spec = TrainSpec {
-            loss,
-            optimizer: optimizer.optimizer,
-            batch: 64,
-            replicas: Vec::new(),
-            shuffle: true,
-            pixel_scale: 1.0 / 255.0,
-        };
+        let spec = TrainSpec::new(loss, optimizer.optimizer, 64, Vec::new());
         let device = Device::cpu();
         Self { model, spec, optimizer, device, seed: 0, replicas: None, streaming_bytes: None }
     }
@@ -58,6 +51,30 @@ impl TrainerBuilder {
     /// Trains R models side by side, each with its own seed and hyper-parameters; overrides [`TrainerBuilder::seed`].
     pub fn replicas(mut self, replicas: Vec<Replica>) -> Self {
         self.replicas = Some(replicas);
+        self
+    }
+
+    /// Label smoothing, of softmax cross-entropy; see [`LossOptions::label_smoothing`].
+    pub fn label_smoothing(mut self, label_smoothing: f32) -> Self {
+        self.spec.loss_options.label_smoothing = label_smoothing;
+        self
+    }
+
+    /// The distance from the target up to which the Huber loss is quadratic; 1 unless told otherwise.
+    pub fn huber_delta(mut self, huber_delta: f32) -> Self {
+        self.spec.loss_options.huber_delta = huber_delta;
+        self
+    }
+
+    /// What each class counts in the loss; see [`LossOptions::class_weights`].
+    pub fn class_weights(mut self, class_weights: Vec<f32>) -> Self {
+        self.spec.loss_options.class_weights = class_weights;
+        self
+    }
+
+    /// All that tunes the loss at once.
+    pub fn loss_options(mut self, options: LossOptions) -> Self {
+        self.spec.loss_options = options;
         self
     }
 
@@ -97,12 +114,9 @@ impl TrainerBuilder {
     /// Checks the smallest plan that this model can have, and the host's own copies of the parameters, before the first
     /// of them is drawn.
     fn check_size(&self) -> Result<()> {
-        let targets = match self.spec.loss {
-            Loss::MeanSquaredError => TargetKind::Values,
-            _ => TargetKind::Classes,
-        };
+        let (targets, weighted) = (self.spec.loss.usual_targets(), !self.spec.loss_options.class_weights.is_empty());
         let (capacity, order) = (self.spec.batch, self.spec.batch);
-        let shape = Shape { samples: InputKind::SamplesU8, targets, capacity, order };
+        let shape = Shape { samples: InputKind::SamplesU8, targets, weighted, capacity, order };
         self.device.check(&shape.plan(&self.model, &self.spec)?)?;
         let parameters = (self.model.parameters() as u64).saturating_mul(4 * self.spec.replicas.len() as u64);
         let (wanted, had) = (parameters.saturating_mul(HOST_COPIES), available_memory());

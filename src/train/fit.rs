@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::report::{Callback, EpochReport, Evaluation, History, Progress, RunInfo, Scores, StepReport};
 use super::session::{Session, Shape, iterations};
+use super::targets::{batch_weights, mean, row_weights};
 use super::trainer::Trainer;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
@@ -135,7 +136,8 @@ impl Trainer {
         batches.truncate(usize::try_from(watch.left).unwrap_or(usize::MAX));
         watch.left -= batches.len() as u64;
         let mut tally = Tally::new(epoch, batches.len(), orders.len(), started);
-        if let Err(error) = self.run(data, &orders, &batches, &mut tally, watch, callback) {
+        let weights = batch_weights(row_weights(data, &self.spec).as_deref(), &orders, &batches);
+        if let Err(error) = self.run(data, &orders, (&batches, &weights), &mut tally, watch, callback) {
             return Err(self.recover(error, tally.steps_finished == 0));
         }
         self.steps += batches.len() as u32;
@@ -152,7 +154,7 @@ impl Trainer {
         &mut self,
         data: &Dataset,
         orders: &[Vec<u32>],
-        batches: &[Iteration],
+        (batches, weights): (&[Iteration], &[f64]),
         tally: &mut Tally,
         watch: &mut Watch,
         callback: &mut dyn Callback,
@@ -165,6 +167,7 @@ impl Trainer {
             session.write_order(orders)?;
         }
         let steps_per_chunk = if resident { batches.len().max(1) } else { session.shape.order / batch };
+        let mut weights = weights;
         for chunk in batches.chunks(steps_per_chunk) {
             let mut chunk = chunk.to_vec();
             if !resident {
@@ -177,7 +180,9 @@ impl Trainer {
             while !rest.is_empty() {
                 let (part, after) = rest.split_at(watch.look.min(rest.len()));
                 let queued = Instant::now();
-                session.executor.submit(ProgramId::Train, part)?;
+                let own;
+                (own, weights) = weights.split_at(weights.len().min(part.len() * orders.len()));
+                session.executor.submit_weighted(ProgramId::Train, part, own)?;
                 // The very first step is waited for: its time is reported, and a device that fails does so here.
                 let metrics = session.executor.metrics(watch.first_step.is_none())?;
                 tally.take(metrics, &learning_rates, watch, callback)?;
@@ -257,13 +262,14 @@ struct Tally {
     steps: usize,
     steps_finished: usize,
     samples: f64,
-    sums: Vec<[f64; 2]>,
+    /// Loss, right answers, and weight, of each replica.
+    sums: Vec<[f64; 3]>,
     started: Instant,
 }
 
 impl Tally {
     fn new(epoch: usize, steps: usize, replicas: usize, started: Instant) -> Self {
-        Self { epoch, steps, steps_finished: 0, samples: 0.0, sums: vec![[0.0; 2]; replicas], started }
+        Self { epoch, steps, steps_finished: 0, samples: 0.0, sums: vec![[0.0; 3]; replicas], started }
     }
 
     fn take(
@@ -286,6 +292,7 @@ impl Tally {
             callback.on_step(&StepReport { step: number, replica: step.replica, loss });
             self.sums[step.replica][0] += step.loss_sum;
             self.sums[step.replica][1] += step.right;
+            self.sums[step.replica][2] += step.weight;
             self.samples += f64::from(step.iteration.rows);
             self.steps_finished += usize::from(step.replica + 1 == self.sums.len());
         }
@@ -307,7 +314,7 @@ impl Tally {
 
     fn evaluation(&self) -> Evaluation {
         let count = self.samples / self.sums.len() as f64;
-        let score = |[loss, right]: &[f64; 2]| Scores { loss: loss / count, accuracy: right / count };
+        let score = |[loss, right, weight]: &[f64; 3]| Scores { loss: mean(*loss, *weight), accuracy: right / count };
         Evaluation::of(self.sums.iter().map(score).collect())
     }
 

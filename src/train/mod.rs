@@ -8,6 +8,7 @@ mod model_file;
 mod progress;
 mod report;
 mod session;
+mod targets;
 mod trainer;
 
 pub use builder::TrainerBuilder;
@@ -17,4 +18,4 @@ pub use model_file::{LayerWeights, ModelFile, TrainingFacts};
 #[cfg(feature = "cli")]
 pub use progress::ProgressBar;
 pub use report::{Callback, EpochReport, Evaluation, History, Progress, RunInfo, Scores, StepReport};
-pub use trainer::{Trainer, predicted_class};
+pub use trainer::Trainer;

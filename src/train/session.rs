@@ -2,11 +2,12 @@
 
 use ndarray::ArrayView2;
 
+use super::targets::{class_weights, weighted};
 use super::{Device, LayerWeights};
 use crate::data::{Dataset, Features, Targets};
 use crate::error::{Error, Result};
 use crate::executor::{Executor, TensorData};
-use crate::ops::{InputKind, TargetKind};
+use crate::ops::{InputKind, LossWeights, TargetKind};
 use crate::plan::{Capacity, Iteration, Plan, PlanRequest, ProgramId, TensorId};
 use crate::spec::{Sequential, TrainSpec};
 
@@ -20,6 +21,8 @@ const CHUNK_BYTES: usize = 16 << 20;
 pub(super) struct Shape {
     pub samples: InputKind,
     pub targets: TargetKind,
+    /// Whether samples or classes have weights.
+    pub weighted: bool,
     /// Training samples on the device at a time.
     pub capacity: usize,
     /// Sample indices per replica on the device at a time.
@@ -31,18 +34,19 @@ impl Shape {
     /// [`CHUNK_BYTES`] holds.
     pub fn training(data: &Dataset, spec: &TrainSpec, limit: u64) -> Self {
         let (samples, targets) = (input_kind(data.features()), target_kind(data.targets()));
+        let weighted = weighted(data, spec);
         if (data.len() * data.features().row_bytes()) as u64 <= limit {
-            return Self { samples, targets, capacity: data.len(), order: data.len() };
+            return Self { samples, targets, weighted, capacity: data.len(), order: data.len() };
         }
         let rows_per_step = spec.batch * spec.replicas.len();
         let affordable = CHUNK_BYTES.min(usize::try_from(limit).unwrap_or(CHUNK_BYTES)) / data.features().row_bytes();
         let steps = (affordable / rows_per_step).max(1);
-        Self { samples, targets, capacity: steps * rows_per_step, order: steps * spec.batch }
+        Self { samples, targets, weighted, capacity: steps * rows_per_step, order: steps * spec.batch }
     }
 
     /// For evaluation and prediction only.
-    pub fn evaluation(features: &Features, targets: TargetKind, spec: &TrainSpec) -> Self {
-        Self { samples: input_kind(features), targets, capacity: spec.batch, order: spec.batch }
+    pub fn evaluation(features: &Features, targets: TargetKind, weighted: bool, spec: &TrainSpec) -> Self {
+        Self { samples: input_kind(features), targets, weighted, capacity: spec.batch, order: spec.batch }
     }
 
     /// The plan of this shape.
@@ -54,6 +58,7 @@ impl Shape {
             spec,
             samples: self.samples,
             targets: self.targets,
+            weighted: self.weighted,
             train: Capacity { batch: spec.batch, samples: self.capacity, order: self.order },
             evaluate: Capacity { batch: EVALUATION_BATCH.min(rows), samples: rows, order: 0 },
             keep_gradients: false,
@@ -84,7 +89,25 @@ pub(super) struct Session {
 
 impl Session {
     pub fn new(device: &Device, model: &Sequential, spec: &TrainSpec, shape: Shape) -> Result<Self> {
-        Ok(Self { shape, executor: device.executor(shape.plan(model, spec)?)? })
+        let mut new = Self { shape, executor: device.executor(shape.plan(model, spec)?)? };
+        let classes = class_weights(spec, LossWeights::classes(model.outputs()));
+        for program in [ProgramId::Train, ProgramId::Evaluate] {
+            if let Some(weights) = new.executor.plan().program(program).weights {
+                new.executor.write(weights, 0, TensorData::F32(&classes))?;
+            }
+        }
+        Ok(new)
+    }
+
+    /// Writes what samples count, behind what classes count, where the program has room for it.
+    fn write_sample_weights(&mut self, program: ProgramId, count: usize, own: Option<&[f32]>) -> Result<()> {
+        let plan = self.executor.plan();
+        let Some(weights) = plan.program(program).weights else { return Ok(()) };
+        let first = plan.tensor(weights).len() - plan.tensor(plan.program(program).samples).shape[0];
+        match own {
+            Some(own) => self.executor.write(weights, first, TensorData::F32(own)),
+            None => self.executor.write(weights, first, TensorData::F32(&vec![1.0; count])),
+        }
     }
 
     /// Writes the replicas' parameters.
@@ -139,7 +162,8 @@ impl Session {
         let train = self.executor.plan().program(ProgramId::Train);
         let (samples, targets) = (train.samples, train.targets);
         self.write_rows(samples, data.features(), 0..data.len())?;
-        self.write_targets(targets, data.targets(), 0..data.len())
+        self.write_targets(targets, data.targets(), 0..data.len())?;
+        self.write_sample_weights(ProgramId::Train, data.len(), data.weights())
     }
 
     /// Tells the device the epoch's order of samples, (R, N).
@@ -169,6 +193,8 @@ impl Session {
             }
             Targets::Values(y) => self.executor.write(targets, 0, TensorData::F32(&gather(y.view(), &rows)))?,
         }
+        let weights = data.weights().map(|own| rows.iter().map(|n| own[*n]).collect::<Vec<_>>());
+        self.write_sample_weights(ProgramId::Train, rows.len(), weights.as_deref())?;
         let orders: Vec<Vec<u32>> =
             (0..orders.len()).map(|r| (r * count..(r + 1) * count).map(|n| n as u32).collect()).collect();
         self.write_order(&orders)
@@ -180,11 +206,11 @@ impl Session {
         plan.tensor(plan.program(ProgramId::Evaluate).samples).shape[0]
     }
 
-    /// Uploads rows for evaluation or prediction, and gives the iterations over them.
+    /// Uploads rows for evaluation, with targets and weights, or for prediction; gives the iterations over them.
     pub fn upload_evaluation(
         &mut self,
         features: &Features,
-        targets: Option<&Targets>,
+        targets: Option<(&Targets, Option<&[f32]>)>,
         rows: std::ops::Range<usize>,
     ) -> Result<Vec<Iteration>> {
         let program = self.executor.plan().program(ProgramId::Evaluate);
@@ -192,8 +218,10 @@ impl Session {
         let indices: Vec<u32> = (0..rows.len() as u32).collect();
         self.executor.write(order, 0, TensorData::U32(&indices))?;
         self.write_rows(samples, features, rows.clone())?;
-        if let Some(targets) = targets {
+        if let Some((targets, weights)) = targets {
             self.write_targets(target, targets, rows.clone())?;
+            let own = weights.map(|weights| &weights[rows.clone()]);
+            self.write_sample_weights(ProgramId::Evaluate, rows.len(), own)?;
         }
         Ok(iterations(rows.len(), batch, 0))
     }

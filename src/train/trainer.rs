@@ -5,11 +5,12 @@ use ndarray::{Array2, Array3, Axis};
 
 use super::builder::TrainerBuilder;
 use super::session::{Session, Shape, input_kind, target_kind};
+use super::targets::{check_targets, mean, row_weights, weighted};
 use super::{Device, Evaluation, LayerWeights, ModelFile, Scores, TrainingFacts};
 use crate::data::{Dataset, Features, Preprocessing, Targets};
 use crate::error::{Error, Result};
 use crate::executor::{DeviceInfo, KernelChoice};
-use crate::ops::{Loss, TargetKind};
+use crate::ops::{Head, Loss};
 use crate::plan::{Plan, ProgramId};
 use crate::spec::{OptimizerSpec, Sequential, TrainSpec};
 
@@ -114,13 +115,16 @@ impl Trainer {
     /// [`Error::Shape`] or [`Error::Spec`] where data and model do not fit, and what the device reports.
     pub fn evaluate(&mut self, data: &Dataset) -> Result<Evaluation> {
         self.check(data, "evaluate")?;
-        let session = self.session_for_evaluation(data.features(), Some(data.targets()))?;
+        // Losses are summed with their weights on the device, and divided here.
+        let weight = row_weights(data, &self.spec).map_or(data.len() as f64, |weights| weights.iter().sum());
+        let session = self.session_for_evaluation(data.features(), Some(data))?;
         let chunk = session.evaluation_rows();
         let replicas = session.executor.plan().replicas.len();
         let mut sums = vec![[0.0; 2]; replicas];
         for first in (0..data.len()).step_by(chunk) {
             let rows = first..data.len().min(first + chunk);
-            let iterations = session.upload_evaluation(data.features(), Some(data.targets()), rows)?;
+            let targets = Some((data.targets(), data.weights()));
+            let iterations = session.upload_evaluation(data.features(), targets, rows)?;
             session.executor.submit(ProgramId::Evaluate, &iterations)?;
             for metrics in session.executor.metrics(true)? {
                 sums[metrics.replica][0] += metrics.loss_sum;
@@ -129,7 +133,7 @@ impl Trainer {
         }
         let count = data.len() as f64;
         Ok(Evaluation::of(
-            sums.iter().map(|[loss, right]| Scores { loss: loss / count, accuracy: right / count }).collect(),
+            sums.iter().map(|[loss, right]| Scores { loss: mean(*loss, weight), accuracy: right / count }).collect(),
         ))
     }
 
@@ -199,7 +203,7 @@ impl Trainer {
         let classes = predictions.ncols().max(2);
         let mut matrix = Array2::zeros((classes, classes));
         for (row, label) in predictions.rows().into_iter().zip(labels) {
-            matrix[[*label as usize, predicted_class(row.as_slice().unwrap_or(&[]))]] += 1;
+            matrix[[*label as usize, self.spec.loss.predicted_class(row.as_slice().unwrap_or(&[]))]] += 1;
         }
         Ok(matrix)
     }
@@ -282,16 +286,19 @@ impl Trainer {
         self.session.as_mut().ok_or_else(|| Error::Device("no session".to_owned()))
     }
 
-    fn session_for_evaluation(&mut self, features: &Features, targets: Option<&Targets>) -> Result<&mut Session> {
+    fn session_for_evaluation(&mut self, features: &Features, data: Option<&Dataset>) -> Result<&mut Session> {
         let present = self.session.as_ref().map(|session| session.shape);
-        let wanted = targets.map(target_kind);
+        let wanted = data.map(|data| target_kind(data.targets()));
+        let weighted = data.is_some_and(|data| weighted(data, &self.spec));
         let fits = |shape: &Shape| {
-            shape.samples == input_kind(features) && wanted.is_none_or(|targets| targets == shape.targets)
+            let targets = wanted.is_none_or(|targets| targets == shape.targets);
+            shape.samples == input_kind(features) && targets && (shape.weighted || !weighted)
         };
         let shape = present.filter(fits).unwrap_or_else(|| {
-            let usual = if self.spec.loss == Loss::MeanSquaredError { TargetKind::Values } else { TargetKind::Classes };
+            let usual = self.spec.loss.usual_targets();
             let targets = wanted.or(present.map(|shape| shape.targets)).unwrap_or(usual);
-            Shape::evaluation(features, targets, &self.spec)
+            let weighted = weighted || !self.spec.loss_options.class_weights.is_empty();
+            Shape::evaluation(features, targets, weighted, &self.spec)
         });
         self.session(shape)
     }
@@ -312,10 +319,11 @@ impl Trainer {
                 wanted: format!("(N, {outputs}), as wide as the output layer"),
                 got: format!("{:?}", values.dim()),
             }),
-            Targets::Classes(_) if self.spec.loss == Loss::SoftmaxCrossEntropy && data.classes() > outputs => {
-                Err(Error::spec("output layer", "softmax cross-entropy needs an output unit for each class"))
+            Targets::Classes(_) if self.spec.loss.head() == Head::Softmax && data.classes() > outputs => {
+                let reason = format!("{} needs an output unit for each class", self.spec.loss);
+                Err(Error::spec("output layer", reason))
             }
-            _ => Ok(()),
+            _ => check_targets(data, &self.spec),
         }
     }
 
@@ -329,13 +337,5 @@ impl Trainer {
             wanted: format!("(N, {}), as wide as the model's input", self.model.inputs),
             got: format!("{:?}", features.dim()),
         })
-    }
-}
-
-/// The class that a row of outputs stands for: the largest, or of a single output which side of one half it is on.
-pub fn predicted_class(row: &[f32]) -> usize {
-    match row {
-        [single] => usize::from(*single > 0.5),
-        _ => (1..row.len()).fold(0, |best, o| if row[o] > row[best] { o } else { best }),
     }
 }

@@ -4,20 +4,45 @@ use super::cases::{ANY, AROUND, KINDS, input, layer, order, row_extents, rows, s
 use super::suite::{Fill, SLOTS, Suite, SuiteBuilder};
 use crate::error::Result;
 use crate::gpu::reflect::Reflection;
-use crate::ops::{Activation, Dense, DenseLoss, InputKind, Loss, LossRows, LossStep, Op, TargetKind};
+use crate::ops::{
+    Activation, Dense, DenseLoss, Head, InputKind, Loss, LossRows, LossStep, LossWeights, Op, TargetKind,
+};
 use crate::plan::Metrics;
 
-/// The output activations and targets that a loss takes.
-fn settings(loss: Loss) -> Vec<(Activation, TargetKind)> {
+/// A way to use a loss.
+#[derive(Clone, Copy, Debug)]
+struct Setting {
+    activation: Activation,
+    targets: TargetKind,
+    label_smoothing: f32,
+    huber_delta: f32,
+}
+
+impl std::fmt::Display for Setting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { activation, targets, label_smoothing, .. } = self;
+        let smooth = if *label_smoothing > 0.0 { ", smoothed" } else { "" };
+        write!(f, "{targets:?}{smooth} {activation}")
+    }
+}
+
+/// The output activations, targets and options that a loss takes.
+fn settings(loss: Loss) -> Vec<Setting> {
     let activations = match loss {
         Loss::MeanSquaredError => Activation::ALL,
+        Loss::MeanAbsoluteError | Loss::Huber => &[Activation::Linear, Activation::Tanh, Activation::Softmax],
         _ => &[Activation::Linear],
     };
-    let kinds: &[_] = match loss {
-        Loss::SoftmaxCrossEntropy => &[TargetKind::Classes],
-        _ => &[TargetKind::Classes, TargetKind::Values],
-    };
-    activations.iter().flat_map(|activation| kinds.iter().map(|kind| (*activation, *kind))).collect()
+    let smoothings: &[f32] = if loss == Loss::SoftmaxCrossEntropy { &[0.0, 0.1] } else { &[0.0] };
+    let huber_delta = if loss == Loss::Huber { 0.4 } else { 1.0 };
+    let mut all = Vec::new();
+    for activation in activations.iter().copied() {
+        for targets in [TargetKind::Classes, TargetKind::Values] {
+            let own = smoothings.iter().copied();
+            all.extend(own.map(|label_smoothing| Setting { activation, targets, label_smoothing, huber_delta }));
+        }
+    }
+    all
 }
 
 pub(super) fn loss_steps(seed: u64, replicas: usize, loss: Loss) -> Result<Suite> {
@@ -25,14 +50,15 @@ pub(super) fn loss_steps(seed: u64, replicas: usize, loss: Loss) -> Result<Suite
     let (extents, settings) = (row_extents("loss_step")?, settings(loss));
     // Where there are many settings, half of the sizes with each will do.
     let step = if settings.len() > 2 { 2 } else { 1 };
-    for (n, (activation, kind)) in settings.into_iter().enumerate() {
+    for (n, setting) in settings.into_iter().enumerate() {
         for [batch, outputs] in extents.iter().skip(n / 2 % step).step_by(step).copied().chain([[10, 1]]) {
             let case = suite.next();
             let shape = [replicas, batch, outputs];
-            let given = suite.tensor("outputs", &shape, Fill::Activated(activation));
-            let rows = loss_rows(&mut suite, loss, kind, activation, [batch, outputs], LossStep::BLOCK_ROWS);
+            let given = suite.tensor("outputs", &shape, Fill::Activated(setting.activation));
+            let rows = loss_rows(&mut suite, loss, setting, [batch, outputs], LossStep::BLOCK_ROWS);
             let live = self::rows(batch, case);
-            let label = format!("B={batch} O={outputs} rows={live} {kind:?} {activation}");
+            let weights = if rows.weights.classes > 0 { ", weighted" } else { "" };
+            let label = format!("B={batch} O={outputs} rows={live} {setting}{weights}");
             suite.case(label, Op::LossStep(LossStep { outputs: given, rows }), live, AROUND);
         }
     }
@@ -43,20 +69,28 @@ pub(super) fn loss_steps(seed: u64, replicas: usize, loss: Loss) -> Result<Suite
 fn loss_rows(
     suite: &mut SuiteBuilder,
     loss: Loss,
-    target_kind: TargetKind,
-    activation: Activation,
+    setting: Setting,
     [batch, outputs]: [usize; 2],
     block_rows: usize,
 ) -> LossRows {
     let (case, replicas, samples) = (suite.next(), suite.replicas(), batch + 3);
-    let labels = match (outputs, loss) {
-        (1, Loss::SoftmaxCrossEntropy) => 1,
+    let labels = match (outputs, loss.head()) {
+        (1, Head::Softmax) => 1,
         (1, _) => 2,
         _ => outputs as u32,
     };
-    let targets = match target_kind {
+    let targets = match setting.targets {
         TargetKind::Classes => suite.tensor("targets", &[samples], Fill::Labels(labels)),
         TargetKind::Values => suite.tensor("targets", &[samples, outputs], Fill::Activated(Activation::Sigmoid)),
+    };
+    // Two cases of three, so that every setting meets both full and short batches with weights.
+    let classes = LossWeights::classes(outputs);
+    let weights = match case % 3 {
+        0 => LossWeights::none(targets),
+        _ => {
+            let tensor = suite.tensor("weights", &[classes + samples], Fill::Activated(Activation::Relu));
+            LossWeights { tensor, classes }
+        }
     };
     let (order, order_stride) = order(suite, !case.is_multiple_of(3), batch + 2 * AROUND, samples);
     let blocks = [replicas, SLOTS, batch.div_ceil(block_rows), 2];
@@ -65,13 +99,16 @@ fn loss_rows(
         batch,
         outputs,
         targets,
-        target_kind,
+        target_kind: setting.targets,
         order,
         order_stride,
         gradient: suite.tensor("gradient", &[replicas, batch, outputs], Fill::Signed),
         metrics: Metrics { tensor: suite.tensor("metrics", &blocks, Fill::Signed), block_rows },
         slots: SLOTS,
-        activation,
+        activation: setting.activation,
+        label_smoothing: setting.label_smoothing,
+        huber_delta: setting.huber_delta,
+        weights,
     }
 }
 
@@ -97,26 +134,38 @@ fn dense_loss_extents() -> Result<Vec<[usize; 3]>> {
     ])
 }
 
+/// Every kind of input with a loss of each shape; the other losses differ from these in their rows alone, which
+/// `loss_step` has too, and every kind is a pipeline more.
+fn kinds(loss: Loss) -> &'static [InputKind] {
+    match loss {
+        Loss::SoftmaxCrossEntropy | Loss::BinaryCrossEntropy | Loss::MeanSquaredError => &KINDS,
+        Loss::MeanAbsoluteError | Loss::KullbackLeibler => &[InputKind::SamplesU8],
+        Loss::Huber => &[InputKind::SamplesF32],
+        Loss::Hinge => &[InputKind::Activations],
+    }
+}
+
 /// Of the sizes a third if it is to be `quick`.
 pub(super) fn dense_losses(seed: u64, replicas: usize, loss: Loss, quick: bool) -> Result<Suite> {
     let mut suite = SuiteBuilder::new("dense_loss", replicas, seed);
     let (settings, extents) = (settings(loss), dense_loss_extents()?);
     // Every setting with every kind of input, and at least all sizes; a quick run has each setting once.
-    let cases = extents.len().max(settings.len()) * if quick { 1 } else { KINDS.len() };
+    let kinds = kinds(loss);
+    let cases = extents.len().max(settings.len()) * if quick { 1 } else { kinds.len() };
     for case in 0..cases {
-        let (round, setting) = (case / settings.len(), case % settings.len());
-        let (activation, kind) = settings[setting];
+        let (round, at) = (case / settings.len(), case % settings.len());
+        let setting = settings[at];
         let [batch, inputs, outputs] = extents[(case + case / extents.len()) % extents.len()];
-        let (input, first, from) = input(&mut suite, KINDS[(round + setting) % KINDS.len()], batch, inputs);
-        let mut rows = loss_rows(&mut suite, loss, kind, activation, [batch, outputs], DenseLoss::BLOCK_ROWS);
+        let (input, first, from) = input(&mut suite, kinds[(round + at) % kinds.len()], batch, inputs);
+        let mut rows = loss_rows(&mut suite, loss, setting, [batch, outputs], DenseLoss::BLOCK_ROWS);
         let samples = input.kind != InputKind::Activations;
         if samples {
             // Samples and targets go through one order.
             (rows.order, rows.order_stride) = (input.order, input.order_stride);
         }
-        let layer = layer(&mut suite, Dense { batch, inputs, outputs }, input, activation);
+        let layer = layer(&mut suite, Dense { batch, inputs, outputs }, input, setting.activation);
         let live = self::rows(batch, case);
-        let label = format!("B={batch} I={inputs} O={outputs} rows={live} {kind:?} {activation} of {from}");
+        let label = format!("B={batch} I={inputs} O={outputs} rows={live} {setting} of {from}");
         suite.case(label, Op::DenseLoss(DenseLoss { layer, rows }), live, if samples { first } else { AROUND });
     }
     Ok(suite.suite(loss.name(), ANY))
@@ -141,9 +190,12 @@ mod tests {
         for loss in Loss::ALL {
             let labels: Vec<_> =
                 dense_losses(0, 1, *loss, false).unwrap().cases.into_iter().map(|case| case.label).collect();
-            for (activation, kind) in settings(*loss) {
-                for input in ["activations", "SamplesF32", "SamplesU8"] {
-                    let wanted = format!("{kind:?} {activation} of {input}");
+            for setting in settings(*loss) {
+                for kind in kinds(*loss) {
+                    let wanted = match kind {
+                        InputKind::Activations => format!("{setting} of activations"),
+                        kind => format!("{setting} of {kind:?}"),
+                    };
                     assert!(labels.iter().any(|label| label.contains(&wanted)), "{loss}: {wanted}");
                 }
             }

@@ -44,11 +44,7 @@ pub(super) fn networks(seed: u64) -> Result<Vec<Network>> {
     let mut all = Vec::new();
     for loss in Loss::ALL {
         for (n, (name, optimizer)) in OPTIMIZERS.into_iter().enumerate() {
-            let targets = match loss {
-                Loss::SoftmaxCrossEntropy => TargetKind::Classes,
-                _ if n == 0 => TargetKind::Classes,
-                _ => TargetKind::Values,
-            };
+            let targets = if n == 0 { TargetKind::Classes } else { TargetKind::Values };
             all.push(Network::new(seed, *loss, targets, name, optimizer)?);
         }
     }
@@ -60,18 +56,18 @@ impl Network {
         let [inputs, first, second, outputs] = WIDTHS;
         let model = Sequential::new(inputs).dense(first, Activation::Relu).dense(second, Activation::Tanh);
         let model = model.dense(outputs, Activation::Linear);
-        let (shuffle, pixel_scale) = (true, 1.0 / 255.0);
         let mut replicas = replicas(REPLICAS);
         if let Optimizer::Adam { .. } = optimizer {
             replicas.iter_mut().for_each(|replica| replica.learning_rate *= ADAM_RATE);
         }
-        let spec = TrainSpec { loss, optimizer, batch: BATCH, replicas, shuffle, pixel_scale };
+        let spec = TrainSpec::new(loss, optimizer, BATCH, replicas);
         let capacity = Capacity { batch: BATCH, samples: SAMPLES, order: SAMPLES };
         let plan = PlanRequest {
             model: &model,
             spec: &spec,
             samples: InputKind::SamplesU8,
             targets,
+            weighted: false,
             train: capacity,
             evaluate: capacity,
             keep_gradients: false,

@@ -53,7 +53,12 @@ fn hyper_parameters() {
 fn names() {
     refused(&["--activation", "gelu"], 2, &["--activation", "gelu", "leaky-relu"]);
     refused(&["--activation", "softmax"], 2, &["--activation", "softmax", "known are"]);
-    refused(&["--loss", "hinge"], 2, &["--loss", "hinge", "softmax-cross-entropy"]);
+    refused(&["--loss", "triplet"], 2, &["--loss", "triplet", "softmax-cross-entropy"]);
+    refused(&["--label-smoothing", "1"], 2, &["--label-smoothing", "below 1"]);
+    refused(&["--loss", "mse", "--label-smoothing", "0.1"], 2, &["label smoothing", "softmax_cross_entropy"]);
+    refused(&["--loss", "huber", "--huber-delta", "0"], 2, &["--huber-delta", "above 0"]);
+    refused(&["--class-weights", "1,x"], 2, &["--class-weights", "`x`", "balanced"]);
+    refused(&["--class-weights", "1,2"], 2, &["class weights", "got 2"]);
     refused(&["--optimizer", "lion"], 2, &["--optimizer", "lion", "nesterov"]);
     wgrad(&["adapters", "--limit", "3"]).refused(2, &["--limit", "see --help"]);
     refused(&["--devise", "cpu"], 2, &["--devise", "--device"]);

@@ -2,7 +2,7 @@
 
 use ndarray::Array2;
 use wgrad::Activation::{Linear, Relu, Softmax, Tanh};
-use wgrad::{Adam, Dataset, Error, Loss, Sequential, Sgd, Trainer, epochs};
+use wgrad::{Adam, Dataset, Error, Loss, LossOptions, Sequential, Sgd, Trainer, epochs};
 
 use crate::support::{bits, classifier, devices, images, surfaces};
 
@@ -23,6 +23,8 @@ fn unsound_specs_are_refused_with_their_field() {
         (two(Softmax, Linear), Loss::SoftmaxCrossEntropy, "layers.0.activation"),
         (two(Relu, Tanh), Loss::SoftmaxCrossEntropy, "output activation"),
         (two(Relu, Softmax), Loss::BinaryCrossEntropy, "output activation"),
+        (two(Relu, Tanh), Loss::Hinge, "output activation"),
+        (two(Relu, Tanh), Loss::KullbackLeibler, "output activation"),
     ];
     for (model, loss, field) in cases {
         let message = refused(model, loss);
@@ -48,6 +50,55 @@ fn unsound_hyper_parameters_are_refused_with_their_name() {
 }
 
 #[test]
+fn unsound_loss_options_are_refused_with_their_name() {
+    let build = |loss, options| {
+        let builder = Trainer::new(Sequential::new(4).dense(3, Linear), loss, Adam::new(0.01));
+        builder.loss_options(options).build().err().map(|error| error.to_string()).unwrap_or_default()
+    };
+    let (ce, usual) = (Loss::SoftmaxCrossEntropy, LossOptions::default);
+    let smooth = |label_smoothing| LossOptions { label_smoothing, ..usual() };
+    let delta = |huber_delta| LossOptions { huber_delta, ..usual() };
+    let weights = |class_weights: &[f32]| LossOptions { class_weights: class_weights.to_vec(), ..usual() };
+    let cases = [
+        (ce, smooth(1.0), "label smoothing: must be"),
+        (ce, smooth(f32::NAN), "label smoothing: must be"),
+        (Loss::Hinge, smooth(0.1), "label smoothing: is for"),
+        (Loss::Huber, delta(0.0), "huber delta: must be"),
+        (ce, delta(2.0), "huber delta: is for"),
+        (ce, weights(&[1.0, 2.0]), "class weights: one for each of 3"),
+        (ce, weights(&[1.0, -2.0, 1.0]), "class weights: class 1 has -2"),
+        (ce, weights(&[0.0; 3]), "class weights: all are 0"),
+    ];
+    for (loss, options, wanted) in cases {
+        let message = build(loss, options);
+        assert!(message.starts_with(wanted), "{message}");
+    }
+}
+
+#[test]
+fn targets_that_a_loss_cannot_follow_are_refused_with_their_row() {
+    let fit = |loss, values: [f32; 2], class_weights: &[f32]| {
+        let x = Array2::from_elem((2, 1), 1.0);
+        let y = ndarray::arr2(&[[0.0, 1.0], values]);
+        let data = Dataset::regression(x.view(), y.view()).unwrap();
+        let builder = Trainer::new(Sequential::new(1).dense(2, Linear), loss, Adam::new(0.01)).batch_size(2);
+        let mut trainer = builder.class_weights(class_weights.to_vec()).build().unwrap();
+        trainer.fit(&data, epochs(1), &mut ()).err().map(|error| error.to_string()).unwrap_or_default()
+    };
+    for loss in [Loss::SoftmaxCrossEntropy, Loss::KullbackLeibler] {
+        let message = fit(loss, [0.5, 0.4], &[]);
+        assert!(message.starts_with("targets") && message.contains("row 1 (from 0)"), "{message}");
+        assert!(fit(loss, [1.5, -0.5], &[]).contains("has 1.5"));
+        assert_eq!(fit(loss, [0.25, 0.75], &[]), "");
+    }
+    assert!(fit(Loss::BinaryCrossEntropy, [1.0, 1.5], &[]).contains("has 1.5"));
+    assert!(fit(Loss::Hinge, [1.0, 0.5], &[]).contains("values of 0 or 1"));
+    assert_eq!(fit(Loss::MeanSquaredError, [7.0, -0.5], &[]), "");
+    assert!(fit(Loss::MeanSquaredError, [7.0, -0.5], &[1.0, 2.0]).starts_with("class weights"));
+    assert_eq!(fit(Loss::SoftmaxCrossEntropy, [0.25, 0.75], &[1.0, 2.0]), "");
+}
+
+#[test]
 fn data_that_do_not_fit_the_model_are_refused() {
     let trainer = |outputs, batch| {
         let model = Sequential::new(13).dense(outputs, Linear);
@@ -64,7 +115,7 @@ fn data_that_do_not_fit_the_model_are_refused() {
     let model = Sequential::new(2).dense(2, Linear);
     let mut values = Trainer::new(model, Loss::SoftmaxCrossEntropy, Adam::new(0.01)).batch_size(4).build().unwrap();
     let no_classes = message(values.fit(&surfaces(20), epochs(1), &mut ()));
-    assert!(no_classes.contains("classes"), "{no_classes}");
+    assert!(no_classes.starts_with("targets") && no_classes.contains("probabilities"), "{no_classes}");
     assert!(message(trainer(4, 8).fit(&images(20), epochs(0), &mut ())).starts_with("epochs"));
     assert!(trainer(4, 8).predict(Array2::<f32>::zeros((2, 12)).view()).is_err());
 }

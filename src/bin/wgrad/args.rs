@@ -174,16 +174,43 @@ pub fn activation(text: &str) -> Result<Activation, String> {
 /// A loss by name or by its usual abbreviation.
 pub fn loss(text: &str) -> Result<Loss, String> {
     let losses = || Loss::ALL.iter().copied();
-    let found = losses().find(|loss| same_name(loss.name(), text) || short(*loss) == text);
+    let found = losses().find(|loss| same_name(loss.name(), text) || loss.short() == text);
     found.ok_or_else(|| format!("known are {}", names(losses().map(Loss::name))))
 }
 
-/// The usual abbreviation.
-fn short(loss: Loss) -> &'static str {
-    match loss {
-        Loss::SoftmaxCrossEntropy => "ce",
-        Loss::BinaryCrossEntropy => "bce",
-        Loss::MeanSquaredError => "mse",
+/// A label smoothing.
+pub fn smoothing(text: &str) -> Result<f32, String> {
+    let value = text.parse::<f32>().ok().filter(|value| (0.0..1.0).contains(value));
+    value.ok_or_else(|| "must be at least 0 and below 1".to_owned())
+}
+
+/// A distance.
+pub fn distance(text: &str) -> Result<f32, String> {
+    let value = text.parse::<f32>().ok().filter(|value| value.is_finite() && *value > 0.0);
+    value.ok_or_else(|| "must be a finite number above 0".to_owned())
+}
+
+/// What each class counts in the loss.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ClassWeights {
+    /// As much as the others all together: N / (C count).
+    Balanced,
+    /// One number a class.
+    Each(Vec<f32>),
+}
+
+impl FromStr for ClassWeights {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "balanced" {
+            return Ok(Self::Balanced);
+        }
+        let weights = text.split(',').map(|part| rate(part.trim()).map_err(|reason| format!("`{part}` {reason}")));
+        let weights = weights.collect::<Result<_, _>>();
+        weights
+            .map(Self::Each)
+            .map_err(|reason| format!("{reason}; give balanced, or a number for each class: 1,2.5,1"))
     }
 }
 
@@ -194,7 +221,10 @@ pub fn activation_help() -> String {
 
 /// The help of `--loss`, from the library's list.
 pub fn loss_help() -> String {
-    let described = Loss::ALL.iter().map(|loss| format!("{} ({})", loss.name().replace('_', "-"), short(*loss)));
+    let described = Loss::ALL.iter().map(|loss| match loss.name().replace('_', "-") {
+        name if name == loss.short() => name,
+        name => format!("{name} ({})", loss.short()),
+    });
     format!("What training minimizes: {}", described.collect::<Vec<_>>().join(", "))
 }
 

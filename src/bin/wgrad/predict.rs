@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 use wgrad::data::read_rows;
 use wgrad::plan::ProgramId;
-use wgrad::{Error, Loss, ModelFile, Trainer, predicted_class};
+use wgrad::{Error, ModelFile, Trainer};
 
 use crate::Result;
 use crate::args::{DeviceArgs, announce, kernel_line};
@@ -44,7 +44,7 @@ struct ClassFields<'a> {
     probabilities: &'a [f32],
 }
 
-/// A row of a model that was trained on mean squared error: its outputs are no probabilities.
+/// A row of a model whose outputs are no probabilities, by its loss.
 #[derive(Serialize)]
 struct OutputFields<'a> {
     row: usize,
@@ -55,7 +55,7 @@ struct OutputFields<'a> {
 pub fn run(args: &PredictArgs, output: &Output) -> Result<()> {
     let file = ModelFile::load(&args.model)?;
     let rows = read_rows(&args.input)?;
-    let (inputs, probable) = (file.model.inputs, file.spec.loss != Loss::MeanSquaredError);
+    let (inputs, loss) = (file.model.inputs, file.spec.loss);
     if rows.inputs() != inputs {
         let reason = format!("its rows have {} numbers, but the model takes {inputs}", rows.inputs());
         return Err(Error::Data { path: args.input.clone(), reason }.into());
@@ -73,15 +73,15 @@ pub fn run(args: &PredictArgs, output: &Output) -> Result<()> {
     if let Some(line) = kernel_line(&kernels).filter(|_| kernels.iter().any(|kernel| kernel.tuned)) {
         output.note(&format!("kernels: {line}"));
     }
-    let letter = if probable { 'p' } else { 'o' };
+    let letter = if loss.is_probable() { 'p' } else { 'o' };
     let columns = (0..predictions.ncols()).map(|column| format!("{letter}{column}"));
     output.text(&format!("row,class,{}", columns.collect::<Vec<_>>().join(",")));
     for (row, values) in predictions.outer_iter().enumerate() {
         let values = values.to_vec();
-        let class = predicted_class(&values);
+        let class = loss.predicted_class(&values);
         let text: Vec<String> = values.iter().map(|value| format!("{value:.6}")).collect();
         output.text(&format!("{row},{class},{}", text.join(",")));
-        match probable {
+        match loss.is_probable() {
             true => output.event("prediction", &ClassFields { row, class, probabilities: &values }),
             false => output.event("prediction", &OutputFields { row, class, outputs: &values }),
         }

@@ -1,41 +1,16 @@
-//! `loss = mean_o (a_o - y_o)²` for activated outputs a, gradient by the logits `2 (a - y) activation'(z) / (rows O)`
-//! (PyTorch's `MSELoss`). Of a softmax output the step reads the logits; its derivative mixes the row:
-//! `gradient_o = p_o (g_o - sum_j g_j p_j)` with `g = 2 (p - y) / (rows O)`.
+//! `loss = mean_o d²`, slope `2 d`, for `d = a - y`, activated outputs a and targets y (PyTorch's `MSELoss`).
 
-use super::{Activation, Row, RowLoss, Scalar, Target, shifted_exponentials};
+use super::{Head, Row, RowLoss, Scalar, TargetKind, differences};
 
 /// Mean squared error of the activated outputs.
 pub(super) struct MeanSquaredError;
 
 impl RowLoss for MeanSquaredError {
+    const HEAD: Head = Head::Values;
+    const TARGETS: TargetKind = TargetKind::Values;
+    const SHORT: &'static str = "mse";
+
     fn row<T: Scalar>(row: &Row<'_, T>, gradient: &mut [T]) -> (T, T) {
-        let count = row.outputs.len();
-        let softmax = row.activation == Activation::Softmax;
-        if softmax {
-            let (_, total) = shifted_exponentials(row.outputs, gradient);
-            gradient.iter_mut().for_each(|p| *p = *p / total);
-        } else {
-            gradient.copy_from_slice(row.outputs);
-        }
-        // The gradient's place holds the activated outputs until they are replaced.
-        let difference = |o: usize, a: T| a - row.target.value(o, count);
-        let share = T::real(row.rows as f32) * T::real(count as f32);
-        let slope = |o: usize, a: T| T::real(2.0) * difference(o, a) / share;
-        let activated = || gradient.iter().copied().enumerate();
-        let mixed = T::sum(activated().map(|(o, a)| slope(o, a) * a));
-        let loss = T::sum(activated().map(|(o, a)| difference(o, a) * difference(o, a))) / T::real(count as f32);
-        for (o, g) in gradient.iter_mut().enumerate() {
-            let a = *g;
-            *g = if softmax { a * (slope(o, a) - mixed) } else { slope(o, a) * row.activation.derivative(a) };
-        }
-        let right = match row.target {
-            Target::Class(class) if count > 1 => row.answers(class),
-            Target::Class(class) => {
-                let [above, below] = if class > 0 { [T::one(), T::zero()] } else { [T::zero(), T::one()] };
-                row.outputs[0].if_above(T::real(0.5), above, below)
-            }
-            Target::Values(_) => T::zero(),
-        };
-        (loss, right)
+        differences::row(row, gradient, |d| d * d, |d| T::real(2.0) * d)
     }
 }

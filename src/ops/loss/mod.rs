@@ -1,17 +1,18 @@
 //! Losses: the value, its gradient by the logits, and how many answers are right, in one pass over the batch's rows.
 //! A new one is a file here, a word in the list below, and its formula in `shaders/include/loss.wgsl`.
 
+mod differences;
 mod rows;
 
 use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-use super::softmax::shifted_exponentials;
+use super::softmax::{largest, shifted_exponentials};
 use super::{Activation, Constant};
 use crate::scalar::Scalar;
 
-pub(crate) use rows::LossRows;
+pub(crate) use rows::{LossRows, LossWeights};
 
 /// What the targets of a dataset are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,9 +34,24 @@ impl<T: Scalar> Target<'_, T> {
     /// Target `o` of `outputs`: its value, or 1 for the class and 0 for the others; a single output takes the class.
     fn value(&self, o: usize, outputs: usize) -> T {
         match self {
-            Self::Values(values) => values[o],
             Self::Class(class) if outputs == 1 => T::real(*class as f32),
+            _ => self.share(o),
+        }
+    }
+
+    /// What class `o` has of the target: its value, or 1 for the class and 0 for the others.
+    fn share(&self, o: usize) -> T {
+        match self {
+            Self::Values(values) => values[o],
             Self::Class(class) => T::real(f32::from(u8::from(*class == o))),
+        }
+    }
+
+    /// The class, or the first of those with the largest value.
+    fn class(&self) -> usize {
+        match self {
+            Self::Class(class) => *class,
+            Self::Values(values) => largest(values),
         }
     }
 }
@@ -47,12 +63,35 @@ struct Row<'a, T> {
     target: Target<'a, T>,
     /// The output layer's.
     activation: Activation,
-    /// Rows that share in the batch's mean.
-    rows: usize,
+    /// The row's weight over the batch's sum of weights; 1 / rows where there are none.
+    scale: T,
+    /// (C), or none: for losses that weigh classes within a row.
+    class_weights: &'a [T],
+    label_smoothing: f32,
+    huber_delta: f32,
+}
+
+/// What a loss takes the outputs for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Head {
+    /// Logits of classes, one of which is right.
+    Softmax,
+    /// Logits, each of a truth of its own.
+    Sigmoid,
+    /// Scores: the largest wins, a single one by its sign.
+    Margin,
+    /// Values, after the output's activation.
+    Values,
 }
 
 /// A loss over one row of outputs.
 trait RowLoss {
+    /// What it takes the outputs for.
+    const HEAD: Head;
+    /// The targets that it usually has.
+    const TARGETS: TargetKind;
+    /// The usual abbreviation.
+    const SHORT: &'static str;
     /// Stores the gradient of the batch's mean loss by the row's logits; gives the row's loss, and 1 if it is right,
     /// else 0.
     fn row<T: Scalar>(row: &Row<'_, T>, gradient: &mut [T]) -> (T, T);
@@ -78,6 +117,21 @@ macro_rules! losses {
                 match self { $(Self::$name => stringify!($module)),+ }
             }
 
+            /// The usual abbreviation, which the command line knows too.
+            pub fn short(self) -> &'static str {
+                match self { $(Self::$name => $module::$name::SHORT),+ }
+            }
+
+            /// What it takes the outputs for.
+            pub(crate) fn head(self) -> Head {
+                match self { $(Self::$name => $module::$name::HEAD),+ }
+            }
+
+            /// The targets that it usually has.
+            pub(crate) fn usual_targets(self) -> TargetKind {
+                match self { $(Self::$name => $module::$name::TARGETS),+ }
+            }
+
             fn row<T: Scalar>(self, row: &Row<'_, T>, gradient: &mut [T]) -> (T, T) {
                 match self { $(Self::$name => $module::$name::row(row, gradient)),+ }
             }
@@ -89,24 +143,82 @@ losses! {
     softmax_cross_entropy: SoftmaxCrossEntropy,
     binary_cross_entropy: BinaryCrossEntropy,
     mean_squared_error: MeanSquaredError,
+    mean_absolute_error: MeanAbsoluteError,
+    huber: Huber,
+    hinge: Hinge,
+    kullback_leibler: KullbackLeibler,
 }
 
 impl Loss {
+    /// Whether its predictions are probabilities.
+    pub fn is_probable(self) -> bool {
+        matches!(self.head(), Head::Softmax | Head::Sigmoid)
+    }
+
+    /// What the last layer applies in training, where its own activation is `output`: most losses take logits.
+    pub(crate) fn trained_activation(self, output: Activation) -> Activation {
+        if self.head() == Head::Values { output } else { Activation::Linear }
+    }
+
+    /// What the last layer's sums go through for a prediction, where its own activation is `output`.
+    pub(crate) fn predicted_activation(self, output: Activation) -> Activation {
+        match self.head() {
+            Head::Softmax => Activation::Softmax,
+            Head::Sigmoid => Activation::Sigmoid,
+            Head::Margin => Activation::Linear,
+            Head::Values => output,
+        }
+    }
+
+    /// The output activations that it allows; none where it allows all.
+    pub(crate) fn output_activations(self) -> &'static [Activation] {
+        match self.head() {
+            Head::Softmax => &[Activation::Linear, Activation::Softmax],
+            Head::Sigmoid => &[Activation::Linear, Activation::Sigmoid],
+            Head::Margin => &[Activation::Linear],
+            Head::Values => &[],
+        }
+    }
+
+    /// The class that a row of predictions (O) stands for: the first largest, or of a single output 1 where it is above
+    /// one half, of a margin above 0.
+    pub fn predicted_class(self, row: &[f32]) -> usize {
+        let threshold = if self.head() == Head::Margin { 0.0 } else { 0.5 };
+        match row {
+            [single] => usize::from(*single > threshold),
+            _ => (1..row.len()).fold(0, |best, o| if row[o] > row[best] { o } else { best }),
+        }
+    }
+
     /// Values of the WGSL constants that specialize the loss.
     fn constants(self, targets: TargetKind) -> Vec<(&'static str, Constant)> {
-        let mut constants = vec![("LOSS", Constant::named(self.name()))];
-        if self != Self::SoftmaxCrossEntropy {
-            let targets = match targets {
-                TargetKind::Classes => "CLASSES",
-                TargetKind::Values => "VALUES",
-            };
-            constants.push(("TARGETS", Constant::named(targets)));
-        }
-        constants
+        let targets = match targets {
+            TargetKind::Classes => "CLASSES",
+            TargetKind::Values => "VALUES",
+        };
+        vec![("LOSS", Constant::named(self.name())), ("TARGETS", Constant::named(targets))]
     }
 }
 
 impl<T: Scalar> Row<'_, T> {
+    /// The weight of a class within the row.
+    fn class_weight(&self, class: usize) -> T {
+        self.class_weights.get(class).copied().unwrap_or(T::one())
+    }
+
+    /// 1 if each logit is on its target's side of zero, else 0; of several outputs with a class, if that is the largest.
+    fn same_side(&self) -> T {
+        if let (Target::Class(class), true) = (self.target, self.outputs.len() > 1) {
+            return self.answers(class);
+        }
+        let (zero, half) = (T::zero(), T::real(0.5));
+        self.outputs.iter().enumerate().fold(T::one(), |right, (o, z)| {
+            let y: T = self.target.value(o, self.outputs.len());
+            let [above, below] = if y > half { [right, zero] } else { [zero, right] };
+            z.if_above(zero, above, below)
+        })
+    }
+
     /// 1 if `class` is the row's first largest output, else 0.
     fn answers(&self, class: usize) -> T {
         let (zero, own) = (T::zero(), self.outputs[class]);

@@ -2,7 +2,7 @@ use rayon::prelude::*;
 
 use super::{Loss, Row, Target, TargetKind};
 use crate::cpu::Memory;
-use crate::ops::{Activation, Constant, Param};
+use crate::ops::{Activation, Constant, Hyper, Param};
 use crate::plan::{Iteration, Metrics, TensorId};
 use crate::scalar::Scalar;
 
@@ -28,6 +28,30 @@ pub(crate) struct LossRows {
     pub slots: usize,
     /// The output layer's.
     pub activation: Activation,
+    pub label_smoothing: f32,
+    pub huber_delta: f32,
+    pub weights: LossWeights,
+}
+
+/// What samples and classes count in a loss: f32 (C + N), class weights before those of samples.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LossWeights {
+    /// The tensor; without weights, any that is only read.
+    pub tensor: TensorId,
+    /// C, or 0 without weights.
+    pub classes: usize,
+}
+
+impl LossWeights {
+    /// No weights; the shader wants a tensor all the same.
+    pub fn none(stand_in: TensorId) -> Self {
+        Self { tensor: stand_in, classes: 0 }
+    }
+
+    /// Class weights for `outputs` outputs: a single one tells two classes apart.
+    pub fn classes(outputs: usize) -> usize {
+        outputs.max(2)
+    }
 }
 
 impl LossRows {
@@ -41,9 +65,15 @@ impl LossRows {
         self.loss.constants(self.target_kind)
     }
 
-    /// The fields of `Params` that say where metrics go.
-    pub fn metric_params(&self) -> [(&'static str, Param); 2] {
-        [("slots", Param::Unsigned(self.slots)), ("blocks", Param::Unsigned(self.metrics.blocks(self.batch)))]
+    /// The fields of `Params` that say where metrics go, and the loss's own.
+    pub fn own_params(&self) -> [(&'static str, Param); 5] {
+        [
+            ("slots", Param::Unsigned(self.slots)),
+            ("blocks", Param::Unsigned(self.metrics.blocks(self.batch))),
+            ("class_weights", Param::Unsigned(self.weights.classes)),
+            ("label_smoothing", Param::Float(self.label_smoothing)),
+            ("huber_delta", Param::Float(self.huber_delta)),
+        ]
     }
 
     /// Cuts each replica's live rows into parts of `part` rows, whole blocks of the metrics, and in parallel hands each
@@ -76,7 +106,7 @@ impl LossRows {
     pub fn loss<T: Scalar>(
         &self,
         memory: &Memory<T>,
-        iteration: &Iteration,
+        (iteration, hypers): (&Iteration, &[Hyper]),
         [r, first]: [usize; 2],
         outputs: &[T],
         [gradient, metrics]: [&mut [T]; 2],
@@ -84,17 +114,40 @@ impl LossRows {
         let order = &memory.words(self.order)[r * self.order_stride + iteration.first as usize + first..];
         let block = self.metrics.block_rows * self.outputs;
         let blocks = outputs.chunks(block).zip(gradient.chunks_mut(block)).zip(order.chunks(self.metrics.block_rows));
+        let loss_scale = T::real(hypers[r].loss_scale);
+        let (class_weights, sample_weights) = self.weights(memory);
         for (((outputs, gradient), order), metrics) in blocks.zip(metrics.chunks_mut(2)) {
             let mut right_answers = T::zero();
             let rows = outputs.chunks(self.outputs).zip(gradient.chunks_mut(self.outputs)).zip(order);
             metrics[0] = T::sum(rows.map(|((outputs, gradient), n)| {
                 let target = self.target(memory, *n as usize);
-                let row = Row { outputs, target, activation: self.activation, rows: iteration.rows as usize };
+                let weight = self.row_weight(&target, class_weights, sample_weights.get(*n as usize));
+                let scale = weight * loss_scale;
+                let (activation, label_smoothing, huber_delta) =
+                    (self.activation, self.label_smoothing, self.huber_delta);
+                let row = Row { outputs, target, activation, scale, class_weights, label_smoothing, huber_delta };
                 let (loss, right) = self.loss.row(&row, gradient);
                 right_answers = right_answers + right;
-                loss
+                weight * loss
             }));
             metrics[1] = right_answers;
+        }
+    }
+
+    /// The weights of classes (C) and samples (N); both empty without weights.
+    fn weights<'a, T: Scalar>(&self, memory: &'a Memory<T>) -> (&'a [T], &'a [T]) {
+        match self.weights.classes {
+            0 => (&[], &[]),
+            classes => memory.real(self.weights.tensor).split_at(classes),
+        }
+    }
+
+    /// What a row counts: its sample's weight, times that of its class where the loss does not weigh classes itself.
+    fn row_weight<T: Scalar>(&self, target: &Target<'_, T>, classes: &[T], sample: Option<&T>) -> T {
+        let Some(weight) = sample else { return T::one() };
+        match target {
+            Target::Class(class) if self.loss != Loss::SoftmaxCrossEntropy => *weight * classes[*class],
+            _ => *weight,
         }
     }
 

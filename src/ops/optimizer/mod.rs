@@ -47,7 +47,7 @@ pub(crate) struct Hyper {
     pub correction_x: f32,
     pub correction_y: f32,
     pub correction_z: f32,
-    /// What each row's loss counts in the batch's: 1 / rows.
+    /// What a row of weight 1 counts in the batch's loss: 1 / the sum of the rows' weights, which is 1 / rows without any.
     pub loss_scale: f32,
     /// The replica's seed, the key of its random numbers.
     pub seed_low: u32,
@@ -55,6 +55,11 @@ pub(crate) struct Hyper {
 }
 
 impl Hyper {
+    /// The same for a batch whose rows' weights have this sum. Where no row counts, nothing does.
+    pub fn with_weight(self, weight: f64) -> Self {
+        Self { loss_scale: if weight == 0.0 { 0.0 } else { (1.0 / weight) as f32 }, ..self }
+    }
+
     /// The value of `dropout` that leaves each layer its own rate.
     pub const LAYERS_DROPOUT: f32 = -1.0;
 

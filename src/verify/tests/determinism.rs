@@ -8,7 +8,7 @@ use crate::ops::optimizer::Optimizer;
 use crate::ops::{Activation, InputKind, Loss, TargetKind};
 use crate::plan::{Plan, Role};
 use crate::random::{Purpose, Stream, epoch_order};
-use crate::spec::{MAX_REPLICAS, Sequential};
+use crate::spec::{LossOptions, MAX_REPLICAS, Sequential};
 use crate::verify::cases::OPTIMIZERS;
 use crate::verify::suite::replicas;
 use crate::verify::test_gpu;
@@ -38,6 +38,8 @@ fn setup(optimizer: Optimizer, count: usize) -> Setup {
         orders: replicas.iter().map(|replica| epoch_order(replica.seed, 0, SAMPLES, true)).collect(),
         replicas,
         keep_gradients: false,
+        loss_options: LossOptions::default(),
+        weights: Vec::new(),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::gpu::GpuExecutor;
 use crate::ops::{Activation, InputKind, Loss, TargetKind};
 use crate::plan::Plan;
 use crate::scalar::Bounded;
-use crate::spec::{OptimizerSpec, Replica, Sequential, Sgd};
+use crate::spec::{LossOptions, OptimizerSpec, Replica, Sequential, Sgd};
 use crate::verify::{compare, test_gpu};
 
 /// How far a loss or a weight may be from PyTorch's in f64, absolutely, and relatively above 1. PyTorch's own f32 run ends up
@@ -74,6 +74,8 @@ fn setup(golden: &Golden, case: &Case) -> Setup {
         values: golden.values.concat(),
         orders: vec![(0..golden.labels.len() as u32).collect()],
         keep_gradients: false,
+        loss_options: LossOptions::default(),
+        weights: Vec::new(),
     }
 }
 

@@ -4,10 +4,10 @@ use super::training::Setup;
 use crate::cpu::CpuExecutor;
 use crate::executor::Executor;
 use crate::ops::optimizer::Optimizer;
-use crate::ops::{Activation, InputKind, Loss, TargetKind};
+use crate::ops::{Activation, Head, InputKind, Loss, TargetKind};
 use crate::plan::{Iteration, LayerTensors, ProgramId, TensorId};
 use crate::random::{Purpose, Stream};
-use crate::spec::Sequential;
+use crate::spec::{LossOptions, Sequential};
 use crate::verify::suite::replicas;
 
 const INPUTS: usize = 5;
@@ -30,8 +30,8 @@ const KINK_MARGIN: f64 = 1e-3;
 fn setup(loss: Loss, targets: TargetKind, hidden: Activation, output: Activation, outputs: usize, seed: u64) -> Setup {
     let mut stream = Stream::new(seed, Purpose::Inputs, 0);
     let model = Sequential::new(INPUTS).dense(HIDDEN, hidden).dense(HIDDEN - 1, hidden).dense(outputs, output);
-    let classes = match (loss, outputs) {
-        (Loss::SoftmaxCrossEntropy, _) => outputs as u32,
+    let classes = match (loss.head(), outputs) {
+        (Head::Softmax, _) => outputs as u32,
         (_, 1) => 2,
         _ => outputs as u32,
     };
@@ -50,6 +50,8 @@ fn setup(loss: Loss, targets: TargetKind, hidden: Activation, output: Activation
         values: (0..SAMPLES * outputs).map(|_| stream.unit()).collect(),
         orders: vec![vec![3, 1, 4, 0, 5, 2], vec![2, 5, 0, 1, 3, 4]],
         keep_gradients: true,
+        loss_options: LossOptions::default(),
+        weights: Vec::new(),
     }
 }
 
@@ -63,17 +65,19 @@ fn executor(setup: &Setup) -> CpuExecutor<f64> {
     }
     // Training leaves gradients, evaluation all layers' outputs.
     for program in [ProgramId::Train, ProgramId::Evaluate] {
-        executor.submit(program, &[ITERATION]).unwrap();
+        executor.submit_weighted(program, &[ITERATION], &setup.batch_weights(&[ITERATION])).unwrap();
     }
     executor.metrics(true).unwrap();
     executor
 }
 
 /// Each replica's mean loss.
-fn losses(executor: &mut CpuExecutor<f64>) -> Vec<f64> {
-    executor.submit(ProgramId::Train, &[ITERATION]).unwrap();
+fn losses(setup: &Setup, executor: &mut CpuExecutor<f64>) -> Vec<f64> {
+    let weights = setup.batch_weights(&[ITERATION]);
+    executor.submit_weighted(ProgramId::Train, &[ITERATION], &weights).unwrap();
     let metrics = executor.metrics(true).unwrap();
-    metrics.iter().map(|metrics| metrics.loss_sum / f64::from(ITERATION.rows)).collect()
+    // Gradients are multiplied by the f32 that is next to the quotient.
+    metrics.iter().map(|metrics| metrics.loss_sum * f64::from((1.0 / metrics.weight) as f32)).collect()
 }
 
 /// How far from its activation's kinks a sum is, as far as the activation's value tells it. Where a value stands for many
@@ -115,17 +119,21 @@ fn kink_distance(setup: &Setup, executor: &CpuExecutor<f64>) -> f64 {
 
 /// The gradients of a network that stays clear of kinks, against differences; gives what is wrong.
 fn check(loss: Loss, targets: TargetKind, hidden: Activation, output: Activation, outputs: usize) -> Vec<String> {
-    let draws = (1..100).map(|seed| setup(loss, targets, hidden, output, outputs, seed));
-    let mut clear = draws.map(|setup| (executor(&setup), setup)).filter(|(e, s)| kink_distance(s, e) > KINK_MARGIN);
-    let (mut executor, _) = clear.next().expect("one in a hundred networks stays clear of kinks");
     let name = format!("{loss} {targets:?} {hidden} {output} O={outputs}");
+    check_with(&name, |seed| setup(loss, targets, hidden, output, outputs, seed))
+}
+
+fn check_with(name: &str, draw: impl Fn(u64) -> Setup) -> Vec<String> {
+    let draws = (1..100).map(draw);
+    let mut clear = draws.map(|setup| (executor(&setup), setup)).filter(|(e, s)| kink_distance(s, e) > KINK_MARGIN);
+    let (mut executor, setup) = clear.next().expect("one in a hundred networks stays clear of kinks");
     let mut wrong = Vec::new();
     let layers = executor.plan().layers.clone();
     // All gradients first: taking differences writes them anew.
     let gradients: Vec<_> = layers.iter().map(|layer| gradients(&executor, layer)).collect();
     for (n, (layer, [weight, bias])) in layers.iter().zip(gradients).enumerate() {
         for (what, parameter, gradients) in [("weight", layer.weight, weight), ("bias", layer.bias, bias)] {
-            let error = worst_error(&mut executor, parameter, &gradients);
+            let error = worst_error(&setup, &mut executor, parameter, &gradients);
             let close = error <= TOLERANCE;
             if !close {
                 wrong.push(format!("{name}: {what} gradient of layer {n} is {error:e} off"));
@@ -141,7 +149,7 @@ fn gradients(executor: &CpuExecutor<f64>, layer: &LayerTensors) -> [Vec<f64>; 2]
 }
 
 /// The largest difference of a tensor's gradients from the quotients, relative to the largest gradient or 1.
-fn worst_error(executor: &mut CpuExecutor<f64>, parameter: TensorId, gradients: &[f64]) -> f64 {
+fn worst_error(setup: &Setup, executor: &mut CpuExecutor<f64>, parameter: TensorId, gradients: &[f64]) -> f64 {
     let scale = gradients.iter().fold(1.0, |largest: f64, g| largest.max(g.abs()));
     let own = gradients.len() / REPLICAS;
     let mut worst = 0.0;
@@ -149,7 +157,7 @@ fn worst_error(executor: &mut CpuExecutor<f64>, parameter: TensorId, gradients: 
         let value = executor.memory().real(parameter)[at];
         let mut loss_at = |moved: f64| {
             executor.memory_mut().real_mut(parameter)[at] = moved;
-            losses(executor)
+            losses(setup, executor)
         };
         let (above, below) = (loss_at(value + STEP), loss_at(value - STEP));
         executor.memory_mut().real_mut(parameter)[at] = value;
@@ -182,16 +190,35 @@ fn every_loss_has_its_gradient_for_every_target_and_output() {
     let mut wrong = Vec::new();
     let hidden = Activation::Tanh;
     for loss in Loss::ALL {
-        let outputs = match loss {
-            Loss::SoftmaxCrossEntropy => &[Activation::Linear, Activation::Softmax][..],
-            Loss::BinaryCrossEntropy => &[Activation::Linear, Activation::Sigmoid],
-            Loss::MeanSquaredError => Activation::ALL,
+        let outputs = match loss.output_activations() {
+            [] => Activation::ALL,
+            own => own,
         };
         for (output, units) in outputs.iter().flat_map(|output| [(*output, 4), (*output, 1)]) {
             wrong.extend(check(*loss, TargetKind::Classes, hidden, output, units));
-            if *loss != Loss::SoftmaxCrossEntropy {
-                wrong.extend(check(*loss, TargetKind::Values, hidden, output, units));
-            }
+            wrong.extend(check(*loss, TargetKind::Values, hidden, output, units));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn options_and_weights_are_in_every_losss_gradient() {
+    let mut wrong = Vec::new();
+    for (loss, targets) in Loss::ALL.iter().flat_map(|loss| [(*loss, TargetKind::Classes), (*loss, TargetKind::Values)])
+    {
+        for weighted in [false, true] {
+            let draw = |seed| {
+                let mut setup = setup(loss, targets, Activation::Tanh, Activation::Linear, 3, seed);
+                let smooth = loss == Loss::SoftmaxCrossEntropy;
+                let label_smoothing = if smooth { 0.15 } else { 0.0 };
+                let huber_delta = if loss == Loss::Huber { 0.3 } else { 1.0 };
+                let class_weights = if weighted { vec![0.5, 2.0, 1.25] } else { Vec::new() };
+                setup.loss_options = LossOptions { label_smoothing, huber_delta, class_weights };
+                setup.weights = if weighted { vec![0.25, 3.0, 0.0, 1.0, 1.5, 0.75] } else { Vec::new() };
+                setup
+            };
+            wrong.extend(check_with(&format!("{loss} {targets:?} weighted {weighted}"), draw));
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
@@ -204,7 +231,7 @@ fn a_wrong_gradient_is_seen() {
     let mut executor = executor(&setup);
     let layer = executor.plan().layers[0];
     let [mut spoiled, _] = gradients(&executor, &layer);
-    assert!(worst_error(&mut executor, layer.weight, &spoiled) <= TOLERANCE);
+    assert!(worst_error(&setup, &mut executor, layer.weight, &spoiled) <= TOLERANCE);
     spoiled[3] *= 1.001;
-    assert!(worst_error(&mut executor, layer.weight, &spoiled) > 100.0 * TOLERANCE);
+    assert!(worst_error(&setup, &mut executor, layer.weight, &spoiled) > 100.0 * TOLERANCE);
 }

@@ -3,6 +3,7 @@ mod determinism;
 mod fused;
 mod golden;
 mod golden_activations;
+mod golden_losses;
 mod gradients;
 mod parity;
 mod registry;

@@ -2,9 +2,9 @@
 
 use crate::executor::{Executor, StepMetrics, TensorData};
 use crate::ops::optimizer::Optimizer;
-use crate::ops::{InputKind, Loss, TargetKind};
+use crate::ops::{InputKind, Loss, LossWeights, TargetKind};
 use crate::plan::{Capacity, Iteration, Plan, PlanRequest, ProgramId};
-use crate::spec::{Replica, Sequential, TrainSpec};
+use crate::spec::{LossOptions, Replica, Sequential, TrainSpec};
 use crate::verify::network::initialize;
 
 /// A network, its data, and how it is trained.
@@ -26,6 +26,9 @@ pub struct Setup {
     /// (N) for each replica
     pub orders: Vec<Vec<u32>>,
     pub keep_gradients: bool,
+    pub loss_options: LossOptions,
+    /// (N), or none
+    pub weights: Vec<f32>,
 }
 
 impl Setup {
@@ -36,24 +39,43 @@ impl Setup {
 
     pub fn plan(&self) -> Plan {
         let capacity = Capacity { batch: self.batch, samples: self.count(), order: self.count() };
-        let spec = TrainSpec {
-            loss: self.loss,
-            optimizer: self.optimizer,
-            batch: self.batch,
-            replicas: self.replicas.clone(),
-            shuffle: true,
-            pixel_scale: 1.0,
-        };
+        let spec = TrainSpec::new(self.loss, self.optimizer, self.batch, self.replicas.clone());
+        let spec = TrainSpec { loss_options: self.loss_options.clone(), pixel_scale: 1.0, ..spec };
         let request = PlanRequest {
             model: &self.model,
             spec: &spec,
             samples: self.samples,
             targets: self.targets,
+            weighted: self.weighted(),
             train: capacity,
             evaluate: capacity,
             keep_gradients: self.keep_gradients,
         };
         request.plan().unwrap()
+    }
+
+    fn weighted(&self) -> bool {
+        !self.weights.is_empty() || !self.loss_options.class_weights.is_empty()
+    }
+
+    /// What sample `n` counts in the mean.
+    fn weight(&self, n: usize) -> f64 {
+        let class_weights = &self.loss_options.class_weights;
+        let class = match self.targets {
+            TargetKind::Classes if !class_weights.is_empty() => class_weights[self.labels[n] as usize],
+            _ => 1.0,
+        };
+        f64::from(class) * self.weights.get(n).copied().map_or(1.0, f64::from)
+    }
+
+    /// The sums of the rows' weights in iterations, (steps, R), or none without weights.
+    pub fn batch_weights(&self, iterations: &[Iteration]) -> Vec<f64> {
+        if !self.weighted() {
+            return Vec::new();
+        }
+        let batches = iterations.iter().map(|batch| batch.first as usize..(batch.first + batch.rows) as usize);
+        let sum = |rows: &[u32]| rows.iter().map(|n| self.weight(*n as usize)).sum();
+        batches.flat_map(|batch| self.orders.iter().map(move |order| sum(&order[batch.clone()]))).collect()
     }
 
     /// Writes data and orders, for evaluation too, and initial weights.
@@ -66,6 +88,14 @@ impl Setup {
                 TargetKind::Values => executor.write(program.targets, 0, TensorData::F32(&self.values)).unwrap(),
             }
             executor.write(program.order, 0, TensorData::U32(&self.orders.concat())).unwrap();
+            if let Some(id) = program.weights {
+                let classes = LossWeights::classes(self.model.outputs());
+                let mut weights = self.loss_options.class_weights.clone();
+                weights.resize(classes, 1.0);
+                weights.extend(&self.weights);
+                weights.resize(classes + self.count(), 1.0);
+                executor.write(id, 0, TensorData::F32(&weights)).unwrap();
+            }
         }
         initialize(&self.model, executor).unwrap();
     }
@@ -81,6 +111,6 @@ impl Setup {
 /// Trains for some steps; gives each step's losses, replica by replica.
 pub fn run(setup: &Setup, executor: &mut dyn Executor, steps: u32) -> Vec<f32> {
     let iterations: Vec<_> = (0..steps).map(|step| setup.iteration(step)).collect();
-    executor.submit(ProgramId::Train, &iterations).unwrap();
+    executor.submit_weighted(ProgramId::Train, &iterations, &setup.batch_weights(&iterations)).unwrap();
     executor.metrics(true).unwrap().iter().map(StepMetrics::loss).collect()
 }

@@ -2,6 +2,7 @@
 
 mod args;
 mod length;
+mod loss;
 mod model;
 mod optimizer;
 mod plan;
@@ -53,8 +54,9 @@ pub fn run(args: &TrainArgs, mut settings: Settings, output: &Output, started: I
 fn trainer(args: &TrainArgs, data: &Dataset, device: &Device) -> Result<Trainer> {
     let model = args.model.model(data);
     let start = args.model.start(&model)?;
-    let builder = Trainer::new(model, args.optimizer.loss, args.optimizer.spec()).device(device.clone());
-    let builder = builder.batch_size(args.length.batch(data.len())).seed(args.length.seed);
+    let builder = Trainer::new(model, args.loss.loss, args.optimizer.spec()).device(device.clone());
+    let builder =
+        builder.loss_options(args.loss.options(data)?).batch_size(args.length.batch(data.len())).seed(args.length.seed);
     let mut trainer = builder.shuffle(!args.length.no_shuffle).build()?;
     if let Some(file) = start {
         trainer.set_weights(&file.weights)?;

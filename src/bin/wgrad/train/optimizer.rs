@@ -1,7 +1,7 @@
-//! The arguments of `wgrad train` that say what is minimized, and how.
+//! The arguments of `wgrad train` that say how the loss is minimized.
 
 use clap::{Args, ValueEnum};
-use wgrad::{Adam, Loss, OptimizerSpec, Sgd};
+use wgrad::{Adam, OptimizerSpec, Sgd};
 
 use crate::args;
 
@@ -10,13 +10,10 @@ const ADAM_LEARNING_RATE: f32 = 1e-3;
 const SGD_LEARNING_RATE: f32 = 0.1;
 const NESTEROV_MOMENTUM: f32 = 0.9;
 
-/// Loss and update rule.
+/// The update rule.
 #[derive(Args)]
 #[command(next_help_heading = "Training")]
 pub struct OptimizerArgs {
-    #[arg(long, value_name = "NAME", default_value = "softmax-cross-entropy", value_parser = args::loss,
-          help = args::loss_help())]
-    pub loss: Loss,
     /// Update rule: sgd (with --momentum too), nesterov, adam.
     #[arg(long, value_enum, value_name = "NAME", default_value_t = OptimizerName::Adam, hide_possible_values = true)]
     optimizer: OptimizerName,

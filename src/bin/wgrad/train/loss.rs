@@ -1,0 +1,43 @@
+//! The arguments of `wgrad train` that say what is minimized.
+
+use clap::Args;
+use wgrad::{Dataset, Loss, LossOptions};
+
+use crate::Result;
+use crate::args::{self, ClassWeights};
+
+/// Loss and its options.
+#[derive(Args)]
+#[command(next_help_heading = "Training")]
+pub struct LossArgs {
+    #[arg(long, value_name = "NAME", default_value = "softmax-cross-entropy", value_parser = args::loss,
+          help = args::loss_help())]
+    pub loss: Loss,
+    /// Share of each target that is spread over all classes, of softmax-cross-entropy [default: 0].
+    #[arg(long, value_name = "S", value_parser = args::smoothing, allow_hyphen_values = true)]
+    label_smoothing: Option<f32>,
+    /// Distance from the target up to which huber is quadratic [default: 1].
+    #[arg(long, value_name = "D", value_parser = args::distance, allow_hyphen_values = true)]
+    huber_delta: Option<f32>,
+    /// What each class counts in the loss: a number for each, comma-separated, or `balanced`, all samples over classes times
+    /// the class's samples [default: 1 each].
+    #[arg(long, value_name = "WEIGHTS", allow_hyphen_values = true)]
+    class_weights: Option<ClassWeights>,
+}
+
+impl LossArgs {
+    /// What tunes the loss, for training on these samples.
+    pub fn options(&self, data: &Dataset) -> Result<LossOptions> {
+        let usual = LossOptions::default();
+        let class_weights = match &self.class_weights {
+            None => Vec::new(),
+            Some(ClassWeights::Each(weights)) => weights.clone(),
+            Some(ClassWeights::Balanced) => data.balanced_class_weights()?,
+        };
+        Ok(LossOptions {
+            label_smoothing: self.label_smoothing.unwrap_or(usual.label_smoothing),
+            huber_delta: self.huber_delta.unwrap_or(usual.huber_delta),
+            class_weights,
+        })
+    }
+}
