@@ -63,6 +63,18 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A run that cannot go on as it is asked to.
+    #[error("{}: cannot resume: {field} was {had}, and {wanted} is asked for; leave it as it was, or start a new run", path.display())]
+    Resume {
+        /// The checkpoint.
+        path: PathBuf,
+        /// The field that differs, such as `training.batch`.
+        field: String,
+        /// Its value in the checkpoint.
+        had: String,
+        /// Its value as asked for.
+        wanted: String,
+    },
     /// No adapter fits what was asked for.
     #[error("{reason}; {way_out}")]
     Adapter {
@@ -143,6 +155,13 @@ impl Error {
 
     /// True for a mistake in what was asked for, false for a failure on the way.
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::Spec { .. } | Self::UnknownDataset { .. } | Self::Adapter { .. } | Self::Limit { .. })
+        matches!(
+            self,
+            Self::Spec { .. }
+                | Self::UnknownDataset { .. }
+                | Self::Adapter { .. }
+                | Self::Limit { .. }
+                | Self::Resume { .. }
+        )
     }
 }

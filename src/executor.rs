@@ -1,6 +1,6 @@
 //! What the training loop asks of a device: both executors answer it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::plan::{Element, Iteration, Plan, ProgramId, TensorId};
@@ -119,6 +119,21 @@ pub struct KernelChoice {
     pub variant: &'static str,
     /// Whether `wgrad tune` measured it for this shape; else it is the default by adapter and shape.
     pub tuned: bool,
+}
+
+/// The kernel that ran a step, as a checkpoint notes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct KernelRecord {
+    pub step: String,
+    pub kernel: String,
+    pub variant: String,
+}
+
+impl From<&KernelChoice> for KernelRecord {
+    fn from(choice: &KernelChoice) -> Self {
+        let KernelChoice { step, kernel, variant, .. } = choice;
+        Self { step: step.clone(), kernel: (*kernel).to_owned(), variant: (*variant).to_owned() }
+    }
 }
 
 /// A device that runs plans.

@@ -67,8 +67,8 @@ pub use spec::{Adam, DenseSpec, Init, LossOptions, OptimizerSpec, Replica, Seque
 #[cfg(feature = "cli")]
 pub use train::ProgressBar;
 pub use train::{
-    Callback, Device, EpochReport, Evaluation, Fit, History, LayerWeights, ModelFile, Progress, RunInfo, Scores,
-    StepReport, Trainer, TrainerBuilder, TrainingFacts, epochs,
+    Callback, Checkpoints, Device, EarlyStopping, End, EpochReport, Evaluation, Fit, History, LayerWeights, ModelFile,
+    Monitor, Progress, RunInfo, Scores, StepReport, Trainer, TrainerBuilder, TrainingFacts, epochs,
 };
 
 /// The README's examples, compiled.

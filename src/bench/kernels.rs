@@ -94,7 +94,7 @@ pub fn kernels(
 pub(super) fn filled(device: &Device, network: &Network, replicas: usize) -> Result<(Box<dyn Executor>, usize)> {
     let trainer = network.trainer(device, replicas)?;
     let data = network.samples()?;
-    let mut executor = device.executor(trainer.plan(&data)?)?;
+    let mut executor = device.executor(trainer.plan(&data)?, None)?;
     fill(executor.as_mut(), &network.model(), &data, replicas)?;
     Ok((executor, data.len()))
 }

@@ -92,12 +92,12 @@ impl GpuExecutor {
             }],
         });
         let mut pipelines = Pipelines::new(&gpu, &layout);
-        let mut program = |program: &Program| {
+        let mut program = |id: usize, program: &Program| {
             let steps = program.steps.iter().enumerate();
-            let made = |(index, step)| dispatch(&gpu, &mut pipelines, &plan, &buffers, step, choice.named(index));
+            let made = |(index, step)| dispatch(&gpu, &mut pipelines, &plan, &buffers, step, choice.named(id, index));
             steps.map(made).collect::<Result<Vec<_>>>()
         };
-        let programs = [program(&plan.train)?, program(&plan.evaluate)?, program(&plan.predict)?];
+        let programs = [program(0, &plan.train)?, program(1, &plan.evaluate)?, program(2, &plan.predict)?];
         let flights = Default::default();
         let staged = Vec::new();
         Ok(Self { gpu, plan, buffers, kept, programs, iterations, iteration_group, stride, staged, flights })

@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use super::Gpu;
 use super::reflect::{Access, Reflection, Specialized};
 use crate::error::{Error, Result};
+use crate::executor::KernelRecord;
 use crate::ops::{Constant, Op, Operation, Param, Variant};
+use crate::plan::{Plan, Step};
 
 /// Which variant of each kernel an executor takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,15 +18,33 @@ pub(crate) enum Choice {
     Named(&'static str),
     /// For each step of a program one of the two, for the tuner.
     Steps(Vec<Option<&'static str>>),
+    /// For each step of the training, evaluation and prediction programs one of the two, for a run that goes on.
+    Programs([Vec<Option<&'static str>>; 3]),
 }
 
 impl Choice {
+    /// The variants that ran before, where a plan's steps are those of the record.
+    pub fn recorded(plan: &Plan, record: &[Vec<KernelRecord>; 3]) -> Self {
+        let variant = |step: &Step, record: &KernelRecord| {
+            let same = step.label == record.step && step.op.shader().stem == record.kernel;
+            let variants = step.op.variants().iter().map(|variant| variant.name);
+            variants.into_iter().find(|name| same && *name == record.variant)
+        };
+        let programs = [&plan.train, &plan.evaluate, &plan.predict];
+        Self::Programs(std::array::from_fn(|index| {
+            let records = record[index].iter().map(Some).chain(std::iter::repeat(None));
+            let steps = programs[index].steps.iter().zip(records);
+            steps.map(|(step, record)| variant(step, record?)).collect()
+        }))
+    }
+
     /// The variant that a program's step is to take, if it is named.
-    pub fn named(&self, step: usize) -> Option<&'static str> {
+    pub fn named(&self, program: usize, step: usize) -> Option<&'static str> {
         match self {
             Self::Automatic => None,
             Self::Named(name) => Some(name),
             Self::Steps(names) => names.get(step).copied().flatten(),
+            Self::Programs(programs) => programs[program].get(step).copied().flatten(),
         }
     }
 }

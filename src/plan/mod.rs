@@ -55,6 +55,21 @@ pub enum Role {
     Metric,
 }
 
+impl Role {
+    /// Whether a run's future depends on what is in it: what checkpoints hold.
+    pub fn is_state(self) -> bool {
+        match self {
+            Self::Parameter | Self::OptimizerState => true,
+            Self::Gradient | Self::Activation | Self::Input | Self::Target | Self::Order | Self::Metric => false,
+        }
+    }
+
+    /// Whether it is part of the model: what comes back with the best epoch.
+    pub fn is_model(self) -> bool {
+        self.is_state() && self != Self::OptimizerState
+    }
+}
+
 /// One tensor: its name, shape and role.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tensor {

@@ -2,8 +2,8 @@ use std::path::Path;
 
 use crate::cpu::CpuExecutor;
 use crate::error::{Error, Result};
-use crate::executor::{DeviceInfo, Executor};
-use crate::gpu::{Gpu, GpuExecutor, GpuOptions, GpuRequest, Tuning};
+use crate::executor::{DeviceInfo, Executor, KernelRecord};
+use crate::gpu::{Choice, Gpu, GpuExecutor, GpuOptions, GpuRequest, Tuning};
 use crate::plan::Plan;
 
 /// Where a model is trained.
@@ -119,10 +119,15 @@ impl Device {
         }
     }
 
-    pub(crate) fn executor(&self, plan: Plan) -> Result<Box<dyn Executor>> {
-        Ok(match &self.kind {
-            Kind::Cpu => Box::new(CpuExecutor::<f32>::new(plan)?),
-            Kind::Gpu(gpu) => Box::new(GpuExecutor::new((**gpu).clone(), plan)?),
+    /// An executor, on a GPU with the kernels of `record` where there is one.
+    pub(crate) fn executor(&self, plan: Plan, record: Option<&[Vec<KernelRecord>; 3]>) -> Result<Box<dyn Executor>> {
+        Ok(match (&self.kind, record) {
+            (Kind::Cpu, _) => Box::new(CpuExecutor::<f32>::new(plan)?),
+            (Kind::Gpu(gpu), None) => Box::new(GpuExecutor::new((**gpu).clone(), plan)?),
+            (Kind::Gpu(gpu), Some(record)) => {
+                let choice = Choice::recorded(&plan, record);
+                Box::new(GpuExecutor::with_choice((**gpu).clone(), plan, choice)?)
+            }
         })
     }
 }

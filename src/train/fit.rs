@@ -1,33 +1,33 @@
-//! The training loop: it queues work, reads metrics behind it, and tells callbacks.
+//! Fits: what is asked for, and the run over epochs.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::report::{Callback, EpochReport, Evaluation, History, Progress, RunInfo, Scores, StepReport};
-use super::session::{Session, Shape, iterations};
-use super::targets::{batch_weights, mean, row_weights};
+use super::checkpoint::NamedTensor;
+use super::epoch::Watch;
+use super::fit_state::{DataRecord, FitRecord, FitState};
+use super::report::{Callback, End, EpochReport, Evaluation, History, RunInfo};
+use super::resume::take;
+use super::saver::{Checkpoints, Saver};
+use super::session::Shape;
+use super::stopping::{EarlyStopping, Verdict};
 use super::trainer::Trainer;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::executor::StepMetrics;
-use crate::plan::{Iteration, ProgramId};
-use crate::random::epoch_order;
+use crate::plan::ProgramId;
 
-/// The most steps queued between two looks at what has finished.
-const MOST_STEPS_BETWEEN_LOOKS: usize = 128;
-/// Queuing that takes longer means that the queue is full and the device slow: look more often.
-const PATIENCE: Duration = Duration::from_millis(100);
-
-/// How long to train.
+/// How long to train, on what to judge it, when to stop, and where to keep it.
 #[derive(Clone, Copy, Debug)]
 pub struct Fit<'a> {
     epochs: usize,
     steps: Option<u64>,
     validation: Option<&'a Dataset>,
+    stopping: Option<EarlyStopping>,
+    checkpoints: Option<&'a Checkpoints>,
 }
 
 /// Trains for so many passes over the data.
 pub fn epochs<'a>(epochs: usize) -> Fit<'a> {
-    Fit { epochs, steps: None, validation: None }
+    Fit { epochs, steps: None, validation: None, stopping: None, checkpoints: None }
 }
 
 impl<'a> Fit<'a> {
@@ -44,49 +44,187 @@ impl<'a> Fit<'a> {
         self.validation = Some(data);
         self
     }
+
+    /// Stops when training has ceased to pay.
+    #[must_use]
+    pub fn early_stopping(mut self, rule: impl Into<Option<EarlyStopping>>) -> Self {
+        self.stopping = rule.into();
+        self
+    }
+
+    /// Keeps checkpoints there, from which the fit goes on after a stop or a crash ([`Trainer::resume`]).
+    #[must_use]
+    pub fn checkpoints(mut self, checkpoints: impl Into<Option<&'a Checkpoints>>) -> Self {
+        self.checkpoints = checkpoints.into();
+        self
+    }
+
+    /// By what the best epoch is told.
+    fn rule(&self) -> EarlyStopping {
+        self.stopping.unwrap_or_else(|| EarlyStopping::patience(usize::MAX))
+    }
+
+    /// Whether an epoch's weights may be wanted later.
+    fn captures(&self, replicas: usize) -> bool {
+        self.stopping.is_some_and(|rule| rule.restore_best || replicas > 1)
+    }
+}
+
+/// A fit under way.
+pub(super) struct Run<'a> {
+    pub fit: Fit<'a>,
+    pub data: &'a Dataset,
+    pub state: FitState,
+    /// The model's tensors of each replica's best epoch, or of its last.
+    pub captured: Vec<NamedTensor>,
+    pub watch: Watch,
+    pub saver: Option<Saver>,
+    pub callback: &'a mut dyn Callback,
+}
+
+impl Run<'_> {
+    /// Steps so far, those within the present epoch included.
+    pub fn steps(&self) -> u64 {
+        self.state.steps + self.state.steps_within_epoch() as u64
+    }
+
+    /// Steps that it may still take.
+    pub fn steps_left(&self) -> u64 {
+        self.fit.steps.map_or(u64::MAX, |most| most.saturating_sub(self.steps()))
+    }
 }
 
 impl Trainer {
     /// Trains on a dataset. Losses are those before each step's update.
     ///
+    /// After [`Trainer::resume`] the first fit goes on where the checkpoint stands: its epochs, steps and patience count
+    /// from where the interrupted fit began, and the end is the same, bit for bit, as if there had been no interruption.
+    ///
     /// # Errors
     /// [`Error::Spec`] or [`Error::Shape`] where data and model do not fit; [`Error::Limit`] before anything is
-    /// allocated; [`Error::NonFinite`] when a loss is NaN or infinite, after the parameters of the last finite epoch
-    /// have been brought back; what the device reports.
+    /// allocated; [`Error::Resume`] where data, validation or stopping rule are not those of the checkpoint;
+    /// [`Error::NonFinite`] when a loss is NaN or infinite, after the parameters of the last finite epoch have been
+    /// brought back; [`Error::Io`] when a checkpoint cannot be written; what the device reports.
     pub fn fit(&mut self, data: &Dataset, fit: Fit<'_>, callback: &mut dyn Callback) -> Result<History> {
         let started = Instant::now();
         self.check_fit(data, &fit)?;
+        let (state, captured, newest) = self.stand(data, &fit)?;
         let shape = Shape::training(data, &self.spec, self.streaming_limit());
         let session = self.session(shape)?;
         let resident = session.resident(data.len());
         if resident {
             session.upload_all(data)?;
         }
-        let run = self.run_info(data, &fit, !resident)?;
-        callback.on_start(&run);
+        let info = self.run_info(data, &fit, !resident)?;
+        callback.on_start(&info);
         self.trained_on = Some(data.name().to_owned());
         self.preprocessing = data.shared_preprocessing();
-        let mut watch = Watch { started, first_step: None, left: fit.steps.unwrap_or(u64::MAX), look: 1 };
-        let mut reports: Vec<EpochReport> = Vec::new();
-        let (steps_before, mut training_seconds) = (self.steps, 0.0);
-        self.keep()?;
-        for epoch in 1..=fit.epochs {
-            if watch.left == 0 {
-                break;
+        self.keep_both()?;
+        let saver = fit.checkpoints.map(|settings| Saver::start(settings, newest.as_deref())).transpose()?;
+        let watch = Watch::new(started);
+        let mut run = Run { fit, data, state, captured, watch, saver, callback };
+        self.checkpoint(&mut run)?;
+        let (end, reports) = self.run(&mut run)?;
+        run.saver.take().map_or(Ok(()), Saver::finish)?;
+        self.bring_back(&run)?;
+        let training_seconds = run.state.training_seconds;
+        let (steps, seconds) = (run.steps(), started.elapsed().as_secs_f64());
+        let time_to_first_step = run.watch.first_step.unwrap_or_default();
+        Ok(History { run: info, epochs: reports, steps, seconds, training_seconds, time_to_first_step, end })
+    }
+
+    /// Epoch after epoch; gives why it ended, and what there is to report.
+    fn run(&mut self, run: &mut Run<'_>) -> Result<(End, Vec<EpochReport>)> {
+        loop {
+            if run.fit.stopping.is_some() && run.state.has_stopped() {
+                return Ok((End::Stopped, run.state.reports.clone()));
             }
-            let report = self.epoch(data, &fit, epoch, &mut watch, callback)?;
-            training_seconds += report.seconds;
-            callback.on_epoch(&report);
-            reports.push(report);
+            if run.state.reports.len() >= run.fit.epochs {
+                return Ok((End::Epochs, run.state.reports.clone()));
+            }
+            if run.steps_left() == 0 && run.state.position.is_none() {
+                return Ok((End::Steps, run.state.reports.clone()));
+            }
+            if run.callback.stop() {
+                self.checkpoint(run)?;
+                return Ok((End::Asked, run.state.reports.clone()));
+            }
+            let Some(whole) = self.epoch(run)? else { return Ok((End::Asked, run.state.reports.clone())) };
+            let report = self.close_epoch(run, whole)?;
+            if !whole {
+                let reports = run.state.reports.iter().cloned().chain([report]).collect();
+                return Ok((End::Steps, reports));
+            }
         }
-        Ok(History {
-            run,
-            epochs: reports,
-            steps: u64::from(self.steps - steps_before),
-            seconds: started.elapsed().as_secs_f64(),
-            training_seconds,
-            time_to_first_step: watch.first_step.unwrap_or_default(),
-        })
+    }
+
+    /// After an epoch's last step: validation, the best, what is kept. One that a limit on steps cut short is reported,
+    /// but its checkpoint stands within it, so that more steps can follow.
+    fn close_epoch(&mut self, run: &mut Run<'_>, whole: bool) -> Result<EpochReport> {
+        if !whole {
+            self.checkpoint(run)?;
+        }
+        let Some(position) = run.state.position.clone() else {
+            return Err(Error::Device("an epoch ended without a step".to_owned()));
+        };
+        self.steps += position.batches as u32;
+        self.epochs += 1;
+        let epoch = run.state.reports.len() + 1;
+        let test = run.fit.validation.map(|validation| self.evaluate(validation)).transpose()?;
+        self.check_validation(test.as_ref(), epoch)?;
+        self.keep(self.epochs)?;
+        let (train, seconds) = (position.evaluation(), position.seconds);
+        let report = EpochReport { epoch, train, test, seconds, samples_per_second: position.samples / seconds };
+        run.callback.on_epoch(&report);
+        run.state.training_seconds += seconds;
+        self.judge(run, &report)?;
+        if whole {
+            run.state.steps += position.batches as u64;
+            run.state.position = None;
+            run.state.reports.push(report.clone());
+            let over = run.state.reports.len() >= run.fit.epochs || run.steps_left() == 0;
+            let over = over || (run.fit.stopping.is_some() && run.state.has_stopped());
+            if over || run.saver.as_ref().is_some_and(|saver| saver.is_due(run.steps(), true)) {
+                self.checkpoint(run)?;
+            }
+        }
+        Ok(report)
+    }
+
+    /// Notes which replicas were never better before, and keeps what may be wanted later.
+    fn judge(&mut self, run: &mut Run<'_>, report: &EpochReport) -> Result<()> {
+        let (rule, stops) = (run.fit.rule(), run.fit.stopping.is_some());
+        let standings = run.state.standings.iter_mut().enumerate();
+        let verdicts: Vec<_> =
+            standings.map(|(replica, standing)| standing.judge(&rule, stops, report, replica)).collect();
+        let wanted = |verdict: &Verdict| if rule.restore_best { verdict.best } else { verdict.stops };
+        let chosen: Vec<_> = verdicts.iter().map(wanted).collect();
+        if run.fit.captures(verdicts.len()) && chosen.contains(&true) {
+            let now = self.model_tensors()?;
+            if run.captured.is_empty() {
+                run.captured = now;
+            } else {
+                take(&mut run.captured, &now, &chosen);
+            }
+        }
+        if verdicts[0].best && run.saver.is_some() {
+            let model = self.to_file(0)?;
+            run.saver.iter_mut().for_each(|saver| saver.offer_best(model.clone()));
+        }
+        Ok(())
+    }
+
+    /// When a run with early stopping is over: each replica's best weights, or those with which it stopped.
+    fn bring_back(&mut self, run: &Run<'_>) -> Result<()> {
+        let Some(rule) = run.fit.stopping else { return Ok(()) };
+        if run.captured.is_empty() {
+            return Ok(());
+        }
+        let chosen: Vec<_> =
+            run.state.standings.iter().map(|standing| rule.restore_best || standing.has_stopped()).collect();
+        let mut now = self.model_tensors()?;
+        take(&mut now, &run.captured, &chosen);
+        self.write_tensors(&now)
     }
 
     fn check_fit(&self, data: &Dataset, fit: &Fit<'_>) -> Result<()> {
@@ -96,6 +234,17 @@ impl Trainer {
         }
         if fit.epochs == 0 {
             return Err(Error::spec("epochs", "must be at least 1, got 0"));
+        }
+        if let Some(rule) = fit.stopping {
+            if rule.monitor.needs_validation() && fit.validation.is_none() {
+                let reason =
+                    "early stopping watches the validation, but there is no validation set; watch the train loss";
+                return Err(Error::spec("monitor", reason));
+            }
+            if !(rule.min_delta.is_finite() && rule.min_delta >= 0.0) {
+                let reason = format!("must be a finite number of at least 0, got {}", rule.min_delta);
+                return Err(Error::spec("min delta", reason));
+            }
         }
         if self.spec.batch > data.len() {
             let (batch, samples) = (self.spec.batch, data.len());
@@ -120,77 +269,30 @@ impl Trainer {
         })
     }
 
-    fn epoch(
+    /// Where a fit stands at its start: at its beginning, or where the checkpoint that was loaded stands.
+    fn stand(
         &mut self,
         data: &Dataset,
         fit: &Fit<'_>,
-        epoch: usize,
-        watch: &mut Watch,
-        callback: &mut dyn Callback,
-    ) -> Result<EpochReport> {
-        let started = Instant::now();
-        let (seen, shuffle) = (self.epochs, self.spec.shuffle);
-        let orders: Vec<_> =
-            self.spec.replicas.iter().map(|r| epoch_order(r.seed, seen, data.len(), shuffle)).collect();
-        let mut batches = iterations(data.len(), self.spec.batch, self.steps);
-        batches.truncate(usize::try_from(watch.left).unwrap_or(usize::MAX));
-        watch.left -= batches.len() as u64;
-        let mut tally = Tally::new(epoch, batches.len(), orders.len(), started);
-        let weights = batch_weights(row_weights(data, &self.spec).as_deref(), &orders, &batches);
-        if let Err(error) = self.run(data, &orders, (&batches, &weights), &mut tally, watch, callback) {
-            return Err(self.recover(error, tally.steps_finished == 0));
+    ) -> Result<(FitState, Vec<NamedTensor>, Option<std::path::PathBuf>)> {
+        let resumed = self.resumed.take();
+        if fit.checkpoints.is_none() && resumed.is_none() {
+            // Nothing will ever be compared with these records.
+            let asked = FitRecord { data: DataRecord::default(), validation: None, stopping: fit.stopping };
+            return Ok((FitState::new(asked, self.spec.replicas.len()), Vec::new(), None));
         }
-        self.steps += batches.len() as u32;
-        self.epochs += 1;
-        let seconds = started.elapsed().as_secs_f64();
-        let test = fit.validation.map(|validation| self.evaluate(validation)).transpose()?;
-        self.check_validation(test.as_ref(), epoch)?;
-        self.keep()?;
-        Ok(EpochReport { epoch, train: tally.evaluation(), test, seconds, samples_per_second: tally.samples / seconds })
-    }
-
-    /// Queues an epoch's batches, chunk by chunk where samples stream.
-    fn run(
-        &mut self,
-        data: &Dataset,
-        orders: &[Vec<u32>],
-        (batches, weights): (&[Iteration], &[f64]),
-        tally: &mut Tally,
-        watch: &mut Watch,
-        callback: &mut dyn Callback,
-    ) -> Result<()> {
-        let learning_rates: Vec<f32> = self.spec.replicas.iter().map(|r| r.learning_rate).collect();
-        let batch = self.spec.batch;
-        let Some(session) = &mut self.session else { return Ok(()) };
-        let resident = session.resident(data.len());
-        if resident {
-            session.write_order(orders)?;
-        }
-        let steps_per_chunk = if resident { batches.len().max(1) } else { session.shape.order / batch };
-        let mut weights = weights;
-        for chunk in batches.chunks(steps_per_chunk) {
-            let mut chunk = chunk.to_vec();
-            if !resident {
-                let first = chunk[0].first;
-                let count = chunk.iter().map(|i| i.rows as usize).sum();
-                session.upload_chunk(data, orders, first as usize, count)?;
-                chunk.iter_mut().for_each(|i| i.first -= first);
+        let asked = FitRecord {
+            data: DataRecord::of(data),
+            validation: fit.validation.map(DataRecord::of),
+            stopping: fit.stopping,
+        };
+        match resumed {
+            Some(resumed) => {
+                resumed.check(&asked)?;
+                Ok((FitState { asked, ..resumed.state }, resumed.best, Some(resumed.path)))
             }
-            let mut rest = &chunk[..];
-            while !rest.is_empty() {
-                let (part, after) = rest.split_at(watch.look.min(rest.len()));
-                let queued = Instant::now();
-                let own;
-                (own, weights) = weights.split_at(weights.len().min(part.len() * orders.len()));
-                session.executor.submit_weighted(ProgramId::Train, part, own)?;
-                // The very first step is waited for: its time is reported, and a device that fails does so here.
-                let metrics = session.executor.metrics(watch.first_step.is_none())?;
-                tally.take(metrics, &learning_rates, watch, callback)?;
-                watch.adapt(queued.elapsed());
-                rest = after;
-            }
+            None => Ok((FitState::new(asked, self.spec.replicas.len()), Vec::new(), None)),
         }
-        finish(session, tally, &learning_rates, watch, callback)
     }
 
     /// An epoch's last update may be the one that diverges: no step's loss shows it, but the validation does. The
@@ -210,14 +312,19 @@ impl Trainer {
         Err(self.recover(error, true))
     }
 
-    fn keep(&mut self) -> Result<()> {
-        let generation = self.epochs % 2;
-        self.session.as_mut().map_or(Ok(()), |session| session.executor.keep_parameters(generation))
+    fn keep(&mut self, epochs: usize) -> Result<()> {
+        self.session.as_mut().map_or(Ok(()), |session| session.executor.keep_parameters(epochs % 2))
+    }
+
+    /// Before the first step: nothing older is known on this device.
+    fn keep_both(&mut self) -> Result<()> {
+        self.keep(self.epochs)?;
+        self.keep(self.epochs + 1)
     }
 
     /// After a non-finite loss: brings back the last parameters known to be sound. Those kept last are not if already
     /// the first loss of an epoch is non-finite: it came from them.
-    fn recover(&mut self, error: Error, first_step: bool) -> Error {
+    pub(super) fn recover(&mut self, error: Error, first_step: bool) -> Error {
         if !matches!(error, Error::NonFinite { .. }) {
             return error;
         }
@@ -225,103 +332,5 @@ impl Trainer {
         let Some(session) = &mut self.session else { return error };
         let restored = session.executor.metrics(true).and_then(|_| session.executor.restore_parameters(generation));
         restored.err().unwrap_or(error)
-    }
-}
-
-/// Waits for the rest of an epoch's metrics.
-fn finish(
-    session: &mut Session,
-    tally: &mut Tally,
-    learning_rates: &[f32],
-    watch: &mut Watch,
-    callback: &mut dyn Callback,
-) -> Result<()> {
-    let rest = session.executor.metrics(true)?;
-    tally.take(rest, learning_rates, watch, callback)
-}
-
-/// The clock of a run, and the steps it may still take.
-struct Watch {
-    started: Instant,
-    first_step: Option<f64>,
-    left: u64,
-    /// Steps to queue before the next look at what has finished.
-    look: usize,
-}
-
-impl Watch {
-    fn adapt(&mut self, queuing: Duration) {
-        let wanted = if queuing < PATIENCE { self.look * 2 } else { self.look / 2 };
-        self.look = wanted.clamp(1, MOST_STEPS_BETWEEN_LOOKS);
-    }
-}
-
-/// An epoch's metrics so far.
-struct Tally {
-    epoch: usize,
-    steps: usize,
-    steps_finished: usize,
-    samples: f64,
-    /// Loss, right answers, and weight, of each replica.
-    sums: Vec<[f64; 3]>,
-    started: Instant,
-}
-
-impl Tally {
-    fn new(epoch: usize, steps: usize, replicas: usize, started: Instant) -> Self {
-        Self { epoch, steps, steps_finished: 0, samples: 0.0, sums: vec![[0.0; 3]; replicas], started }
-    }
-
-    fn take(
-        &mut self,
-        metrics: Vec<StepMetrics>,
-        learning_rates: &[f32],
-        watch: &mut Watch,
-        callback: &mut dyn Callback,
-    ) -> Result<()> {
-        if metrics.is_empty() {
-            return Ok(());
-        }
-        watch.first_step.get_or_insert_with(|| watch.started.elapsed().as_secs_f64());
-        for step in &metrics {
-            let loss = step.loss();
-            if !loss.is_finite() {
-                return Err(self.non_finite(step, learning_rates));
-            }
-            let number = u64::from(step.iteration.number);
-            callback.on_step(&StepReport { step: number, replica: step.replica, loss });
-            self.sums[step.replica][0] += step.loss_sum;
-            self.sums[step.replica][1] += step.right;
-            self.sums[step.replica][2] += step.weight;
-            self.samples += f64::from(step.iteration.rows);
-            self.steps_finished += usize::from(step.replica + 1 == self.sums.len());
-        }
-        callback.on_progress(&self.progress());
-        Ok(())
-    }
-
-    fn non_finite(&self, step: &StepMetrics, learning_rates: &[f32]) -> Error {
-        Error::NonFinite {
-            loss: step.loss(),
-            step: u64::from(step.iteration.number),
-            epoch: self.epoch,
-            replica: step.replica,
-            replicas: self.sums.len(),
-            learning_rate: learning_rates[step.replica],
-            kept: None,
-        }
-    }
-
-    fn evaluation(&self) -> Evaluation {
-        let count = self.samples / self.sums.len() as f64;
-        let score = |[loss, right, weight]: &[f64; 3]| Scores { loss: mean(*loss, *weight), accuracy: right / count };
-        Evaluation::of(self.sums.iter().map(score).collect())
-    }
-
-    fn progress(&self) -> Progress {
-        let Evaluation { loss, accuracy, .. } = self.evaluation();
-        let samples_per_second = self.samples / self.started.elapsed().as_secs_f64();
-        let Self { epoch, steps, steps_finished: step, .. } = *self;
-        Progress { epoch, step, steps, loss, accuracy, samples_per_second }
     }
 }

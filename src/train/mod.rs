@@ -1,13 +1,19 @@
 //! Training: what a user drives. It sits on the executors and never reaches into them.
 
 mod builder;
+mod checkpoint;
 mod device;
+mod epoch;
 mod fit;
+mod fit_state;
 mod model_file;
 #[cfg(feature = "cli")]
 mod progress;
 mod report;
+mod resume;
+mod saver;
 mod session;
+mod stopping;
 mod targets;
 mod trainer;
 
@@ -17,5 +23,7 @@ pub use fit::{Fit, epochs};
 pub use model_file::{LayerWeights, ModelFile, TrainingFacts};
 #[cfg(feature = "cli")]
 pub use progress::ProgressBar;
-pub use report::{Callback, EpochReport, Evaluation, History, Progress, RunInfo, Scores, StepReport};
+pub use report::{Callback, End, EpochReport, Evaluation, History, Progress, RunInfo, Scores, StepReport};
+pub use saver::Checkpoints;
+pub use stopping::{EarlyStopping, Monitor, Reference};
 pub use trainer::Trainer;

@@ -1,11 +1,11 @@
 //! What a run tells while it goes on and when it is over.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::executor::{DeviceInfo, KernelChoice};
 
 /// Loss and accuracy of one model on some samples.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scores {
     /// Mean loss over the samples.
     pub loss: f64,
@@ -14,7 +14,7 @@ pub struct Scores {
 }
 
 /// The scores of all replicas on a dataset.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
     /// Mean loss over samples and replicas.
     pub loss: f64,
@@ -86,7 +86,7 @@ pub struct Progress {
 }
 
 /// One epoch.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochReport {
     /// From 1.
     pub epoch: usize,
@@ -100,21 +100,37 @@ pub struct EpochReport {
     pub samples_per_second: f64,
 }
 
+/// Why a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// All epochs are done.
+    Epochs,
+    /// The limit on steps is reached.
+    Steps,
+    /// Early stopping.
+    Stopped,
+    /// [`Callback::stop`] asked for it.
+    Asked,
+}
+
 /// A whole run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct History {
     /// What was known at its start.
     pub run: RunInfo,
-    /// Every epoch, the last one possibly cut short by a limit on steps.
+    /// Every epoch, those before an interruption included, the last one possibly cut short by a limit on steps.
     pub epochs: Vec<EpochReport>,
-    /// Steps in all.
+    /// Steps in all, those before an interruption included.
     pub steps: u64,
-    /// Seconds in all, set-up and validation included.
+    /// Seconds in all, set-up and validation included, since the start or the interruption.
     pub seconds: f64,
-    /// Seconds of training alone.
+    /// Seconds of training alone, before an interruption too.
     pub training_seconds: f64,
     /// Seconds from the start to the first step's loss.
     pub time_to_first_step: f64,
+    /// Why it ended.
+    pub end: End,
 }
 
 /// Is told how a run goes. Every method does nothing unless overridden.
@@ -127,6 +143,11 @@ pub trait Callback {
     fn on_progress(&mut self, _progress: &Progress) {}
     /// After each epoch.
     fn on_epoch(&mut self, _epoch: &EpochReport) {}
+    /// Whether to stop now. Asked between submissions, several times a second: the steps that are queued are finished, a
+    /// checkpoint is written where the fit keeps any, and the fit returns with [`End::Asked`].
+    fn stop(&mut self) -> bool {
+        false
+    }
 }
 
 /// Tells nobody.
@@ -149,5 +170,8 @@ impl<A: Callback, B: Callback> Callback for (A, B) {
     fn on_epoch(&mut self, epoch: &EpochReport) {
         self.0.on_epoch(epoch);
         self.1.on_epoch(epoch);
+    }
+    fn stop(&mut self) -> bool {
+        self.0.stop() || self.1.stop()
     }
 }

@@ -2,13 +2,14 @@
 
 use ndarray::ArrayView2;
 
+use super::checkpoint::NamedTensor;
 use super::targets::{class_weights, weighted};
 use super::{Device, LayerWeights};
 use crate::data::{Dataset, Features, Targets};
 use crate::error::{Error, Result};
-use crate::executor::{Executor, TensorData};
+use crate::executor::{Executor, KernelRecord, TensorData};
 use crate::ops::{InputKind, LossWeights, TargetKind};
-use crate::plan::{Capacity, Iteration, Plan, PlanRequest, ProgramId, TensorId};
+use crate::plan::{Capacity, Iteration, Plan, PlanRequest, ProgramId, Role, Tensor, TensorId};
 use crate::spec::{Sequential, TrainSpec};
 
 /// Rows of an evaluation batch.
@@ -88,8 +89,15 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub fn new(device: &Device, model: &Sequential, spec: &TrainSpec, shape: Shape) -> Result<Self> {
-        let mut new = Self { shape, executor: device.executor(shape.plan(model, spec)?)? };
+    /// With the kernels of `record`, where there is one, else with those that the device chooses.
+    pub fn new(
+        device: &Device,
+        model: &Sequential,
+        spec: &TrainSpec,
+        shape: Shape,
+        record: Option<&[Vec<KernelRecord>; 3]>,
+    ) -> Result<Self> {
+        let mut new = Self { shape, executor: device.executor(shape.plan(model, spec)?, record)? };
         let classes = class_weights(spec, LossWeights::classes(model.outputs()));
         for program in [ProgramId::Train, ProgramId::Evaluate] {
             if let Some(weights) = new.executor.plan().program(program).weights {
@@ -138,18 +146,30 @@ impl Session {
         Ok(all)
     }
 
-    /// The optimizer's numbers, layer by layer, weights before biases.
-    pub fn read_state(&mut self) -> Result<Vec<Vec<f32>>> {
-        let layers = self.executor.plan().layers.clone();
-        let ids = layers.iter().flat_map(|layer| [layer.weight_state, layer.bias_state]);
-        ids.map(|id| self.executor.read(id)).collect()
+    /// The tensors of some roles, by name.
+    pub fn read_tensors(&mut self, wanted: fn(Role) -> bool) -> Result<Vec<NamedTensor>> {
+        let ids: Vec<_> =
+            self.executor.plan().ids().filter(|id| wanted(self.executor.plan().tensor(*id).role)).collect();
+        let mut read = |id: TensorId| {
+            let values = self.executor.read(id)?;
+            let Tensor { name, shape, .. } = self.executor.plan().tensor(id).clone();
+            Ok(NamedTensor { name, shape, values })
+        };
+        ids.into_iter().map(&mut read).collect()
     }
 
-    /// Brings back what [`Session::read_state`] read.
-    pub fn write_state(&mut self, state: &[Vec<f32>]) -> Result<()> {
-        let layers = self.executor.plan().layers.clone();
-        let ids = layers.iter().flat_map(|layer| [layer.weight_state, layer.bias_state]);
-        ids.zip(state).try_for_each(|(id, values)| self.executor.write(id, 0, TensorData::F32(values)))
+    /// Writes tensors by name.
+    pub fn write_tensors(&mut self, tensors: &[NamedTensor]) -> Result<()> {
+        tensors.iter().try_for_each(|tensor| {
+            let id = own(self.executor.plan(), tensor)?;
+            self.executor.write(id, 0, TensorData::F32(&tensor.values))
+        })
+    }
+
+    /// Brings back all that [`Session::read_tensors`] read of the roles that are state.
+    pub fn write_state(&mut self, state: &[NamedTensor]) -> Result<()> {
+        check_state(self.executor.plan(), state)?;
+        self.write_tensors(state)
     }
 
     /// Whether the whole training set of `len` samples lies on the device.
@@ -245,6 +265,33 @@ impl Session {
             }
         }
     }
+}
+
+/// A plan's tensor of this name and shape.
+fn own(plan: &Plan, tensor: &NamedTensor) -> Result<TensorId> {
+    let named = plan.ids().find(|id| plan.tensor(*id).name == tensor.name);
+    let wanted = named.map(|id| plan.tensor(id).shape.clone());
+    if let Some(id) = named.filter(|_| wanted.as_ref() == Some(&tensor.shape)) {
+        return Ok(id);
+    }
+    Err(Error::Shape {
+        operation: "take over state",
+        tensor: tensor.name.clone(),
+        wanted: wanted.map_or_else(|| "no such tensor".to_owned(), |shape| format!("{shape:?}")),
+        got: format!("{:?}", tensor.shape),
+    })
+}
+
+/// Whether tensors are all of a plan's state, and nothing else.
+pub(super) fn check_state(plan: &Plan, state: &[NamedTensor]) -> Result<()> {
+    state.iter().try_for_each(|tensor| own(plan, tensor).map(|_| ()))?;
+    let missing = plan
+        .tensors
+        .iter()
+        .find(|tensor| tensor.role.is_state() && !tensor.is_empty() && state.iter().all(|had| had.name != tensor.name));
+    let Some(Tensor { name, shape, .. }) = missing else { return Ok(()) };
+    let (wanted, got) = (format!("{shape:?}"), "nothing".to_owned());
+    Err(Error::Shape { operation: "take over state", tensor: name.clone(), wanted, got })
 }
 
 /// The batches of `len` samples, the last one possibly shorter; `number` steps came before them.

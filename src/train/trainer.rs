@@ -4,14 +4,16 @@ use std::sync::Arc;
 use ndarray::{Array2, Array3, Axis};
 
 use super::builder::TrainerBuilder;
+use super::checkpoint::NamedTensor;
+use super::resume::Resumed;
 use super::session::{Session, Shape, input_kind, target_kind};
 use super::targets::{check_targets, mean, row_weights, weighted};
 use super::{Device, Evaluation, LayerWeights, ModelFile, Scores, TrainingFacts};
 use crate::data::{Dataset, Features, Preprocessing, Targets};
 use crate::error::{Error, Result};
-use crate::executor::{DeviceInfo, KernelChoice};
+use crate::executor::{DeviceInfo, KernelChoice, KernelRecord};
 use crate::ops::{Head, Loss};
-use crate::plan::{Plan, ProgramId};
+use crate::plan::{Plan, ProgramId, Role};
 use crate::spec::{OptimizerSpec, Sequential, TrainSpec};
 
 /// Trains, evaluates and applies a model, or R of them side by side.
@@ -43,6 +45,13 @@ pub struct Trainer {
     pub(super) trained_on: Option<String>,
     /// How the samples of the last fit came from raw rows; goes into the model file.
     pub(super) preprocessing: Option<Arc<Preprocessing>>,
+    /// State that the next session takes over: from the one before it, or from a checkpoint.
+    pub(super) carried: Option<Vec<NamedTensor>>,
+    /// The kernels that ran before a checkpoint, which go on.
+    pub(super) kernel_record: Option<[Vec<KernelRecord>; 3]>,
+    /// The fit that the next one continues.
+    pub(super) resumed: Option<Resumed>,
+    pub(super) resume_note: Option<String>,
 }
 
 impl Trainer {
@@ -59,8 +68,22 @@ impl Trainer {
         weights: Vec<Vec<LayerWeights>>,
         streaming_bytes: Option<u64>,
     ) -> Self {
-        let (session, trained_on, preprocessing) = (None, None, None);
-        Self { model, spec, device, streaming_bytes, session, weights, steps: 0, epochs: 0, trained_on, preprocessing }
+        Self {
+            model,
+            spec,
+            device,
+            streaming_bytes,
+            session: None,
+            weights,
+            steps: 0,
+            epochs: 0,
+            trained_on: None,
+            preprocessing: None,
+            carried: None,
+            kernel_record: None,
+            resumed: None,
+            resume_note: None,
+        }
     }
 
     /// A trainer for a model that was saved, to evaluate and apply it or to train it further with a fresh optimizer.
@@ -213,6 +236,9 @@ impl Trainer {
     /// # Errors
     /// [`Error::Spec`] for a replica that there is not, and what the device reports.
     pub fn weights(&mut self, replica: usize) -> Result<Vec<LayerWeights>> {
+        if self.carried.is_some() {
+            self.any_session()?;
+        }
         if let Some(session) = &mut self.session {
             self.weights = session.read_weights(&self.model)?;
         }
@@ -228,6 +254,9 @@ impl Trainer {
     pub fn set_weights(&mut self, weights: &[LayerWeights]) -> Result<()> {
         LayerWeights::check(weights, &self.model)?;
         self.weights = vec![weights.to_vec(); self.spec.replicas.len()];
+        if self.carried.is_some() {
+            self.any_session()?;
+        }
         match &mut self.session {
             Some(session) => session.write_weights(&self.weights),
             None => Ok(()),
@@ -269,21 +298,33 @@ impl Trainer {
     /// The session that a shape needs: the present one, or a new one that takes over parameters and optimizer state.
     pub(super) fn session(&mut self, shape: Shape) -> Result<&mut Session> {
         if self.session.as_ref().is_none_or(|session| session.shape != shape) {
-            let mut state = None;
             if let Some(old) = &mut self.session {
-                self.weights = old.read_weights(&self.model)?;
-                state = Some(old.read_state()?);
+                self.carried = Some(old.read_tensors(Role::is_state)?);
             }
             // The old one goes first: the two might not fit side by side.
             self.session = None;
-            let mut new = Session::new(&self.device, &self.model, &self.spec, shape)?;
-            new.write_weights(&self.weights)?;
-            if let Some(state) = state {
-                new.write_state(&state)?;
+            let mut new = Session::new(&self.device, &self.model, &self.spec, shape, self.kernel_record.as_ref())?;
+            match &self.carried {
+                Some(state) => new.write_state(state)?,
+                None => new.write_weights(&self.weights)?,
             }
+            self.carried = None;
             self.session = Some(new);
         }
         self.session.as_mut().ok_or_else(|| Error::Device("no session".to_owned()))
+    }
+
+    /// The present session, or one in which the state can be read and written.
+    pub(super) fn any_session(&mut self) -> Result<&mut Session> {
+        let shape = self.session.as_ref().map_or_else(|| self.usual_shape(), |session| session.shape);
+        self.session(shape)
+    }
+
+    /// The shape of a session that is for nothing in particular.
+    pub(super) fn usual_shape(&self) -> Shape {
+        let none = Features::F32(Array2::zeros((0, self.model.inputs)));
+        let weighted = !self.spec.loss_options.class_weights.is_empty();
+        Shape::evaluation(&none, self.spec.loss.usual_targets(), weighted, &self.spec)
     }
 
     fn session_for_evaluation(&mut self, features: &Features, data: Option<&Dataset>) -> Result<&mut Session> {

@@ -3,5 +3,6 @@
 mod fitting;
 mod model_file;
 mod problems;
+mod resume;
 mod same_results;
 mod support;

@@ -1,0 +1,88 @@
+//! Where a fit stands: what its checkpoints hold beside the tensors.
+
+use serde::{Deserialize, Serialize};
+
+use super::checkpoint::fingerprint;
+use super::report::EpochReport;
+use super::stopping::{EarlyStopping, Standing};
+use crate::data::{Dataset, Features, Targets};
+
+/// Which samples a run is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct DataRecord {
+    pub name: String,
+    pub samples: usize,
+    pub inputs: usize,
+    /// Of all numbers, so that another order, or one other pixel, is noticed.
+    pub fingerprint: String,
+}
+
+impl DataRecord {
+    pub fn of(data: &Dataset) -> Self {
+        let features = match data.features() {
+            Features::U8(x) => x.as_slice().map(fingerprint),
+            Features::F32(x) => x.as_slice().map(|x| fingerprint(bytemuck::cast_slice(x))),
+        };
+        let targets = match data.targets() {
+            Targets::Classes(labels) => Some(fingerprint(bytemuck::cast_slice(labels))),
+            Targets::Values(y) => y.as_slice().map(|y| fingerprint(bytemuck::cast_slice(y))),
+        };
+        let weights = data.weights().map(|weights| fingerprint(bytemuck::cast_slice(weights)));
+        let parts = [features, targets, weights].map(Option::unwrap_or_default);
+        let parts: Vec<u8> = parts.iter().flat_map(|part| part.to_le_bytes()).collect();
+        let fingerprint = format!("{:016x}", fingerprint(&parts));
+        Self { name: data.name().to_owned(), samples: data.len(), inputs: data.inputs(), fingerprint }
+    }
+}
+
+/// What a fit was asked for and must be asked for again when it is resumed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct FitRecord {
+    pub data: DataRecord,
+    pub validation: Option<DataRecord>,
+    pub stopping: Option<EarlyStopping>,
+}
+
+/// How far an epoch has come.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Position {
+    /// Batches done.
+    pub batches: usize,
+    /// Each replica's sums over them: loss, right answers, weight.
+    pub sums: Vec<[f64; 3]>,
+    pub samples: f64,
+    pub seconds: f64,
+}
+
+/// Where a fit stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct FitState {
+    pub asked: FitRecord,
+    /// Of whole epochs.
+    pub reports: Vec<EpochReport>,
+    /// Within the next epoch, unless that has not begun.
+    pub position: Option<Position>,
+    /// Steps of whole epochs.
+    pub steps: u64,
+    /// Of whole epochs.
+    pub training_seconds: f64,
+    /// Each replica's best and patience.
+    pub standings: Vec<Standing>,
+}
+
+impl FitState {
+    /// Before the first step.
+    pub fn new(asked: FitRecord, replicas: usize) -> Self {
+        let standings = vec![Standing::default(); replicas];
+        Self { asked, reports: Vec::new(), position: None, steps: 0, training_seconds: 0.0, standings }
+    }
+
+    pub fn steps_within_epoch(&self) -> usize {
+        self.position.as_ref().map_or(0, |position| position.batches)
+    }
+
+    /// Whether every replica has run out of patience.
+    pub fn has_stopped(&self) -> bool {
+        self.standings.iter().all(Standing::has_stopped)
+    }
+}

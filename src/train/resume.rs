@@ -1,0 +1,241 @@
+//! Going on after a stop or a crash: checkpoints of a trainer, and trainers from checkpoints.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::builder::TrainerBuilder;
+use super::checkpoint::{Checkpoint, DeviceRecord, NamedTensor, State};
+use super::fit::Run;
+use super::fit_state::{FitRecord, FitState};
+use super::saver::latest;
+use super::session::check_state;
+use super::trainer::Trainer;
+use super::{Device, LayerWeights};
+use crate::error::{Error, Result};
+use crate::plan::{ProgramId, Role};
+
+/// The most characters of a value that an error repeats.
+const LONGEST_VALUE: usize = 60;
+
+/// A fit that waits to go on.
+pub(super) struct Resumed {
+    pub path: PathBuf,
+    pub state: FitState,
+    pub best: Vec<NamedTensor>,
+}
+
+impl Resumed {
+    /// Whether a fit is asked for what the checkpoint's was; names and places may differ, numbers may not.
+    pub fn check(&self, asked: &FitRecord) -> Result<()> {
+        let nameless = |record: &FitRecord| {
+            let mut record = record.clone();
+            record.data.name.clear();
+            record.validation.iter_mut().for_each(|data| data.name.clear());
+            record
+        };
+        compare(&self.path, "", &nameless(&self.state.asked), &nameless(asked))
+    }
+}
+
+/// [`Error::Resume`] for the first field in which two of a kind differ.
+fn compare(path: &Path, prefix: &str, had: &impl serde::Serialize, wanted: &impl serde::Serialize) -> Result<()> {
+    let json = |value: serde_json::Result<Value>| value.map_err(|e| Error::model(path, e.to_string()));
+    let (had, wanted) = (json(serde_json::to_value(had))?, json(serde_json::to_value(wanted))?);
+    match difference(prefix.to_owned(), &had, &wanted) {
+        None => Ok(()),
+        Some((field, had, wanted)) => Err(Error::Resume { path: path.to_path_buf(), field, had, wanted }),
+    }
+}
+
+/// The first field in which two values differ, and both values.
+fn difference(field: String, had: &Value, wanted: &Value) -> Option<(String, String, String)> {
+    let below = |key: &str| if field.is_empty() { key.to_owned() } else { format!("{field}.{key}") };
+    match (had, wanted) {
+        (Value::Object(had), Value::Object(wanted)) => {
+            let keys = had.keys().chain(wanted.keys().filter(|key| !had.contains_key(*key)));
+            let value = |map: &serde_json::Map<String, Value>, key: &str| map.get(key).cloned().unwrap_or(Value::Null);
+            keys.into_iter().find_map(|key| difference(below(key), &value(had, key), &value(wanted, key)))
+        }
+        (Value::Array(had), Value::Array(wanted)) if had.len() == wanted.len() => {
+            let pairs = had.iter().zip(wanted).enumerate();
+            pairs.into_iter().find_map(|(n, (had, wanted))| difference(below(&n.to_string()), had, wanted))
+        }
+        _ if had == wanted => None,
+        _ => Some((field, short(had), short(wanted))),
+    }
+}
+
+fn short(value: &Value) -> String {
+    let text = if value.is_null() { "none".to_owned() } else { value.to_string() };
+    match text.char_indices().nth(LONGEST_VALUE) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
+    }
+}
+
+/// Takes over the chosen replicas' parts of other tensors of the same names and shapes.
+pub(super) fn take(own: &mut [NamedTensor], others: &[NamedTensor], chosen: &[bool]) {
+    for tensor in own {
+        let Some(other) = others.iter().find(|other| other.name == tensor.name) else { continue };
+        let part = (tensor.values.len() / chosen.len()).max(1);
+        let parts = tensor.values.chunks_mut(part).zip(other.values.chunks(part)).zip(chosen);
+        parts.filter(|(_, chosen)| **chosen).for_each(|((own, other), _)| own.copy_from_slice(other));
+    }
+}
+
+impl TrainerBuilder {
+    /// Goes on from a checkpoint as [`Trainer::resume`] does, provided that it is of this model with these settings.
+    ///
+    /// # Errors
+    /// As [`TrainerBuilder::build`] and [`Trainer::resume`]; [`Error::Resume`] that names the first field that differs.
+    pub fn resume(self, path: impl AsRef<Path>) -> Result<Trainer> {
+        let asked = self.build()?;
+        let (checkpoint, file, note) = latest(path.as_ref())?;
+        compare(&file, "model", &checkpoint.state.model, &asked.model)?;
+        compare(&file, "training", &checkpoint.state.spec, &asked.spec)?;
+        Trainer::from_checkpoint(checkpoint, file, note, asked.device, asked.streaming_bytes)
+    }
+}
+
+impl Trainer {
+    /// A trainer that goes on where a checkpoint stands: the file, or the newest good one of a directory of
+    /// [`Checkpoints`](super::Checkpoints). The next fit continues the interrupted one; asked for the same data, it ends with the bits
+    /// that it would have had without the interruption, on the same device and driver. On a GPU it takes the kernel variants that ran before.
+    /// [`Trainer::resume_note`] says where any of this does not hold.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where there is no checkpoint; [`Error::Model`] where none is sound.
+    pub fn resume(path: impl AsRef<Path>, device: Device) -> Result<Self> {
+        let (checkpoint, file, note) = latest(path.as_ref())?;
+        Self::from_checkpoint(checkpoint, file, note, device, None)
+    }
+
+    fn from_checkpoint(
+        checkpoint: Checkpoint,
+        path: PathBuf,
+        damaged: Option<String>,
+        device: Device,
+        streaming_bytes: Option<u64>,
+    ) -> Result<Self> {
+        let Checkpoint { state, tensors, best } = checkpoint;
+        let State { model, spec, device: record, trained_on, preprocessing, epochs, steps, fit } = state;
+        let weights = spec.replicas.iter().map(|replica| LayerWeights::initial(&model, replica.seed)).collect();
+        let (keep_kernels, moved) = record.compare(&device);
+        let mut trainer = Self::assemble(model, spec, device, weights, streaming_bytes);
+        (trainer.epochs, trainer.steps, trainer.trained_on) = (epochs, steps, trained_on);
+        trainer.preprocessing = preprocessing.map(Arc::new);
+        let plan = trainer.usual_shape().plan(&trainer.model, &trainer.spec)?;
+        check_state(&plan, &tensors).map_err(|error| Error::model(&path, error.to_string()))?;
+        trainer.carried = Some(tensors);
+        trainer.kernel_record = keep_kernels.then_some(record.kernels);
+        trainer.resumed = fit.map(|state| Resumed { path, state, best });
+        trainer.resume_note = [damaged, moved].into_iter().flatten().reduce(|one, other| format!("{one}; {other}"));
+        Ok(trainer)
+    }
+
+    /// Saves all that the rest of training depends on, as a checkpoint between two fits; [`Trainer::resume`] reads it.
+    /// Checkpoints within a fit are written by the fit itself ([`Fit::checkpoints`](super::Fit::checkpoints)).
+    ///
+    /// # Errors
+    /// [`Error::Io`], and what the device reports.
+    pub fn save_checkpoint(&mut self, path: impl AsRef<Path>) -> Result<()> {
+        self.any_session()?;
+        self.snapshot(None, Vec::new())?.save(path.as_ref())
+    }
+
+    /// What of a resumed run is not as it was: another device or driver, a damaged checkpoint that was passed over.
+    pub fn resume_note(&self) -> Option<&str> {
+        self.resume_note.as_deref()
+    }
+
+    /// Epochs and steps that the fit which goes on has behind it, those within its present epoch included.
+    pub fn resumes_after(&self) -> Option<(usize, u64)> {
+        let state = &self.resumed.as_ref()?.state;
+        Some((state.reports.len(), state.steps + state.steps_within_epoch() as u64))
+    }
+
+    /// The epochs that it has behind it.
+    pub fn resumed_epochs(&self) -> &[super::EpochReport] {
+        self.resumed.as_ref().map_or(&[], |resumed| &resumed.state.reports)
+    }
+
+    /// Hands a checkpoint of a fit over to be written.
+    pub(super) fn checkpoint(&mut self, run: &mut Run<'_>) -> Result<()> {
+        let steps = run.steps();
+        if run.saver.is_none() {
+            return Ok(());
+        }
+        let checkpoint = self.snapshot(Some(run.state.clone()), run.captured.clone())?;
+        run.saver.as_mut().map_or(Ok(()), |saver| saver.offer(checkpoint, steps))
+    }
+
+    fn snapshot(&mut self, fit: Option<FitState>, best: Vec<NamedTensor>) -> Result<Checkpoint> {
+        let kernels = [ProgramId::Train, ProgramId::Evaluate, ProgramId::Predict]
+            .map(|program| self.kernels(program).iter().map(Into::into).collect());
+        let state = State {
+            model: self.model.clone(),
+            spec: self.spec.clone(),
+            device: DeviceRecord::of(&self.device.info(), kernels),
+            trained_on: self.trained_on.clone(),
+            preprocessing: self.preprocessing.as_deref().cloned(),
+            epochs: self.epochs,
+            steps: self.steps,
+            fit,
+        };
+        Ok(Checkpoint { state, tensors: self.any_session()?.read_tensors(Role::is_state)?, best })
+    }
+
+    /// The model's tensors, those of all replicas.
+    pub(super) fn model_tensors(&mut self) -> Result<Vec<NamedTensor>> {
+        self.any_session()?.read_tensors(Role::is_model)
+    }
+
+    pub(super) fn write_tensors(&mut self, tensors: &[NamedTensor]) -> Result<()> {
+        self.any_session()?.write_tensors(tensors)
+    }
+}
+
+impl DeviceRecord {
+    /// Whether the kernels of a record are to be taken on a device, and what is different on it.
+    fn compare(&self, device: &Device) -> (bool, Option<String>) {
+        let now = Self::of(&device.info(), Default::default());
+        if self.device != now.device || (now.device == "gpu" && self.adapter != now.adapter) {
+            let (had, has) = (self.name(), now.name());
+            return (false, Some(format!("it ran on {had} and goes on on {has}: results differ in their last bits")));
+        }
+        let same = now.device != "gpu" || (self.backend == now.backend && self.driver == now.driver);
+        let note = || {
+            let (had, has) = (&self.driver, &now.driver);
+            format!("the driver was {had} and is now {has}: results may differ in their last bits")
+        };
+        (true, (!same).then(note))
+    }
+
+    fn name(&self) -> String {
+        if self.device == "gpu" { format!("{} ({})", self.adapter, self.driver) } else { "the CPU".to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_first_difference_is_named_with_both_values() {
+        let had = json!({"batch": 8, "layers": [{"units": 3}, {"units": 4}], "loss": "mse"});
+        let mut wanted = had.clone();
+        assert_eq!(difference("spec".to_owned(), &had, &wanted), None);
+        wanted["layers"][1]["units"] = json!(5);
+        let expected = Some(("spec.layers.1.units".to_owned(), "4".to_owned(), "5".to_owned()));
+        assert_eq!(difference("spec".to_owned(), &had, &wanted), expected);
+        let more = json!({"batch": 8, "layers": had["layers"], "loss": "mse", "clip": 1.0});
+        assert_eq!(difference(String::new(), &had, &more).unwrap(), ("clip".into(), "none".into(), "1.0".into()));
+        assert_eq!(difference(String::new(), &more, &had).unwrap(), ("clip".into(), "1.0".into(), "none".into()));
+        let shorter = json!({"batch": 8, "layers": [], "loss": "mse"});
+        assert_eq!(difference(String::new(), &had, &shorter).unwrap().0, "layers");
+    }
+}

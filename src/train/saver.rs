@@ -1,0 +1,218 @@
+//! Writes checkpoints beside the training: the loop hands them over, a thread of their own puts them on disk.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::ModelFile;
+use super::checkpoint::Checkpoint;
+use crate::error::{Error, Result};
+
+/// The two files that take turns: while one is replaced, the other is whole on disk.
+const GENERATIONS: [&str; 2] = ["checkpoint.0.safetensors", "checkpoint.1.safetensors"];
+/// The best epoch's model.
+const BEST: &str = "best.safetensors";
+/// Epochs shorter than this share a checkpoint.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(250);
+/// Seconds within an epoch after which there is a checkpoint: what a crash costs at most. Writing one takes the loop
+/// the time to read the parameters and the optimizer's state, under a thousandth of this.
+const DEFAULT_SECONDS: f64 = 10.0;
+
+/// Where and how often a fit writes checkpoints: `checkpoint.0.safetensors` and `checkpoint.1.safetensors` in turn, at
+/// each epoch's end (where epochs are shorter than a quarter of a second, after that time), and within long epochs; and
+/// `best.safetensors`, the model of the best epoch, where there is a validation set.
+///
+/// [`Trainer::resume`](super::Trainer::resume) goes on from them.
+#[derive(Clone, Debug)]
+pub struct Checkpoints {
+    directory: PathBuf,
+    steps: Option<u64>,
+    seconds: f64,
+}
+
+impl Checkpoints {
+    /// Into this directory, which must be there, every 10 seconds and at each epoch's end.
+    pub fn in_directory(directory: impl Into<PathBuf>) -> Self {
+        Self { directory: directory.into(), steps: None, seconds: DEFAULT_SECONDS }
+    }
+
+    /// After every so many steps too.
+    #[must_use]
+    pub fn every_steps(mut self, steps: u64) -> Self {
+        self.steps = Some(steps.max(1));
+        self
+    }
+
+    /// After so many seconds within an epoch.
+    #[must_use]
+    pub fn every_seconds(mut self, seconds: f64) -> Self {
+        self.seconds = seconds;
+        self
+    }
+
+    /// Where the best epoch's model is.
+    pub fn best(&self) -> PathBuf {
+        self.directory.join(BEST)
+    }
+
+    /// Removes what a former run left, so that nothing of it is ever taken for this one's.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn clear(&self) -> Result<()> {
+        let files = GENERATIONS.iter().chain([&BEST]).map(|name| self.directory.join(name));
+        files.into_iter().try_for_each(|path| match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io(&path, "remove", error)),
+            _ => Ok(()),
+        })
+    }
+}
+
+/// The latest good checkpoint of a directory, or the one that `path` is, its path, and why the other one was passed over.
+pub(super) fn latest(path: &Path) -> Result<(Checkpoint, PathBuf, Option<String>)> {
+    if path.is_file() {
+        return Ok((Checkpoint::load(path)?, path.to_path_buf(), None));
+    }
+    let there = GENERATIONS.iter().map(|name| path.join(name)).filter(|path| path.exists());
+    let (mut good, mut damaged) = (Vec::new(), Vec::new());
+    for file in there {
+        match Checkpoint::load(&file) {
+            Ok(checkpoint) => good.push((checkpoint, file)),
+            Err(error) => damaged.push(error),
+        }
+    }
+    let note = damaged.first().map(|error| format!("passed over: {error}"));
+    match good.into_iter().max_by_key(|(checkpoint, _)| (checkpoint.state.epochs, checkpoint.steps())) {
+        Some((checkpoint, file)) => Ok((checkpoint, file, note)),
+        None => Err(damaged.into_iter().next().unwrap_or_else(|| {
+            let source = std::io::Error::from(std::io::ErrorKind::NotFound);
+            Error::io(&path.join(GENERATIONS[0]), "read a checkpoint to resume from", source)
+        })),
+    }
+}
+
+/// What waits to be written. Only the latest of each is of interest.
+#[derive(Default)]
+struct Waiting {
+    checkpoint: Option<Box<Checkpoint>>,
+    best: Option<Box<ModelFile>>,
+    closed: bool,
+    error: Option<Error>,
+}
+
+#[derive(Default)]
+struct Shared {
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, guard: MutexGuard<'a, Waiting>) -> MutexGuard<'a, Waiting> {
+        self.changed.wait(guard).unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The thread that writes, and when it gets the next checkpoint.
+pub(super) struct Saver {
+    settings: Checkpoints,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+    last: Instant,
+    last_steps: u64,
+}
+
+impl Saver {
+    /// Starts the thread. The checkpoint at `newest`, if any, is the last to be replaced.
+    pub fn start(settings: &Checkpoints, newest: Option<&Path>) -> Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let files = GENERATIONS.map(|name| settings.directory.join(name));
+        let next = usize::from(newest == Some(&files[0]));
+        let (own, best) = (shared.clone(), settings.best());
+        let thread = std::thread::Builder::new().name("checkpoints".to_owned());
+        let thread = thread.spawn(move || write_all(&own, &files, next, &best));
+        let thread = thread.map_err(|e| Error::io(&settings.directory, "start a thread that writes to", e))?;
+        Ok(Self { settings: settings.clone(), shared, thread: Some(thread), last: Instant::now(), last_steps: 0 })
+    }
+
+    /// Steps that may be queued before the next checkpoint by their number.
+    pub fn steps_left(&self, steps: u64) -> usize {
+        let every = self.settings.steps.unwrap_or(u64::MAX);
+        usize::try_from(every - (steps - self.last_steps).min(every - 1)).unwrap_or(usize::MAX)
+    }
+
+    /// Whether it is time for one after so many steps, at an epoch's end or within.
+    pub fn is_due(&self, steps: u64, epoch_end: bool) -> bool {
+        let by_steps = self.settings.steps.is_some_and(|every| steps - self.last_steps >= every);
+        let interval = match epoch_end {
+            true => SHORTEST_INTERVAL.min(Duration::from_secs_f64(self.settings.seconds.clamp(0.0, 1.0))),
+            false => Duration::from_secs_f64(self.settings.seconds.clamp(0.0, 1e9)),
+        };
+        by_steps || self.last.elapsed() >= interval
+    }
+
+    /// Hands a checkpoint over, after so many steps of the fit; one that still waits is replaced by it.
+    pub fn offer(&mut self, checkpoint: Checkpoint, steps: u64) -> Result<()> {
+        (self.last, self.last_steps) = (Instant::now(), steps);
+        let mut waiting = self.shared.lock();
+        if let Some(error) = waiting.error.take() {
+            return Err(error);
+        }
+        waiting.checkpoint = Some(Box::new(checkpoint));
+        self.shared.changed.notify_all();
+        Ok(())
+    }
+
+    /// Hands the best epoch's model over.
+    pub fn offer_best(&mut self, model: ModelFile) {
+        self.shared.lock().best = Some(Box::new(model));
+        self.shared.changed.notify_all();
+    }
+
+    /// Waits until all is on disk.
+    pub fn finish(mut self) -> Result<()> {
+        self.close();
+        self.shared.lock().error.take().map_or(Ok(()), Err)
+    }
+
+    fn close(&mut self) {
+        self.shared.lock().closed = true;
+        self.shared.changed.notify_all();
+        if let Some(thread) = self.thread.take() {
+            // It cannot panic; if it did, the error would be that the last checkpoint is an older one.
+            thread.join().ok();
+        }
+    }
+}
+
+impl Drop for Saver {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn write_all(shared: &Shared, files: &[PathBuf; 2], mut next: usize, best: &Path) {
+    let mut waiting = shared.lock();
+    loop {
+        let (checkpoint, model) = (waiting.checkpoint.take(), waiting.best.take());
+        if checkpoint.is_none() && model.is_none() {
+            if waiting.closed {
+                return;
+            }
+            waiting = shared.wait(waiting);
+            continue;
+        }
+        drop(waiting);
+        let saved = model.map_or(Ok(()), |model| model.save(best));
+        let saved = saved.and_then(|()| checkpoint.map_or(Ok(false), |file| file.save(&files[next]).map(|()| true)));
+        waiting = shared.lock();
+        match saved {
+            Ok(written) => next = if written { 1 - next } else { next },
+            Err(error) => waiting.error = Some(error),
+        }
+    }
+}
