@@ -63,7 +63,7 @@ pub use error::{Error, Result};
 pub use gpu::{Gpu, GpuOptions, GpuRequest};
 pub use ops::optimizer::Optimizer;
 pub use ops::{Activation, Loss};
-pub use spec::{Adam, DenseSpec, Init, LossOptions, OptimizerSpec, Replica, Sequential, Sgd, TrainSpec};
+pub use spec::{Adam, Augment, DenseSpec, Init, LossOptions, OptimizerSpec, Replica, Sequential, Sgd, TrainSpec};
 #[cfg(feature = "cli")]
 pub use train::ProgressBar;
 pub use train::{

@@ -26,6 +26,8 @@ pub trait Scalar:
     + Neg<Output = Self>
     + 'static
 {
+    /// Whether a comparison may come out differently on another device, which a bound must cover.
+    const UNSURE: bool = false;
     /// An exact constant or input.
     fn real(value: f32) -> Self;
     /// The value, without its bound.
@@ -260,6 +262,8 @@ impl Neg for Bounded {
 }
 
 impl Scalar for Bounded {
+    const UNSURE: bool = true;
+
     fn real(value: f32) -> Self {
         Self { value: f64::from(value), bound: 0.0 }
     }

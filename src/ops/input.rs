@@ -91,7 +91,7 @@ impl Input {
 
     /// One row after the other, in the order given.
     #[inline(always)]
-    fn gather_rows<T: Scalar>(&self, memory: &Memory<T>, order: &[u32], inputs: usize, into: &mut [T]) {
+    pub(super) fn gather_rows<T: Scalar>(&self, memory: &Memory<T>, order: &[u32], inputs: usize, into: &mut [T]) {
         let scale = T::real(self.scale);
         for (row, n) in into.chunks_mut(inputs).zip(order) {
             let source = *n as usize * inputs..(*n as usize + 1) * inputs;

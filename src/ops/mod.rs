@@ -14,6 +14,7 @@ mod input;
 mod loss;
 mod loss_step;
 mod matmul;
+mod prepare_input;
 mod softmax;
 
 pub mod optimizer;
@@ -31,6 +32,7 @@ pub(crate) use loss::{Head, LossRows, LossWeights, TargetKind};
 pub(crate) use loss_step::LossStep;
 pub(crate) use matmul::{MATMUL_VARIANTS, tile};
 pub(crate) use optimizer::Hyper;
+pub(crate) use prepare_input::PrepareInput;
 pub(crate) use softmax::Softmax;
 
 use crate::cpu::Memory;
@@ -178,6 +180,7 @@ operations! {
     DenseLoss(DenseLoss),
     DenseWeightGradient(DenseWeightGradient),
     LossStep(LossStep),
+    PrepareInput(PrepareInput),
     Softmax(Softmax),
 }
 
@@ -189,6 +192,7 @@ pub fn shaders() -> Vec<&'static Shader> {
         &dense_loss::SHADER,
         &dense_weight_gradient::SHADER,
         &loss_step::SHADER,
+        &prepare_input::SHADER,
         &softmax::SHADER,
     ]
 }

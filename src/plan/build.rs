@@ -4,7 +4,7 @@ use super::{Element, LayerTensors, Metrics, Plan, Program, Role, Step, Tensor, T
 use crate::error::{Error, Result};
 use crate::ops::{
     Activation, Dense, DenseForward, DenseInputGradient, DenseLayer, DenseLoss, DenseWeightGradient, Destination,
-    Input, InputKind, LossRows, LossStep, LossWeights, Op, Softmax, TargetKind,
+    Input, InputKind, LossRows, LossStep, LossWeights, Op, PrepareInput, Softmax, TargetKind,
 };
 use crate::spec::{Sequential, TrainSpec};
 
@@ -79,6 +79,8 @@ struct Pass {
     targets: TensorId,
     weights: Option<TensorId>,
     order: TensorId,
+    /// Samples with noise on them, or moved and bent, where the first layer reads such.
+    prepared: Option<TensorId>,
     activations: Vec<TensorId>,
     steps: Vec<Step>,
 }
@@ -136,7 +138,11 @@ impl Builder<'_> {
             0 => self.tensor(name("order"), &[capacity.samples], Element::U32, Role::Order),
             len => self.tensor(name("order"), &[replicas, len], Element::U32, Role::Order),
         };
-        let mut pass = Pass { capacity, samples, targets, weights, order, activations: Vec::new(), steps: Vec::new() };
+        let (activations, steps) = (Vec::new(), Vec::new());
+        let mut pass = Pass { capacity, samples, targets, weights, order, prepared: None, activations, steps };
+        if prefix == "train" {
+            self.prepare_input(&mut pass);
+        }
         for n in 0..layers {
             let shape = [replicas, capacity.batch, model.layers[n].units];
             let output = self.tensor(name(&format!("layers.{n}.output")), &shape, Element::F32, Role::Activation);
@@ -145,6 +151,20 @@ impl Builder<'_> {
             pass.activations.push(output);
         }
         pass
+    }
+
+    /// Adds the step that puts noise on the samples, or moves and bends them, if training is to.
+    fn prepare_input(&mut self, pass: &mut Pass) {
+        let TrainSpec { noise, augment, .. } = *self.request.spec;
+        if noise == 0.0 && augment.is_none() {
+            return;
+        }
+        let (batch, inputs) = (pass.capacity.batch, self.request.model.inputs);
+        let shape = [self.replicas(), batch, inputs];
+        let prepared = self.tensor("train.input".to_owned(), &shape, Element::F32, Role::Activation);
+        let op = PrepareInput { batch, inputs, input: self.input(pass, 0), noise, augment, prepared };
+        pass.steps.push(step("input".to_owned(), Op::PrepareInput(op)));
+        pass.prepared = Some(prepared);
     }
 
     /// What layer `n` applies in training: of the last one, losses may want the logits.
@@ -169,6 +189,9 @@ impl Builder<'_> {
     fn input(&self, pass: &Pass, n: usize) -> Input {
         if n > 0 {
             return Input::activations(pass.activations[n - 1]);
+        }
+        if let Some(prepared) = pass.prepared {
+            return Input::activations(prepared);
         }
         let kind = self.request.samples;
         let scale = if kind == InputKind::SamplesU8 { self.request.spec.pixel_scale } else { 1.0 };
@@ -303,7 +326,7 @@ impl Builder<'_> {
     }
 
     fn program(&self, pass: Pass, metrics: Metrics) -> Program {
-        let Pass { capacity, samples, targets, weights, order, steps, activations } = pass;
+        let Pass { capacity, samples, targets, weights, order, steps, activations, .. } = pass;
         // A last layer in one step with its loss keeps its outputs to itself.
         let outputs = activations.get(self.layers.len() - 1).copied();
         Program { batch: capacity.batch, steps, samples, targets, weights, order, metrics: Some(metrics), outputs }

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{LossOptions, Sequential};
+use super::{Augment, LossOptions, Sequential};
 use crate::error::{Error, Result};
 use crate::ops::optimizer::Optimizer;
 use crate::ops::{Activation, Loss};
@@ -175,13 +175,21 @@ pub struct TrainSpec {
     pub shuffle: bool,
     /// What u8 samples are multiplied by; 1/255 brings pixels into [0, 1].
     pub pixel_scale: f32,
+    /// Standard deviation of the Gaussian noise that training adds to its inputs, after pixels have been scaled (Bishop,
+    /// "Training with noise is equivalent to Tikhonov regularization", Neural Computation 7, 1995).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub noise: f32,
+    /// How training moves and bends its images, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub augment: Option<Augment>,
 }
 
 impl TrainSpec {
     /// Everything else as it is unless told otherwise: a new order each epoch, pixels brought into [0, 1].
     pub fn new(loss: Loss, optimizer: Optimizer, batch: usize, replicas: Vec<Replica>) -> Self {
         let loss_options = LossOptions::default();
-        Self { loss, loss_options, optimizer, batch, replicas, shuffle: true, pixel_scale: 1.0 / 255.0 }
+        let (shuffle, pixel_scale, noise, augment) = (true, 1.0 / 255.0, 0.0, None);
+        Self { loss, loss_options, optimizer, batch, replicas, shuffle, pixel_scale, noise, augment }
     }
 
     /// Checks every field, and that the loss can follow the model's output activation.
@@ -208,6 +216,10 @@ impl TrainSpec {
         if !self.pixel_scale.is_finite() {
             return Err(Error::spec("pixel scale", format!("must be finite, got {}", self.pixel_scale)));
         }
+        if !(self.noise.is_finite() && self.noise >= 0.0) {
+            return Err(Error::spec("noise", format!("must be a finite number of at least 0, got {}", self.noise)));
+        }
+        self.augment.iter().try_for_each(|augment| augment.validate(model))?;
         self.replicas.iter().try_for_each(|replica| replica.validate(self.optimizer))?;
         self.loss_options.validate(self.loss, model)?;
         self.check_output(model)

@@ -4,7 +4,7 @@ use super::{Device, LayerWeights};
 use crate::cpu::available_memory;
 use crate::error::{Error, Result};
 use crate::ops::{InputKind, Loss};
-use crate::spec::{LossOptions, OptimizerSpec, Replica, Sequential, TrainSpec};
+use crate::spec::{Augment, LossOptions, OptimizerSpec, Replica, Sequential, TrainSpec};
 
 /// Copies of the parameters that a run has in host memory at one time, those of the plan not counted: the initial ones,
 /// the one on its way to the device, and on the CPU the two that are kept for a loss that diverges.
@@ -87,6 +87,18 @@ impl TrainerBuilder {
     /// What u8 samples are multiplied by; 1/255 unless told otherwise.
     pub fn pixel_scale(mut self, scale: f32) -> Self {
         self.spec.pixel_scale = scale;
+        self
+    }
+
+    /// Gaussian noise of this standard deviation on training's inputs; none unless told otherwise.
+    pub fn noise(mut self, deviation: f32) -> Self {
+        self.spec.noise = deviation;
+        self
+    }
+
+    /// Moves and bends training's images; as they are unless told otherwise.
+    pub fn augment(mut self, augment: Augment) -> Self {
+        self.spec.augment = Some(augment);
         self
     }
 

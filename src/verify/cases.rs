@@ -1,7 +1,7 @@
 //! The cases: every kernel family at awkward sizes, with every activation, input, optimizer, loss and target.
 
-use super::loss_cases;
 use super::suite::{Fill, Suite, SuiteBuilder};
+use super::{input_cases, loss_cases};
 use crate::error::Result;
 use crate::gpu::reflect::{Reflection, Specialized};
 use crate::ops::optimizer::Optimizer;
@@ -53,6 +53,7 @@ pub(super) fn suites(seed: u64, quick: bool) -> Result<Vec<Suite>> {
             suites.push(loss_cases::dense_losses(seed, replicas, *loss, quick || replicas == 1)?);
         }
         suites.push(softmax(seed, replicas)?);
+        suites.push(input_cases::prepare_inputs(seed, replicas, quick || replicas == 1));
     }
     Ok(suites)
 }

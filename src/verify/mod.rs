@@ -5,6 +5,7 @@
 
 mod cases;
 mod compare;
+mod input_cases;
 mod kernels;
 mod loss_cases;
 mod network;

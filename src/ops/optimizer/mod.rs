@@ -63,6 +63,11 @@ impl Hyper {
     /// The value of `dropout` that leaves each layer its own rate.
     pub const LAYERS_DROPOUT: f32 = -1.0;
 
+    /// The replica's seed.
+    pub fn seed(&self) -> u64 {
+        u64::from(self.seed_low) | u64::from(self.seed_high) << 32
+    }
+
     /// The hyper-parameters of `replica` in an iteration, whose optimizer steps are counted from 1.
     pub fn at(replica: &Replica, optimizer: Optimizer, iteration: &Iteration) -> Self {
         let Replica { seed, learning_rate, weight_decay, momentum, l1, dropout } = *replica;

@@ -5,6 +5,7 @@ mod golden;
 mod golden_activations;
 mod golden_losses;
 mod gradients;
+mod inputs;
 mod parity;
 mod registry;
 mod training;

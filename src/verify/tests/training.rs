@@ -4,7 +4,7 @@ use crate::executor::{Executor, StepMetrics, TensorData};
 use crate::ops::optimizer::Optimizer;
 use crate::ops::{InputKind, Loss, LossWeights, TargetKind};
 use crate::plan::{Capacity, Iteration, Plan, PlanRequest, ProgramId};
-use crate::spec::{LossOptions, Replica, Sequential, TrainSpec};
+use crate::spec::{Augment, LossOptions, Replica, Sequential, TrainSpec};
 use crate::verify::network::initialize;
 
 /// A network, its data, and how it is trained.
@@ -38,9 +38,14 @@ impl Setup {
     }
 
     pub fn plan(&self) -> Plan {
+        self.plan_with(0.0, None)
+    }
+
+    /// With noise on the inputs, and images moved and bent.
+    pub fn plan_with(&self, noise: f32, augment: Option<Augment>) -> Plan {
         let capacity = Capacity { batch: self.batch, samples: self.count(), order: self.count() };
         let spec = TrainSpec::new(self.loss, self.optimizer, self.batch, self.replicas.clone());
-        let spec = TrainSpec { loss_options: self.loss_options.clone(), pixel_scale: 1.0, ..spec };
+        let spec = TrainSpec { loss_options: self.loss_options.clone(), pixel_scale: 1.0, noise, augment, ..spec };
         let request = PlanRequest {
             model: &self.model,
             spec: &spec,
