@@ -10,7 +10,8 @@
 //   RIGHT_K_FAST, right_line, right_one, right_four  likewise: line `line` of B is column n, or row k
 //   fn finish(r: u32, m: u32, n: u32, sum: f32)    the epilogue
 //
-// All families add blocks of 4x4x4 in registers (`accumulate`), and each in an order that depends on the shape alone:
+// All families add blocks of 4x4x4 in registers (`accumulate`; `direct` also column by column), and each in an order
+// that depends on the shape alone:
 //   direct  4x8 outputs a thread, straight from storage: for software adapters, which have no fast workgroup memory
 //   split   4x4 outputs a thread, and SLICES threads share each along k: for products too small to fill a GPU otherwise
 //   tiled   TILE x TILE outputs a workgroup, through two buffers in workgroup memory: for large products
@@ -38,6 +39,11 @@ fn accumulate(c: mat4x4<f32>, a: mat4x4<f32>, b: mat4x4<f32>) -> mat4x4<f32> {
         fma(a[3], b[2].wwww, fma(a[2], b[2].zzzz, fma(a[1], b[2].yyyy, fma(a[0], b[2].xxxx, c[2])))),
         fma(a[3], b[3].wwww, fma(a[2], b[3].zzzz, fma(a[1], b[3].yyyy, fma(a[0], b[3].xxxx, c[3])))),
     );
+}
+
+// c + a b for one column of A and one row of B.
+fn accumulate_column(c: mat4x4<f32>, a: vec4<f32>, b: vec4<f32>) -> mat4x4<f32> {
+    return mat4x4<f32>(fma(a, b.xxxx, c[0]), fma(a, b.yyyy, c[1]), fma(a, b.zzzz, c[2]), fma(a, b.wwww, c[3]));
 }
 
 // Numbers `at` to `at + 3` of a line of A; 0 beyond its end.
@@ -145,6 +151,21 @@ fn right_block(r: u32, lines: vec4<u32>, n: u32, k: u32, size: vec3<u32>) -> mat
     ));
 }
 
+// Rows m to m + 3 of column k of A, and columns n to n + 3 of row k of B; k < K.
+fn left_column(r: u32, lines: vec4<u32>, m: u32, k: u32, size: vec3<u32>) -> vec4<f32> {
+    if LEFT_K_FAST {
+        return vec4(left_one(lines.x, k), left_one(lines.y, k), left_one(lines.z, k), left_one(lines.w, k));
+    }
+    return left_run(left_line(r, k), m, size.x);
+}
+
+fn right_column(r: u32, lines: vec4<u32>, n: u32, k: u32, size: vec3<u32>) -> vec4<f32> {
+    if RIGHT_K_FAST {
+        return vec4(right_one(lines.x, k), right_one(lines.y, k), right_one(lines.z, k), right_one(lines.w, k));
+    }
+    return right_run(right_line(r, k), n, size.y);
+}
+
 // The epilogue of a block of C, whose rows and columns stand at `rows` and `columns`, in ascending order.
 fn finish_block(r: u32, rows: vec4<u32>, columns: vec4<u32>, size: vec3<u32>, block: mat4x4<f32>) {
     var sums = block;
@@ -171,10 +192,27 @@ fn direct(@builtin(global_invocation_id) thread: vec3<u32>) {
     let right_1 = right_lines(r, n + 4u, size);
     var c_0 = mat4x4<f32>();
     var c_1 = mat4x4<f32>();
-    for (var k = 0u; k < size.z; k += 4u) {
-        let a = left_block(r, left, m, k, size);
-        c_0 = accumulate(c_0, a, right_block(r, right_0, n, k, size));
-        c_1 = accumulate(c_1, a, right_block(r, right_1, n + 4u, k, size));
+    if ALIGNED && LEFT_K_FAST && RIGHT_K_FAST {
+        for (var k = 0u; k < size.z; k += 4u) {
+            let a = left_block(r, left, m, k, size);
+            c_0 = accumulate(c_0, a, right_block(r, right_0, n, k, size));
+            c_1 = accumulate(c_1, a, right_block(r, right_1, n + 4u, k, size));
+        }
+    } else {
+        // As few loads in the code as there can be, since each takes software adapters 3 ms to compile: two steps along
+        // k at a time where loads are vec4s, for speed, else one.
+        for (var k = 0u; k < size.z; k++) {
+            let a = left_column(r, left, m, k, size);
+            c_0 = accumulate_column(c_0, a, right_column(r, right_0, n, k, size));
+            c_1 = accumulate_column(c_1, a, right_column(r, right_1, n + 4u, k, size));
+            if ALIGNED {
+                k++;
+                let next = min(k, size.z - 1u);
+                let a_next = select(left_column(r, left, m, next, size), vec4(0.0), k >= size.z);
+                c_0 = accumulate_column(c_0, a_next, right_column(r, right_0, n, next, size));
+                c_1 = accumulate_column(c_1, a_next, right_column(r, right_1, n + 4u, next, size));
+            }
+        }
     }
     // One epilogue in a loop, not 32 in a row: software adapters compile slowly.
     var sums = array<mat4x4<f32>, 2>(c_0, c_1);

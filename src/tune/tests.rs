@@ -71,7 +71,7 @@ fn every_step_gets_a_verified_variant_and_verification_is_not_repeated() {
 
 #[test]
 fn a_broken_variant_is_never_chosen() {
-    let gpu = broken(&test_gpu().unwrap(), "dense_forward", "k < size.z; k += 4u", "k + 1u < size.z; k += 4u");
+    let gpu = broken(&test_gpu().unwrap(), "dense_forward", "k < size.z; k += 4u", "k + 4u < size.z; k += 4u");
     let mut tuning = unverified(&gpu, "dense_forward");
     let (steps, failed, _) = tuned(&gpu, &mut tuning);
     assert!(

@@ -17,6 +17,7 @@ pub(crate) fn broken(gpu: &Gpu, stem: &str, from: &str, to: &str) -> Gpu {
 const DIRECT: &[&str] = &["direct"];
 const SLICED: &[&str] = &["split16"];
 const TILED: &[&str] = &["tile64"];
+const SHARED: &[&str] = &["split16", "tile64"];
 const ALL: &[&str] = &["direct", "split16", "tile64"];
 const PLAIN: &[&str] = &["plain"];
 const SPLIT: &[&str] = &["split"];
@@ -26,8 +27,10 @@ const FUSED: &[&str] = &["split", "direct"];
 #[rustfmt::skip]
 const MUTATIONS: &[(&str, &str, &str, &[&str])] = &[
     // The last k is left out, or a slice of them.
-    ("dense_forward", "k < size.z; k += 4u", "k + 1u < size.z; k += 4u", DIRECT),
-    ("dense_input_gradient", "k < size.z; k += 4u", "k + 1u < size.z; k += 4u", DIRECT),
+    ("dense_forward", "k < size.z; k += 4u", "k + 4u < size.z; k += 4u", DIRECT),
+    ("dense_input_gradient", "k < size.z; k++", "k + 1u < size.z; k++", DIRECT),
+    ("dense_weight_gradient", "let next = min(k, size.z - 1u);", "let next = k - 1u;", DIRECT),
+    ("dense_weight_gradient", "let a_next = select(left", "let a_next = select(1.000244140625 * left", DIRECT),
     ("dense_forward", "k < size.z; k += depth()", "k + 1u < size.z; k += depth()", TILED),
     ("dense_forward", "s < SLICES; s++", "s + 1u < SLICES; s++", SLICED),
     ("dense_weight_gradient", "k < size.z; k += SLICES", "k + 1u < size.z; k += SLICES", SLICED),
@@ -41,7 +44,8 @@ const MUTATIONS: &[(&str, &str, &str, &[&str])] = &[
     // The rows behind a short batch are overwritten.
     ("dense_forward", "vec3(iteration.rows, params.outputs", "vec3(params.batch, params.outputs", ALL),
     // Two of four columns are swapped; a block is transposed; another's rows.
-    ("dense_weight_gradient", "fma(a[0], b[1].xxxx, c[1])", "fma(a[0], b[1].xxxx, c[0])", ALL),
+    ("dense_weight_gradient", "fma(a[0], b[1].xxxx, c[1])", "fma(a[0], b[1].xxxx, c[0])", SHARED),
+    ("dense_weight_gradient", "fma(a, b.yyyy, c[1])", "fma(a, b.yyyy, c[0])", DIRECT),
     ("dense_weight_gradient", "finish(r, m[i], n[j], sums[j][i])", "finish(r, m[i], n[j], sums[i][j])", TILED),
     ("dense_forward", "finish_block(r, rows_1, columns_0, size, c_10)", "finish_block(r, rows_1, columns_0, size, c_01)", &["tile128"]),
     // A tile is overwritten while it is read.
