@@ -156,6 +156,12 @@ pub trait Executor: Send {
     /// [`Error::Device`].
     fn read(&mut self, id: TensorId) -> Result<Vec<f32>>;
 
+    /// A u32 tensor's numbers, after all work submitted so far.
+    ///
+    /// # Errors
+    /// [`Error::Device`].
+    fn read_words(&mut self, id: TensorId) -> Result<Vec<u32>>;
+
     /// Queues a program's steps for each of the iterations, in order. It does not wait for them to run, but for room
     /// in the queue where it is full.
     ///

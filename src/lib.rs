@@ -67,8 +67,9 @@ pub use spec::{Adam, Augment, DenseSpec, Init, LossOptions, OptimizerSpec, Repli
 #[cfg(feature = "cli")]
 pub use train::ProgressBar;
 pub use train::{
-    Callback, Checkpoints, Device, EarlyStopping, End, EpochReport, Evaluation, Fit, History, LayerWeights, ModelFile,
-    Monitor, Progress, RunInfo, Scores, StepReport, Trainer, TrainerBuilder, TrainingFacts, epochs,
+    Callback, Checkpoints, Classification, Deviation, Device, EarlyStopping, End, EpochReport, Evaluation, Fit,
+    History, LayerWeights, Metrics, ModelFile, Monitor, Progress, Rates, Regression, RunInfo, Scores, StepReport,
+    Trainer, TrainerBuilder, TrainingFacts, epochs,
 };
 
 /// The README's examples, compiled.

@@ -148,6 +148,7 @@ fn line_up(plan: &Plan, tuning: &Tuning) -> (Plan, Choice, Vec<Contest>) {
     }
     all.evaluate.steps.clear();
     all.predict.steps.clear();
+    all.judge.steps.clear();
     (all, Choice::Steps(names), contests)
 }
 

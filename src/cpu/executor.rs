@@ -98,6 +98,10 @@ impl<T: Scalar> Executor for CpuExecutor<T> {
         Ok(self.memory.real(id).iter().map(|value| value.value() as f32).collect())
     }
 
+    fn read_words(&mut self, id: TensorId) -> Result<Vec<u32>> {
+        Ok(self.memory.words(id).to_vec())
+    }
+
     fn submit_weighted(&mut self, program: ProgramId, iterations: &[Iteration], weights: &[f64]) -> Result<()> {
         let replicas = self.plan.replicas.len();
         in_pool(|| {

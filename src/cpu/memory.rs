@@ -70,6 +70,13 @@ impl<T: Scalar> Memory<T> {
         }
     }
 
+    pub fn words_mut(&mut self, id: TensorId) -> &mut [u32] {
+        match &mut self.tensors[id.index()] {
+            Storage::Words(values) => values,
+            _ => &mut [],
+        }
+    }
+
     /// A u8 tensor's numbers.
     pub fn bytes(&self, id: TensorId) -> &[u8] {
         match &self.tensors[id.index()] {

@@ -19,25 +19,27 @@ const VEC4: u64 = 16;
 const UPLOAD_CHUNK: usize = 16 << 20;
 
 /// One dispatch, ready.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Dispatch {
     kernel: Kernel,
     bind_group: wgpu::BindGroup,
     workgroups: [u32; 3],
 }
 
-/// Runs a plan on a GPU. Pipelines, buffers and bind groups are made when it is made, none later.
+/// Runs a plan on a GPU. Pipelines, buffers and bind groups are made when it is made, none later but those of metrics,
+/// which no training run needs.
 pub struct GpuExecutor {
     gpu: Gpu,
     plan: Plan,
     buffers: Vec<wgpu::Buffer>,
     kept: [Vec<(TensorId, wgpu::Buffer)>; 2],
-    programs: [Vec<Dispatch>; 3],
+    programs: [Vec<Dispatch>; 4],
+    iteration_layout: wgpu::BindGroupLayout,
     iterations: wgpu::Buffer,
     iteration_group: wgpu::BindGroup,
     stride: u64,
     staged: Vec<u8>,
-    flights: [Flight; 3],
+    flights: [Flight; 4],
 }
 
 impl GpuExecutor {
@@ -97,10 +99,40 @@ impl GpuExecutor {
             let made = |(index, step)| dispatch(&gpu, &mut pipelines, &plan, &buffers, step, choice.named(id, index));
             steps.map(made).collect::<Result<Vec<_>>>()
         };
-        let programs = [program(0, &plan.train)?, program(1, &plan.evaluate)?, program(2, &plan.predict)?];
+        let programs = [program(0, &plan.train)?, program(1, &plan.evaluate)?, program(2, &plan.predict)?, Vec::new()];
         let flights = Default::default();
         let staged = Vec::new();
-        Ok(Self { gpu, plan, buffers, kept, programs, iterations, iteration_group, stride, staged, flights })
+        let iteration_layout = layout;
+        Ok(Self {
+            gpu,
+            plan,
+            buffers,
+            kept,
+            programs,
+            iteration_layout,
+            iterations,
+            iteration_group,
+            stride,
+            staged,
+            flights,
+        })
+    }
+
+    /// Makes what metrics need beyond evaluation, the first time that they are asked for.
+    fn prepare(&mut self, program: ProgramId) -> Result<()> {
+        if program != ProgramId::Judge || !self.programs[program as usize].is_empty() {
+            return Ok(());
+        }
+        let mut own = self.programs[ProgramId::Evaluate as usize].clone();
+        let (gpu, plan, buffers) = (&self.gpu, &self.plan, &self.buffers);
+        let more = guarded(gpu, || {
+            let mut pipelines = Pipelines::new(gpu, &self.iteration_layout);
+            let steps = plan.judge.steps[own.len()..].iter();
+            steps.map(|step| dispatch(gpu, &mut pipelines, plan, buffers, step, None)).collect::<Result<Vec<_>>>()
+        })?;
+        own.extend(more);
+        self.programs[program as usize] = own;
+        Ok(())
     }
 
     /// Writes the uniforms of the next submission's steps, in one piece.
@@ -192,7 +224,14 @@ impl Executor for GpuExecutor {
         Ok(values)
     }
 
+    fn read_words(&mut self, id: TensorId) -> Result<Vec<u32>> {
+        let mut words: Vec<u32> = bytemuck::pod_collect_to_vec(&self.gpu.read_buffer(&self.buffers[id.index()])?);
+        words.truncate(self.plan.tensor(id).bytes() as usize / size_of::<u32>());
+        Ok(words)
+    }
+
     fn submit_weighted(&mut self, program: ProgramId, iterations: &[Iteration], weights: &[f64]) -> Result<()> {
+        self.prepare(program)?;
         let (mut rest, mut rest_weights) = (iterations, weights);
         while !rest.is_empty() {
             let steps = self.flights[program as usize].steps().min(self.plan.slots).min(rest.len());
@@ -206,6 +245,7 @@ impl Executor for GpuExecutor {
     }
 
     fn submit_step(&mut self, program: ProgramId, step: usize, iteration: Iteration) -> Result<()> {
+        self.prepare(program)?;
         self.write_iterations(&[iteration], &[]);
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
         {

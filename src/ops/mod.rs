@@ -5,11 +5,13 @@
 //! Bindings, access, parameter layout and tile constants belong to the WGSL; Rust looks them up by name.
 
 mod activation;
+mod class_counts;
 mod dense;
 mod dense_forward;
 mod dense_input_gradient;
 mod dense_loss;
 mod dense_weight_gradient;
+mod difference_sums;
 mod input;
 mod loss;
 mod loss_step;
@@ -22,11 +24,13 @@ pub mod optimizer;
 pub use activation::Activation;
 pub use loss::Loss;
 
+pub(crate) use class_counts::ClassCounts;
 pub(crate) use dense::{Dense, DenseLayer};
 pub(crate) use dense_forward::DenseForward;
 pub(crate) use dense_input_gradient::DenseInputGradient;
 pub(crate) use dense_loss::DenseLoss;
 pub(crate) use dense_weight_gradient::{DenseWeightGradient, Destination};
+pub(crate) use difference_sums::DifferenceSums;
 pub(crate) use input::{Input, InputKind};
 pub(crate) use loss::{Head, LossRows, LossWeights, TargetKind};
 pub(crate) use loss_step::LossStep;
@@ -175,10 +179,12 @@ macro_rules! operations {
 }
 
 operations! {
+    ClassCounts(ClassCounts),
     DenseForward(DenseForward),
     DenseInputGradient(DenseInputGradient),
     DenseLoss(DenseLoss),
     DenseWeightGradient(DenseWeightGradient),
+    DifferenceSums(DifferenceSums),
     LossStep(LossStep),
     PrepareInput(PrepareInput),
     Softmax(Softmax),
@@ -187,10 +193,12 @@ operations! {
 /// Every kernel family, for the registry's tests and verification.
 pub fn shaders() -> Vec<&'static Shader> {
     vec![
+        &class_counts::SHADER,
         &dense_forward::SHADER,
         &dense_input_gradient::SHADER,
         &dense_loss::SHADER,
         &dense_weight_gradient::SHADER,
+        &difference_sums::SHADER,
         &loss_step::SHADER,
         &prepare_input::SHADER,
         &softmax::SHADER,

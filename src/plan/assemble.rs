@@ -1,6 +1,6 @@
 //! Plans put together by hand, of steps that stand alone: for verification, which gives each kernel the sizes it wants.
 
-use super::{Element, Plan, Program, Role, Step, Tensor, TensorId};
+use super::{Element, Judgement, Plan, Program, Role, Step, Tensor, TensorId};
 use crate::ops::optimizer::Optimizer;
 use crate::ops::{Op, TargetKind};
 use crate::spec::Replica;
@@ -41,6 +41,8 @@ impl Assembly {
             train: program(self.steps),
             evaluate: program(Vec::new()),
             predict: program(Vec::new()),
+            judge: program(Vec::new()),
+            judgement: Judgement::default(),
         }
     }
 }

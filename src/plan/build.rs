@@ -52,6 +52,7 @@ impl PlanRequest<'_> {
         let train = builder.train();
         let evaluate = builder.evaluate();
         let predict = builder.predict(&evaluate);
+        let (judge, judgement) = builder.judge(&evaluate);
         Ok(Plan {
             tensors: builder.tensors,
             replicas: self.spec.replicas.clone(),
@@ -62,12 +63,14 @@ impl PlanRequest<'_> {
             train,
             evaluate,
             predict,
+            judge,
+            judgement,
         })
     }
 }
 
-struct Builder<'a> {
-    request: &'a PlanRequest<'a>,
+pub(super) struct Builder<'a> {
+    pub(super) request: &'a PlanRequest<'a>,
     tensors: Vec<Tensor>,
     layers: Vec<LayerTensors>,
 }
@@ -86,12 +89,12 @@ struct Pass {
 }
 
 impl Builder<'_> {
-    fn tensor(&mut self, name: String, shape: &[usize], element: Element, role: Role) -> TensorId {
+    pub(super) fn tensor(&mut self, name: String, shape: &[usize], element: Element, role: Role) -> TensorId {
         self.tensors.push(Tensor { name, shape: shape.to_vec(), element, role });
         TensorId(self.tensors.len() - 1)
     }
 
-    fn replicas(&self) -> usize {
+    pub(super) fn replicas(&self) -> usize {
         self.request.spec.replicas.len()
     }
 
@@ -333,7 +336,7 @@ impl Builder<'_> {
     }
 }
 
-fn step(label: String, op: Op) -> Step {
+pub(super) fn step(label: String, op: Op) -> Step {
     Step { label, op }
 }
 

@@ -2,6 +2,7 @@
 
 mod assemble;
 mod build;
+mod judge;
 mod print;
 
 pub(crate) use assemble::Assembly;
@@ -158,6 +159,15 @@ impl Metrics {
     }
 }
 
+/// Where metrics beyond the loss are counted and summed, over all batches since they were zero.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Judgement {
+    /// Confusion matrix u32 (R, C, C), ranks u32 (R, C), and scores (R, S) of models of two classes.
+    pub counts: Option<[TensorId; 3]>,
+    /// (R, blocks, O, 2), written and not added to.
+    pub sums: Option<TensorId>,
+}
+
 /// Which of a plan's programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProgramId {
@@ -167,6 +177,8 @@ pub enum ProgramId {
     Evaluate,
     /// Forward, with the probabilities that the loss implies.
     Predict,
+    /// Forward, loss, metrics. Its first steps are those of evaluation.
+    Judge,
 }
 
 /// One batch of a program.
@@ -215,6 +227,8 @@ pub struct Plan {
     pub(crate) train: Program,
     pub(crate) evaluate: Program,
     pub(crate) predict: Program,
+    pub(crate) judge: Program,
+    pub(crate) judgement: Judgement,
 }
 
 impl Plan {
@@ -224,6 +238,7 @@ impl Plan {
             ProgramId::Train => &self.train,
             ProgramId::Evaluate => &self.evaluate,
             ProgramId::Predict => &self.predict,
+            ProgramId::Judge => &self.judge,
         }
     }
 

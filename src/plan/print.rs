@@ -16,7 +16,8 @@ impl Display for Plan {
         }
         self.write_program(f, "training step", &self.train)?;
         self.write_program(f, "evaluation of a batch", &self.evaluate)?;
-        self.write_program(f, "prediction of a batch", &self.predict)
+        self.write_program(f, "prediction of a batch", &self.predict)?;
+        self.write_program(f, "evaluation of a batch with metrics", &self.judge)
     }
 }
 

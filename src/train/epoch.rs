@@ -222,7 +222,7 @@ impl Position {
     /// The epoch's means so far.
     pub fn evaluation(&self) -> Evaluation {
         let count = self.samples / self.sums.len() as f64;
-        let score = |[loss, right, weight]: &[f64; 3]| Scores { loss: mean(*loss, *weight), accuracy: right / count };
+        let score = |[loss, right, weight]: &[f64; 3]| Scores::new(mean(*loss, *weight), right / count);
         Evaluation::of(self.sums.iter().map(score).collect())
     }
 }

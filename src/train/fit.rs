@@ -170,7 +170,7 @@ impl Trainer {
         self.steps += position.batches as u32;
         self.epochs += 1;
         let epoch = run.state.reports.len() + 1;
-        let test = run.fit.validation.map(|validation| self.evaluate(validation)).transpose()?;
+        let test = run.fit.validation.map(|validation| self.validate(validation)).transpose()?;
         self.check_validation(test.as_ref(), epoch)?;
         self.keep(self.epochs)?;
         let (train, seconds) = (position.evaluation(), position.seconds);

@@ -6,6 +6,8 @@ mod device;
 mod epoch;
 mod fit;
 mod fit_state;
+mod judge;
+mod metrics;
 mod model_file;
 #[cfg(feature = "cli")]
 mod progress;
@@ -20,6 +22,7 @@ mod trainer;
 pub use builder::TrainerBuilder;
 pub use device::Device;
 pub use fit::{Fit, epochs};
+pub use metrics::{Classification, Deviation, Metrics, Rates, Regression};
 pub use model_file::{LayerWeights, ModelFile, TrainingFacts};
 #[cfg(feature = "cli")]
 pub use progress::ProgressBar;

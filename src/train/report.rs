@@ -2,15 +2,26 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::metrics::Metrics;
 use crate::executor::{DeviceInfo, KernelChoice};
 
-/// Loss and accuracy of one model on some samples.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+/// How one model does on some samples.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scores {
     /// Mean loss over the samples.
     pub loss: f64,
     /// Share of right answers; 0 for values as targets, which are never just right.
     pub accuracy: f64,
+    /// What else it is judged by; none during training, in whose way it would be.
+    #[serde(default, skip_serializing_if = "Metrics::is_empty")]
+    pub metrics: Metrics,
+}
+
+impl Scores {
+    /// Loss and accuracy alone.
+    pub(super) fn new(loss: f64, accuracy: f64) -> Self {
+        Self { loss, accuracy, metrics: Metrics::default() }
+    }
 }
 
 /// The scores of all replicas on a dataset.
@@ -25,6 +36,12 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
+    /// The first replica's metrics.
+    pub fn metrics(&self) -> &Metrics {
+        const NONE: &Metrics = &Metrics { classification: None, regression: None };
+        self.replicas.first().map_or(NONE, |scores| &scores.metrics)
+    }
+
     pub(super) fn of(replicas: Vec<Scores>) -> Self {
         let mean = |value: fn(&Scores) -> f64| replicas.iter().map(value).sum::<f64>() / replicas.len() as f64;
         Self { loss: mean(|s| s.loss), accuracy: mean(|s| s.accuracy), replicas }

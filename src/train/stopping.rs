@@ -25,7 +25,7 @@ impl Monitor {
 
     /// What one replica comes to, turned so that less is better; none without a validation set.
     fn cost(self, report: &EpochReport, replica: usize) -> Option<f64> {
-        let test = || report.test.as_ref().map(|test| test.replicas[replica]);
+        let test = || report.test.as_ref().map(|test| &test.replicas[replica]);
         match self {
             Self::ValidationLoss => test().map(|scores| scores.loss),
             Self::ValidationAccuracy => test().map(|scores| -scores.accuracy),
@@ -168,7 +168,7 @@ mod tests {
     fn stops(rule: EarlyStopping, losses: &[f64]) -> (Option<usize>, usize) {
         let (mut standing, mut best) = (Standing::default(), 0);
         for (epoch, &loss) in (1..).zip(losses) {
-            let scores = |loss| Evaluation::of(vec![Scores { loss, accuracy: -loss }]);
+            let scores = |loss| Evaluation::of(vec![Scores::new(loss, -loss)]);
             // The validation goes the other way, so that a rule that watches the wrong one is found out.
             let (train, test) = (scores(loss), Some(scores(-loss)));
             let report = EpochReport { epoch, train, test, seconds: 0.0, samples_per_second: 0.0 };

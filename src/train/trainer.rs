@@ -7,8 +7,8 @@ use super::builder::TrainerBuilder;
 use super::checkpoint::NamedTensor;
 use super::resume::Resumed;
 use super::session::{Session, Shape, input_kind, target_kind};
-use super::targets::{check_targets, mean, row_weights, weighted};
-use super::{Device, Evaluation, LayerWeights, ModelFile, Scores, TrainingFacts};
+use super::targets::{check_targets, weighted};
+use super::{Device, LayerWeights, ModelFile, TrainingFacts};
 use crate::data::{Dataset, Features, Preprocessing, Targets};
 use crate::error::{Error, Result};
 use crate::executor::{DeviceInfo, KernelChoice, KernelRecord};
@@ -132,34 +132,6 @@ impl Trainer {
         Shape::training(data, &self.spec, self.streaming_limit()).plan(&self.model, &self.spec)
     }
 
-    /// Mean loss and accuracy over a dataset.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] or [`Error::Spec`] where data and model do not fit, and what the device reports.
-    pub fn evaluate(&mut self, data: &Dataset) -> Result<Evaluation> {
-        self.check(data, "evaluate")?;
-        // Losses are summed with their weights on the device, and divided here.
-        let weight = row_weights(data, &self.spec).map_or(data.len() as f64, |weights| weights.iter().sum());
-        let session = self.session_for_evaluation(data.features(), Some(data))?;
-        let chunk = session.evaluation_rows();
-        let replicas = session.executor.plan().replicas.len();
-        let mut sums = vec![[0.0; 2]; replicas];
-        for first in (0..data.len()).step_by(chunk) {
-            let rows = first..data.len().min(first + chunk);
-            let targets = Some((data.targets(), data.weights()));
-            let iterations = session.upload_evaluation(data.features(), targets, rows)?;
-            session.executor.submit(ProgramId::Evaluate, &iterations)?;
-            for metrics in session.executor.metrics(true)? {
-                sums[metrics.replica][0] += metrics.loss_sum;
-                sums[metrics.replica][1] += metrics.right;
-            }
-        }
-        let count = data.len() as f64;
-        Ok(Evaluation::of(
-            sums.iter().map(|[loss, right]| Scores { loss: mean(*loss, weight), accuracy: right / count }).collect(),
-        ))
-    }
-
     /// What the first replica makes of rows (N, I): (N, O) probabilities for the cross-entropies, the outputs
     /// themselves for the mean squared error. u8 rows are scaled as in training, f32 rows are taken as they are.
     ///
@@ -211,24 +183,6 @@ impl Trainer {
             }
         }
         Ok(all)
-    }
-
-    /// For each true class (rows) how often each class was predicted (columns), by the first replica.
-    ///
-    /// # Errors
-    /// [`Error::Spec`] for a dataset without classes, otherwise as [`Trainer::predict`].
-    pub fn confusion(&mut self, data: &Dataset) -> Result<Array2<u64>> {
-        self.check(data, "confusion")?;
-        let Targets::Classes(labels) = data.targets() else {
-            return Err(Error::spec("dataset", "a confusion matrix needs classes as targets"));
-        };
-        let predictions = self.predict(data.features().clone())?;
-        let classes = predictions.ncols().max(2);
-        let mut matrix = Array2::zeros((classes, classes));
-        for (row, label) in predictions.rows().into_iter().zip(labels) {
-            matrix[[*label as usize, self.spec.loss.predicted_class(row.as_slice().unwrap_or(&[]))]] += 1;
-        }
-        Ok(matrix)
     }
 
     /// The parameters of one replica, layer by layer.
@@ -327,7 +281,11 @@ impl Trainer {
         Shape::evaluation(&none, self.spec.loss.usual_targets(), weighted, &self.spec)
     }
 
-    fn session_for_evaluation(&mut self, features: &Features, data: Option<&Dataset>) -> Result<&mut Session> {
+    pub(super) fn session_for_evaluation(
+        &mut self,
+        features: &Features,
+        data: Option<&Dataset>,
+    ) -> Result<&mut Session> {
         let present = self.session.as_ref().map(|session| session.shape);
         let wanted = data.map(|data| target_kind(data.targets()));
         let weighted = data.is_some_and(|data| weighted(data, &self.spec));

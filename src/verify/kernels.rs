@@ -11,7 +11,7 @@ use crate::executor::Executor;
 use crate::gpu::reflect::{Access, Reflection};
 use crate::gpu::{Choice, Gpu, GpuExecutor};
 use crate::ops::Operation;
-use crate::plan::{ProgramId, Step, TensorId};
+use crate::plan::{Element, ProgramId, Step, TensorId};
 use crate::scalar::Bounded;
 
 /// A suite with the oracle's answers.
@@ -61,12 +61,18 @@ fn submit(suite: &Suite, executor: &mut dyn Executor) -> Result<()> {
     cases.try_for_each(|(step, case)| executor.submit_step(ProgramId::Train, step, case.iteration))
 }
 
-/// A tensor of the device against the oracle's.
+/// A tensor of the device against the oracle's; whole numbers must be the same.
 pub(super) fn compare_tensor(
     oracle: &CpuExecutor<Bounded>,
     device: &mut GpuExecutor,
     id: TensorId,
 ) -> Result<Comparison> {
+    if oracle.plan().tensor(id).element == Element::U32 {
+        let exact = |word: &u32| Bounded { value: f64::from(*word), bound: 0.0 };
+        let expected: Vec<_> = oracle.memory().words(id).iter().map(exact).collect();
+        let had: Vec<_> = device.read_words(id)?.into_iter().map(|word| word as f32).collect();
+        return Ok(compare(&had, &expected));
+    }
     Ok(compare(&device.read(id)?, oracle.memory().real(id)))
 }
 

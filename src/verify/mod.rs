@@ -8,6 +8,7 @@ mod compare;
 mod input_cases;
 mod kernels;
 mod loss_cases;
+mod metric_cases;
 mod network;
 mod report;
 mod suite;

@@ -20,7 +20,19 @@ fn an_evaluation_counts_every_sample_once() {
         let right: u64 = (0..5).map(|class| rows[class][class]).sum();
         assert!((event["accuracy"].as_f64().unwrap() - right as f64 / samples as f64).abs() < 1e-9, "{event}");
     }
+    let run = wgrad(&["eval", &model, &data, "--device", "cpu", "--top-k", "2", "--json"]);
+    let event = &run.events()[0];
+    let rows: Vec<Vec<f64>> = serde_json::from_value(event["confusion"].clone()).unwrap();
+    let predicted: f64 = rows.iter().map(|row| row[1]).sum();
+    let class = &event["classes"][1];
+    let precision = if predicted == 0.0 { 0.0 } else { rows[1][1] / predicted };
+    assert!((class["precision"].as_f64().unwrap() - precision).abs() < 1e-12 && class["support"] == 8, "{event}");
+    assert!((class["recall"].as_f64().unwrap() - rows[1][1] / 8.0).abs() < 1e-12, "{event}");
+    assert!(event["micro"]["f1"] == event["accuracy"] && is_number(&event["macro"], "recall"), "{event}");
+    let top = event["top_k"]["accuracy"].as_f64().unwrap();
+    assert!(event["top_k"]["k"] == 2 && top >= event["accuracy"].as_f64().unwrap() && event["roc_auc"].is_null());
     let run = wgrad(&["eval", &model, &data, "--device", "cpu"]);
+    assert!(run.ok().contains("macro average") && !run.stdout.contains("top-"), "{run:?}");
     assert!(run.ok().contains("accuracy") && run.stdout.contains("confusion matrix") && run.stderr.is_empty());
 }
 

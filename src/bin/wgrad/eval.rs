@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use ndarray::Array2;
 use serde::Serialize;
 use wgrad::executor::{DeviceInfo, KernelChoice};
 use wgrad::plan::ProgramId;
 use wgrad::{Error, ModelFile, Trainer};
 
 use crate::Result;
-use crate::args::{DatasetArgs, DeviceArgs, announce, kernel_line};
+use crate::args::{self, DatasetArgs, DeviceArgs, announce, kernel_line};
+use crate::metrics::{MetricFields, MetricTables};
 use crate::output::Output;
 use crate::table::Table;
 use crate::train::device_entries;
@@ -19,10 +19,13 @@ const EXAMPLES: &str = "\
 Examples:
   wgrad eval runs/1/model.safetensors mnist
   wgrad eval runs/1/model.safetensors mnist --split train --json
+  wgrad eval runs/1/model.safetensors mnist --top-k 3
 
-JSON event: evaluation, with confusion[true class][predicted class].";
+JSON event: evaluation, with confusion[true class][predicted class], top_k, macro
+and micro averages, classes (precision, recall, f1 and support of each) and
+roc_auc, or, of values as targets, mae, rmse, r2 and outputs (of each).";
 
-/// Judge a saved model on a dataset: loss, accuracy, confusion matrix.
+/// Judge a saved model on a dataset: loss, accuracy, precision and recall, confusion matrix; or errors of values.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct EvalArgs {
@@ -34,6 +37,9 @@ pub struct EvalArgs {
     /// Which part of the dataset: train or test.
     #[arg(long, value_enum, value_name = "PART", default_value_t = Split::Test, hide_possible_values = true)]
     split: Split,
+    /// Count an answer among the K most likely as right, too [default: 5, with more than 5 classes].
+    #[arg(long, value_name = "K", value_parser = args::count::<usize>, allow_hyphen_values = true)]
+    top_k: Option<usize>,
     #[command(flatten, next_help_heading = "Device")]
     device: DeviceArgs,
 }
@@ -53,9 +59,8 @@ struct EvaluationFields<'a> {
     split: Split,
     samples: usize,
     loss: f64,
-    accuracy: f64,
-    /// Rows: true classes; columns: predicted ones.
-    confusion: Vec<Vec<u64>>,
+    #[serde(flatten)]
+    metrics: MetricFields<'a>,
     /// Of the evaluation's steps, in order; none on the CPU.
     kernels: &'a [KernelChoice],
     #[serde(flatten)]
@@ -79,8 +84,7 @@ pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
     }
     announce(&device, output);
     let kernels = trainer.kernels(ProgramId::Evaluate);
-    let confusion = trainer.confusion(&data)?;
-    let (info, wgrad::Evaluation { loss, accuracy, .. }) = (trainer.info(), evaluation);
+    let (info, loss) = (trainer.info(), evaluation.loss);
     output.event(
         "evaluation",
         &EvaluationFields {
@@ -89,33 +93,21 @@ pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
             split: args.split,
             samples: data.len(),
             loss,
-            accuracy,
-            confusion: confusion.outer_iter().map(|row| row.to_vec()).collect(),
+            metrics: MetricFields::new(&evaluation, args.top_k),
             kernels: &kernels,
             device: &info,
             note: device.note(),
         },
     );
     let mut list = Table::list();
-    list.entry("accuracy", format!("{:.2}%", 100.0 * accuracy));
+    let tables = MetricTables::new(&evaluation, args.top_k, &mut list);
     list.entry("loss", format!("{loss:.4}"));
     list.entry("samples", data.len());
     if let Some(line) = kernel_line(&kernels) {
         list.entry("kernels", line);
     }
     device_entries(&mut list, &info);
-    output.text(&format!("{list}\n\nconfusion matrix: rows are true classes, columns predicted ones"));
-    output.text(&matrix(&confusion).to_string());
+    output.text(&list.to_string());
+    tables.print(output);
     Ok(())
-}
-
-fn matrix(confusion: &Array2<u64>) -> Table {
-    let classes: Vec<String> = (0..confusion.ncols()).map(|class| class.to_string()).collect();
-    let numbers = classes.iter().map(|class| format!(">{class}"));
-    let titles: Vec<String> = std::iter::once(">".to_owned()).chain(numbers).collect();
-    let mut table = Table::new(&titles.iter().map(String::as_str).collect::<Vec<_>>());
-    for (class, row) in classes.iter().zip(confusion.outer_iter()) {
-        table.row(std::iter::once(class.clone()).chain(row.iter().map(u64::to_string)));
-    }
-    table
 }

@@ -7,6 +7,7 @@ mod bench_report;
 mod config;
 mod eval;
 mod failure;
+mod metrics;
 mod output;
 mod predict;
 mod run_directory;

@@ -23,6 +23,16 @@ pub enum TargetKind {
     Values,
 }
 
+impl TargetKind {
+    /// WGSL's constant.
+    pub(super) fn constant(self) -> Constant {
+        Constant::named(match self {
+            Self::Classes => "CLASSES",
+            Self::Values => "VALUES",
+        })
+    }
+}
+
 /// One row's target.
 #[derive(Clone, Copy, Debug)]
 enum Target<'a, T> {
@@ -180,6 +190,11 @@ impl Loss {
         }
     }
 
+    /// Above which a single output, as training has it, stands for class 1.
+    pub(crate) fn output_threshold(self) -> f32 {
+        if self.head() == Head::Values { 0.5 } else { 0.0 }
+    }
+
     /// The class that a row of predictions (O) stands for: the first largest, or of a single output 1 where it is above
     /// one half, of a margin above 0.
     pub fn predicted_class(self, row: &[f32]) -> usize {
@@ -192,11 +207,7 @@ impl Loss {
 
     /// Values of the WGSL constants that specialize the loss.
     fn constants(self, targets: TargetKind) -> Vec<(&'static str, Constant)> {
-        let targets = match targets {
-            TargetKind::Classes => "CLASSES",
-            TargetKind::Values => "VALUES",
-        };
-        vec![("LOSS", Constant::named(self.name())), ("TARGETS", Constant::named(targets))]
+        vec![("LOSS", Constant::named(self.name())), ("TARGETS", targets.constant())]
     }
 }
 

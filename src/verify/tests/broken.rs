@@ -127,6 +127,16 @@ const MUTATIONS: &[(&str, &str, &str, &[&str])] = &[
     ("prepare_input", "down.w * field[at + 3u * POINTS]", "down.w * field[at + 2u * POINTS]", PLAIN),
     ("prepare_input", "u * u * (3.0 * u - 6.0) + 4.0, v", "u * u * (3.0 * u - 6.0) + 3.9, v", PLAIN),
     ("prepare_input", "far.y * lower", "far.y * upper", PLAIN),
+    // Metrics: a row too many, another's counts, a tie, the class of values, the score's sign, a block's place.
+    ("class_counts", "if b >= iteration.rows", "if b > iteration.rows", PLAIN),
+    ("class_counts", "(r * params.classes + own) * params.classes", "own * params.classes", PLAIN),
+    ("class_counts", "other == score && o < own", "other == score && o <= own", PLAIN),
+    ("class_counts", "outputs[start] > params.threshold", "outputs[start] > 0.0", PLAIN),
+    ("class_counts", "select(best, o, target_value(n, o) > ", "select(best, o, target_value(n, o) >= ", PLAIN),
+    ("class_counts", "outputs[start + 1u] - outputs[start]", "outputs[start + 1u]", PLAIN),
+    ("difference_sums", "b < min(first + BLOCK_ROWS", "b + 1u < min(first + BLOCK_ROWS", PLAIN),
+    ("difference_sums", "abs(d), d * d", "d, d * d", PLAIN),
+    ("difference_sums", "iteration.first / params.batch * params.blocks + group.y", "group.y", PLAIN),
     ("softmax", "if b >= iteration.rows", "if b > iteration.rows", PLAIN),
     ("softmax", "(thread.z * params.batch + b)", "(b)", PLAIN),
 ];

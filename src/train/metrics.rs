@@ -1,0 +1,216 @@
+//! What a model is judged by, from counts and sums that the device makes.
+
+use ndarray::Array2;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// What a model is judged by beyond its loss, as far as loss and targets have it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Metrics {
+    /// Of classes: labels, probabilities, or truths of a single output as targets. None for more classes than a matrix
+    /// of 16 MiB has room for, all replicas together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub classification: Option<Classification>,
+    /// Of values as targets, where the loss is of their differences.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub regression: Option<Regression>,
+}
+
+impl Metrics {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.classification.is_none() && self.regression.is_none()
+    }
+}
+
+/// How well classes were told, every sample counting once. Shares of nothing are 0, as in scikit-learn.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Classification {
+    /// (C, C): for each true class (rows) how often each class (columns) was predicted.
+    #[serde(serialize_with = "rows", deserialize_with = "matrix")]
+    pub confusion: Array2<u64>,
+    /// (C): how many samples had so many outputs before that of their own class; of equal outputs the first comes first.
+    pub ranks: Vec<u64>,
+    /// Of two classes with a sample of each: how likely a sample of class 1 scores above one of class 0, a tie counting
+    /// half. The score is the output, or how far the second one is above the first.
+    pub roc_auc: Option<f64>,
+}
+
+/// Precision, recall and F1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Rates {
+    /// Of those that were predicted, the share that was right.
+    pub precision: f64,
+    /// Of those that there are, the share that was found.
+    pub recall: f64,
+    /// The harmonic mean of the two.
+    pub f1: f64,
+}
+
+impl Rates {
+    /// From those that are right, all that were predicted, and all that there are.
+    fn of(right: u64, predicted: u64, real: u64) -> Self {
+        let f1 = share(2 * right, predicted + real);
+        Self { precision: share(right, predicted), recall: share(right, real), f1 }
+    }
+}
+
+impl Classification {
+    /// C.
+    pub fn classes(&self) -> usize {
+        self.confusion.nrows()
+    }
+
+    /// N.
+    pub fn samples(&self) -> u64 {
+        self.confusion.sum()
+    }
+
+    /// Samples whose class was predicted, as a share.
+    pub fn accuracy(&self) -> f64 {
+        share(self.confusion.diag().sum(), self.samples())
+    }
+
+    /// Samples whose class is among the `k` largest outputs, as a share.
+    pub fn top_k(&self, k: usize) -> f64 {
+        share(self.ranks.iter().take(k).sum(), self.samples())
+    }
+
+    /// Samples of a class.
+    pub fn support(&self, class: usize) -> u64 {
+        self.confusion.row(class).sum()
+    }
+
+    /// A class against all others.
+    pub fn of_class(&self, class: usize) -> Rates {
+        Rates::of(self.confusion[[class, class]], self.confusion.column(class).sum(), self.support(class))
+    }
+
+    /// The mean over the classes that occur, in truth or in predictions.
+    pub fn macro_average(&self) -> Rates {
+        let occurs = |class: &usize| self.support(*class) + self.confusion.column(*class).sum() > 0;
+        let rates: Vec<_> = (0..self.classes()).filter(occurs).map(|class| self.of_class(class)).collect();
+        let mean = |value: fn(&Rates) -> f64| rates.iter().map(value).sum::<f64>() / rates.len().max(1) as f64;
+        Rates { precision: mean(|r| r.precision), recall: mean(|r| r.recall), f1: mean(|r| r.f1) }
+    }
+
+    /// All classes' counts together; where each sample has one class, all three are the accuracy.
+    pub fn micro_average(&self) -> Rates {
+        let right = self.confusion.diag().sum();
+        Rates::of(right, self.samples(), self.samples())
+    }
+}
+
+/// How far outputs are from their targets, every sample counting once: means over the outputs, as scikit-learn's
+/// `uniform_average`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Regression {
+    /// Mean absolute error.
+    pub mae: f64,
+    /// Root of the mean squared error.
+    pub rmse: f64,
+    /// Share of the targets' variance that the model explains: 1 - sum (a - y)² / sum (y - mean y)². Where the targets
+    /// are all the same, 1 for a model that hits them and else 0.
+    pub r2: f64,
+    /// Each output's own.
+    pub outputs: Vec<Deviation>,
+}
+
+/// [`Regression`] of one output.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Deviation {
+    /// Mean absolute error.
+    pub mae: f64,
+    /// Root of the mean squared error.
+    pub rmse: f64,
+    /// Share of the targets' variance that the model explains.
+    pub r2: f64,
+}
+
+impl Regression {
+    /// From each output's sums of |a - y| and (a - y)², and of (y - mean y)², over so many samples.
+    pub(super) fn of(sums: &[[f64; 2]], spreads: &[f64], samples: usize) -> Self {
+        let outputs = sums.iter().zip(spreads).map(|([absolute, squared], spread)| Deviation {
+            mae: absolute / samples as f64,
+            rmse: (squared / samples as f64).sqrt(),
+            r2: match (*spread == 0.0, *squared == 0.0) {
+                (false, _) => 1.0 - squared / spread,
+                (true, hit) => f64::from(u8::from(hit)),
+            },
+        });
+        let outputs: Vec<_> = outputs.collect();
+        let mean = |value: fn(&Deviation) -> f64| outputs.iter().map(value).sum::<f64>() / outputs.len() as f64;
+        Self { mae: mean(|o| o.mae), rmse: mean(|o| o.rmse), r2: mean(|o| o.r2), outputs }
+    }
+}
+
+/// Each column's sum of (y - mean y)², in two passes, so that no large sums cancel.
+pub(super) fn spreads(values: &Array2<f32>) -> Vec<f64> {
+    let spread = |column: ndarray::ArrayView1<'_, f32>| {
+        let mean = column.iter().copied().map(f64::from).sum::<f64>() / column.len() as f64;
+        column.iter().map(|y| (f64::from(*y) - mean).powi(2)).sum()
+    };
+    values.columns().into_iter().map(spread).collect()
+}
+
+/// The area under the receiver operating characteristic: of all pairs of a sample of class 1 and one of class 0, the share
+/// in which the former scores higher, ties counting half (Mann and Whitney 1947; Hanley and McNeil, Radiology 1982).
+/// Exact: pairs are counted in whole numbers. None unless there are samples of both, or if a score is not a number.
+///
+/// The scores come from the device; putting them in order is the host's, since it takes all of them at once, however many
+/// batches they came from, and sorting them is quicker than comparing all pairs.
+pub(super) fn roc_auc(mut scored: Vec<(f32, bool)>) -> Option<f64> {
+    scored.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+    let (mut below, mut doubled, mut positives) = (0u128, 0u128, 0u128);
+    // -0 and 0 are equal, though not in the total order, which has them side by side.
+    for tied in scored.chunk_by(|a, b| a.0 == b.0) {
+        let own = tied.iter().filter(|(_, positive)| *positive).count() as u128;
+        let others = tied.len() as u128 - own;
+        doubled += own * (2 * below + others);
+        (below, positives) = (below + others, positives + own);
+    }
+    let pairs = below * positives;
+    let sound = pairs > 0 && scored.iter().all(|(score, _)| !score.is_nan());
+    sound.then(|| doubled as f64 / (2 * pairs) as f64)
+}
+
+fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+fn rows<S: Serializer>(matrix: &Array2<u64>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(matrix.outer_iter().map(|row| row.to_vec()))
+}
+
+fn matrix<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Array2<u64>, D::Error> {
+    let rows = Vec::<Vec<u64>>::deserialize(deserializer)?;
+    let shape = (rows.len(), rows.first().map_or(0, Vec::len));
+    Array2::from_shape_vec(shape, rows.concat()).map_err(D::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_area_counts_pairs_and_ties_by_half() {
+        let scored = |scores: &[f32], truths: &[u8]| {
+            let pairs = scores.iter().zip(truths).map(|(score, truth)| (*score, *truth == 1));
+            roc_auc(pairs.collect())
+        };
+        assert_eq!(scored(&[0.1, 0.4, 0.35, 0.8], &[0, 0, 1, 1]), Some(0.75));
+        assert_eq!(scored(&[0.5, 0.5, 0.5], &[0, 1, 0]), Some(0.5));
+        assert_eq!(scored(&[-0.0, 0.0, 1.0], &[1, 0, 0]), Some(0.25));
+        assert_eq!(scored(&[0.3, 0.7], &[1, 1]), None);
+        assert_eq!(scored(&[0.3, f32::NAN], &[0, 1]), None);
+    }
+
+    #[test]
+    fn targets_far_from_zero_keep_their_spread() {
+        let values = Array2::from_shape_fn((4, 1), |(n, _)| 1e6 + n as f32);
+        assert_eq!(spreads(&values), [5.0]);
+        let flat = Regression::of(&[[0.0, 0.0], [2.0, 4.0]], &[0.0, 0.0], 2);
+        assert_eq!((flat.outputs[0].r2, flat.outputs[1].r2), (1.0, 0.0));
+    }
+}
