@@ -19,6 +19,24 @@ pub fn cache_directory() -> Option<PathBuf> {
     Some(named("XDG_CACHE_HOME").or_else(usual)?.join("wgrad"))
 }
 
+/// How temporary files are called until they are whole.
+const TEMPORARY: &str = ".wgrad-";
+
+/// Removes what writes that were cut off have left in a directory.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn remove_temporary(directory: &Path) -> Result<()> {
+    let failed = |e| Error::io(directory, "read", e);
+    for entry in std::fs::read_dir(directory).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
+            std::fs::remove_file(entry.path()).map_err(|e| Error::io(&entry.path(), "remove", e))?;
+        }
+    }
+    Ok(())
+}
+
 /// Writes a file under a temporary name beside `path`, syncs it and renames it, so that no reader, and no crash, ever
 /// sees a part of it.
 ///
@@ -27,6 +45,7 @@ pub fn cache_directory() -> Option<PathBuf> {
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
+    builder.prefix(TEMPORARY);
     // A temporary file is private by default; this one becomes the user's file, with the mode that the umask gives.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));

@@ -68,8 +68,8 @@ pub use spec::{Adam, Augment, DenseSpec, Init, LossOptions, OptimizerSpec, Repli
 pub use train::ProgressBar;
 pub use train::{
     Callback, Checkpoints, Classification, Deviation, Device, EarlyStopping, End, EpochReport, Evaluation, Fit,
-    History, LayerWeights, Metrics, ModelFile, Monitor, Progress, Rates, Regression, RunInfo, Scores, StepReport,
-    Trainer, TrainerBuilder, TrainingFacts, epochs,
+    History, LayerWeights, Metrics, ModelFile, Monitor, Progress, Rates, Reference, Regression, RunInfo, Scores,
+    StepReport, Trainer, TrainerBuilder, TrainingFacts, epochs,
 };
 
 /// The README's examples, compiled.

@@ -14,7 +14,7 @@ pub(super) struct DataRecord {
     pub samples: usize,
     pub inputs: usize,
     /// Of all numbers, so that another order, or one other pixel, is noticed.
-    pub fingerprint: String,
+    pub values_fingerprint: String,
 }
 
 impl DataRecord {
@@ -30,8 +30,8 @@ impl DataRecord {
         let weights = data.weights().map(|weights| fingerprint(bytemuck::cast_slice(weights)));
         let parts = [features, targets, weights].map(Option::unwrap_or_default);
         let parts: Vec<u8> = parts.iter().flat_map(|part| part.to_le_bytes()).collect();
-        let fingerprint = format!("{:016x}", fingerprint(&parts));
-        Self { name: data.name().to_owned(), samples: data.len(), inputs: data.inputs(), fingerprint }
+        let values_fingerprint = format!("{:016x}", fingerprint(&parts));
+        Self { name: data.name().to_owned(), samples: data.len(), inputs: data.inputs(), values_fingerprint }
     }
 }
 

@@ -170,6 +170,25 @@ pub trait Callback {
 /// Tells nobody.
 impl Callback for () {}
 
+/// Tells it, if there is one.
+impl<A: Callback> Callback for Option<A> {
+    fn on_start(&mut self, run: &RunInfo) {
+        self.iter_mut().for_each(|callback| callback.on_start(run));
+    }
+    fn on_step(&mut self, step: &StepReport) {
+        self.iter_mut().for_each(|callback| callback.on_step(step));
+    }
+    fn on_progress(&mut self, progress: &Progress) {
+        self.iter_mut().for_each(|callback| callback.on_progress(progress));
+    }
+    fn on_epoch(&mut self, epoch: &EpochReport) {
+        self.iter_mut().for_each(|callback| callback.on_epoch(epoch));
+    }
+    fn stop(&mut self) -> bool {
+        self.as_mut().is_some_and(Callback::stop)
+    }
+}
+
 /// Tells both.
 impl<A: Callback, B: Callback> Callback for (A, B) {
     fn on_start(&mut self, run: &RunInfo) {

@@ -56,6 +56,11 @@ impl Checkpoints {
         self.directory.join(BEST)
     }
 
+    /// Whether there is a checkpoint, good or not.
+    pub fn are_there(&self) -> bool {
+        GENERATIONS.iter().any(|name| self.directory.join(name).exists())
+    }
+
     /// Removes what a former run left, so that nothing of it is ever taken for this one's.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ mod config;
 mod gpu;
 mod help;
 mod results;
+mod resume;
 mod support;
 mod train;
 mod tune;

@@ -94,7 +94,12 @@ fn out_holds_model_history_and_configuration_and_nothing_else() {
     assert!(run.ok().contains("model.safetensors"), "{run:?}");
     let mut names: Vec<_> = fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
-    assert_eq!(names, ["config.json", "config.toml", "history.json", "model.safetensors"]);
+    let checkpoints = ["checkpoint.0.safetensors", "checkpoint.1.safetensors"];
+    let names: Vec<_> = names.into_iter().map(|name| name.into_string().unwrap()).collect();
+    let (had, names): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| checkpoints.contains(&name.as_str()));
+    assert!(!had.is_empty());
+    let wanted = ["best.safetensors", "config.json", "config.toml", "history.csv", "history.json", "history.jsonl"];
+    assert_eq!(names, [&wanted[..], &["model.safetensors"]].concat());
     let json = |name: &str| -> serde_json::Value {
         serde_json::from_slice(&fs::read(format!("{out}/{name}")).unwrap()).unwrap()
     };

@@ -24,6 +24,17 @@ fn weights(trainer: &mut Trainer) -> [Vec<u32>; 2] {
     [0, 1].map(|replica| bits(&trainer.weights(replica).unwrap()))
 }
 
+/// As many images as `images`, and one pixel of the last is another.
+fn images_of_another_kind(samples: usize) -> Dataset {
+    let data = images(samples);
+    let (wgrad::Features::U8(pixels), wgrad::Targets::Classes(labels)) = (data.features(), data.targets()) else {
+        panic!("images are bytes with classes")
+    };
+    let mut pixels = pixels.clone();
+    pixels[[samples - 1, 12]] ^= 1;
+    Dataset::from_images("images", pixels, labels.clone()).unwrap()
+}
+
 /// Asks to stop once so many steps have been reported.
 struct StopAfter(u64, u64);
 
@@ -213,7 +224,8 @@ fn another_run_is_refused_with_the_field_that_differs() {
         let error = builder(&device).resume(dir.path()).unwrap().fit(data, fit, &mut ()).expect_err("differs");
         assert!(matches!(&error, Error::Resume { field: named, .. } if named == field), "{error}");
     };
-    fit_refused(&data.take(30).unwrap(), fit, "data.fingerprint");
+    fit_refused(&data.take(30).unwrap(), fit, "data.samples");
+    fit_refused(&images_of_another_kind(40), fit, "data.values_fingerprint");
     fit_refused(&data, epochs(3).checkpoints(&checkpoints), "validation");
     fit_refused(&data, fit.early_stopping(EarlyStopping::patience(3)), "stopping");
     let missing = Trainer::resume(dir.path().join("no"), device.clone()).err().expect("is not there");

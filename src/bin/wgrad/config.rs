@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use toml::{Table, Value};
 
+use crate::run_directory::SETTINGS;
 use crate::{Failure, Result};
 
 /// The subcommand that takes configurations.
@@ -51,23 +52,23 @@ pub fn parse(command: &Command, line: &[OsString]) -> Result<Result<ArgMatches, 
     }
 }
 
-/// Where `train` stands on a command line, and the file that its `--config` names.
+/// Where `train` stands on a command line, and the file that its `--config` names or that is in its `--resume`.
 fn named(line: &[OsString]) -> Option<(usize, PathBuf)> {
     let at = 1 + line.iter().skip(1).position(|word| !word.to_string_lossy().starts_with('-'))?;
     if line[at] != TRAIN {
         return None;
     }
-    let mut words = line[at + 1..].iter();
-    while let Some(word) = words.next() {
-        let word = word.to_string_lossy();
-        match word.strip_prefix("--config") {
-            Some("") => return words.next().map(|path| (at, path.into())),
-            Some(path) if path.starts_with('=') => return Some((at, path[1..].into())),
-            _ if word == "--" => return None,
-            _ => {}
-        }
-    }
-    None
+    let words = || line[at + 1..].iter().take_while(|word| *word != "--");
+    let value = |flag: &str| {
+        words().zip(words().skip(1).map(Some).chain([None])).find_map(|(word, next)| {
+            match word.to_string_lossy().strip_prefix(flag)? {
+                "" => next.map(PathBuf::from),
+                rest => rest.strip_prefix('=').map(PathBuf::from),
+            }
+        })
+    };
+    let file = value("--config").or_else(|| Some(value("--resume")?.join(SETTINGS)))?;
+    Some((at, file))
 }
 
 /// On a command line beside a configuration, a switch can be turned off again: `--log-steps=false`.

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 
-use crate::output;
+use crate::{interrupt, output};
 
 const FAILED: u8 = 1;
 const MISUSED: u8 = 2;
@@ -18,6 +18,17 @@ pub enum Failure {
     /// Arguments that do not go together.
     #[error("{0}")]
     Usage(String),
+    /// A run that ended early and can go on.
+    #[error("{error}; the run can go on with `{way_on}`")]
+    Resumable {
+        /// Why it ended.
+        error: wgrad::Error,
+        /// The command that goes on.
+        way_on: String,
+    },
+    /// Ctrl-C; what to do next.
+    #[error("{0}")]
+    Interrupted(String),
     /// What was asked for was done, and came out badly.
     #[error("{0}")]
     Verdict(String),
@@ -27,7 +38,8 @@ impl Failure {
     /// 2 for a mistake in what was asked for, else 1.
     pub fn status(&self) -> ExitCode {
         let usage = match self {
-            Self::Library(error) => error.is_usage(),
+            Self::Interrupted(_) => return ExitCode::from(interrupt::STATUS),
+            Self::Library(error) | Self::Resumable { error, .. } => error.is_usage(),
             Self::Usage(_) => true,
             Self::Verdict(_) => false,
         };

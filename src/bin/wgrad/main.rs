@@ -7,6 +7,7 @@ mod bench_report;
 mod config;
 mod eval;
 mod failure;
+mod interrupt;
 mod metrics;
 mod output;
 mod predict;
@@ -46,7 +47,7 @@ Examples:
   wgrad eval runs/1/model.safetensors mnist
   wgrad verify                      check every kernel on this machine's GPU
 
-Exit status: 0 success, 1 failure, 2 a mistake in what was asked for.";
+Exit status: 0 success, 1 failure, 2 a mistake in what was asked for, 130 Ctrl-C.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -85,6 +86,11 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        // Not an error, but what to do next.
+        Err(failure @ Failure::Interrupted(_)) => {
+            output.note(&failure.to_string());
+            failure.status()
+        }
         Err(failure) => failed(&failure),
     }
 }

@@ -1,34 +1,71 @@
-//! The directory that `--out` names: checked before training, filled after it, each file whole or not at all.
+//! The directory of a run: checked before training, filled while it goes on, so that it can be resumed at any moment.
 
-use std::io::Write;
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use tempfile::NamedTempFile;
 use wgrad::files::write_whole;
-use wgrad::{Error, History, Trainer};
+use wgrad::{Callback, Checkpoints, EpochReport, Error, History, RunInfo, Trainer};
 
 use crate::Result;
 use crate::config::Settings;
+use crate::train::EpochEvent;
 
 const MODEL: &str = "model.safetensors";
 const HISTORY: &str = "history.json";
+const HISTORY_LINES: &str = "history.jsonl";
+const HISTORY_TABLE: &str = "history.csv";
 const CONFIG: &str = "config.json";
-const SETTINGS: &str = "config.toml";
+/// Of the arguments; what `--resume` reads.
+pub const SETTINGS: &str = "config.toml";
 
-/// A directory that can be written to.
+/// A directory that can be written to. As a callback it notes each epoch.
 pub struct RunDirectory {
     path: PathBuf,
-    /// Whether it was made for this run.
+    checkpoints: Checkpoints,
+    /// Whether the directory was made for this run.
     new: bool,
+    /// What goes into the directory once training begins.
+    beginning: Beginning,
+    /// What went wrong in a callback, which then asks the run to stop.
+    failure: Option<crate::Failure>,
+}
+
+/// What is known before the first step.
+pub struct Beginning {
+    /// The arguments.
+    pub settings: Settings,
+    /// Model and training, in JSON.
+    pub specs: Vec<u8>,
+    /// Epochs before an interruption; none for a new run.
+    pub resumed: Option<Vec<EpochReport>>,
+}
+
+impl Beginning {
+    pub fn new(trainer: &Trainer, settings: Settings, resumed: bool) -> Result<Self> {
+        #[derive(Serialize)]
+        struct Config<'a> {
+            wgrad: &'a str,
+            architecture: String,
+            model: &'a wgrad::Sequential,
+            training: &'a wgrad::TrainSpec,
+        }
+        let (model, training) = (trainer.model(), trainer.spec());
+        let (wgrad, architecture) = (env!("CARGO_PKG_VERSION"), model.architecture());
+        let specs = pretty(CONFIG.as_ref(), &Config { wgrad, architecture, model, training })?;
+        let resumed = resumed.then(|| trainer.resumed_epochs().to_vec());
+        Ok(Self { settings, specs, resumed })
+    }
 }
 
 impl RunDirectory {
     /// Makes the directory if need be, and writes a file to it and removes it again: permissions alone do not tell.
-    pub fn prepare(path: &Path) -> Result<Self> {
+    pub fn prepare(path: &Path, checkpoints: Checkpoints, beginning: Beginning) -> Result<Self> {
         let new = !path.exists();
         std::fs::create_dir_all(path).map_err(|e| refused(path, "create this directory for --out", e))?;
-        let directory = Self { path: path.to_path_buf(), new };
+        let directory = Self { path: path.to_path_buf(), checkpoints, new, beginning, failure: None };
         directory.probe().inspect_err(|_| directory.abandon())?;
         Ok(directory)
     }
@@ -36,14 +73,32 @@ impl RunDirectory {
     fn probe(&self) -> Result<()> {
         let written = NamedTempFile::new_in(&self.path).and_then(|mut file| file.write_all(b"probe"));
         written.map_err(|e| refused(&self.path, "write to this directory for --out", e))?;
-        for name in [MODEL, HISTORY, CONFIG, SETTINGS] {
+        for name in [MODEL, HISTORY, HISTORY_LINES, HISTORY_TABLE, CONFIG, SETTINGS] {
             let path = self.path.join(name);
             if path.is_dir() {
-                let source = std::io::Error::from(std::io::ErrorKind::IsADirectory);
+                let source = std::io::Error::from(ErrorKind::IsADirectory);
                 return Err(refused(&path, "replace", source));
             }
         }
         Ok(())
+    }
+
+    /// What the fit writes its checkpoints by.
+    pub fn checkpoints(&self) -> Checkpoints {
+        self.checkpoints.clone()
+    }
+
+    /// Whether there is something to go on with.
+    pub fn has_begun(&self) -> bool {
+        self.path.join(SETTINGS).exists() && self.checkpoints.are_there()
+    }
+
+    /// The command that goes on with this run.
+    pub fn way_on(&self) -> String {
+        let path = self.path.display().to_string();
+        let plain = path.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+".contains(c));
+        let path = if plain { path } else { format!("'{}'", path.replace('\'', r"'\''")) };
+        format!("wgrad train --resume {path}")
     }
 
     /// After a run that left nothing: the directory goes if it was made for it. One with files in it stays.
@@ -53,35 +108,100 @@ impl RunDirectory {
         }
     }
 
-    /// Writes the model and its configuration; gives the model's path.
-    pub fn save_model(&self, trainer: &mut Trainer, settings: &Settings) -> Result<PathBuf> {
-        #[derive(Serialize)]
-        struct Config<'a> {
-            wgrad: &'a str,
-            architecture: String,
-            model: &'a wgrad::Sequential,
-            training: &'a wgrad::TrainSpec,
-        }
+    /// What went wrong while training went on.
+    pub fn check(&mut self) -> Result<()> {
+        self.failure.take().map_or(Ok(()), Err)
+    }
+
+    /// Writes the model; gives its path.
+    pub fn save_model(&self, trainer: &mut Trainer) -> Result<PathBuf> {
         let path = self.path.join(MODEL);
         trainer.save(&path)?;
-        let (model, training) = (trainer.model(), trainer.spec());
-        let wgrad = env!("CARGO_PKG_VERSION");
-        self.write_json(CONFIG, &Config { wgrad, architecture: model.architecture(), model, training })?;
-        write_whole(&self.path.join(SETTINGS), settings.to_toml().as_bytes())?;
         Ok(path)
     }
 
     /// Writes how the run went.
     pub fn save_history(&self, history: &History) -> Result<()> {
-        self.write_json(HISTORY, history)
+        let path = self.path.join(HISTORY);
+        Ok(write_whole(&path, &pretty(&path, history)?)?)
     }
 
-    fn write_json(&self, name: &str, content: &impl Serialize) -> Result<()> {
-        let path = self.path.join(name);
-        let mut bytes = serde_json::to_vec_pretty(content).map_err(|e| refused(&path, "write", e.into()))?;
-        bytes.push(b'\n');
-        Ok(write_whole(&path, &bytes)?)
+    /// Before the first step: nothing of a former run is left, and the run can be resumed from now on. Of a run that goes
+    /// on, the history is as long as the checkpoint says.
+    fn begin(&mut self) -> Result<()> {
+        let before = self.beginning.resumed.take();
+        if before.is_none() {
+            // First, and written last: where it is, the rest is this run's.
+            let settings = self.path.join(SETTINGS);
+            match std::fs::remove_file(&settings) {
+                Err(e) if e.kind() != ErrorKind::NotFound => return Err(refused(&settings, "replace", e)),
+                _ => self.checkpoints.clear()?,
+            }
+        }
+        wgrad::files::remove_temporary(&self.path)?;
+        let (mut lines, mut table) = (Vec::new(), Vec::new());
+        for report in before.iter().flatten() {
+            let event = EpochEvent::from(report);
+            lines.extend(line(&self.path, &event)?);
+            table.extend(row(&event, table.is_empty())?);
+        }
+        write_whole(&self.path.join(HISTORY_LINES), &lines)?;
+        write_whole(&self.path.join(HISTORY_TABLE), &table)?;
+        write_whole(&self.path.join(CONFIG), &self.beginning.specs)?;
+        write_whole(&self.path.join(SETTINGS), self.beginning.settings.to_toml().as_bytes())?;
+        Ok(())
     }
+
+    /// One line to each history, in one piece.
+    fn note(&self, report: &EpochReport) -> Result<()> {
+        let event = EpochEvent::from(report);
+        self.append(HISTORY_LINES, |_| line(&self.path, &event))?;
+        self.append(HISTORY_TABLE, |empty| row(&event, empty))
+    }
+
+    fn append(&self, name: &str, bytes: impl FnOnce(bool) -> Result<Vec<u8>>) -> Result<()> {
+        let path = self.path.join(name);
+        let failed = |e| refused(&path, "append to", e);
+        let mut file = OpenOptions::new().append(true).create(true).open(&path).map_err(failed)?;
+        let empty = file.metadata().map_err(failed)?.len() == 0;
+        file.write_all(&bytes(empty)?).map_err(failed)
+    }
+}
+
+impl Callback for RunDirectory {
+    fn on_start(&mut self, _: &RunInfo) {
+        self.failure = self.begin().err();
+    }
+
+    fn on_epoch(&mut self, report: &EpochReport) {
+        if self.failure.is_none() {
+            self.failure = self.note(report).err();
+        }
+    }
+
+    fn stop(&mut self) -> bool {
+        self.failure.is_some()
+    }
+}
+
+fn line(path: &Path, event: &impl Serialize) -> Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec(event).map_err(|e| refused(path, "write", e.into()))?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+/// A row of the table, below its heading if it is the first.
+fn row(event: &impl Serialize, first: bool) -> Result<Vec<u8>> {
+    let mut writer = csv::WriterBuilder::new().has_headers(first).from_writer(Vec::new());
+    let failed = |e: String| crate::Failure::Verdict(format!("cannot write {HISTORY_TABLE}: {e}"));
+    writer.serialize(event).map_err(|e| failed(e.to_string()))?;
+    writer.into_inner().map_err(|e| failed(e.to_string()))
+}
+
+fn pretty(path: &Path, content: &impl Serialize) -> Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec_pretty(content).map_err(|e| refused(path, "write", e.into()))?;
+    bytes.push(b'\n');
+    Ok(bytes)
 }
 
 fn refused(path: &Path, action: &'static str, source: std::io::Error) -> crate::Failure {

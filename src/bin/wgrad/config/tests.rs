@@ -112,7 +112,7 @@ fn a_file_that_is_wrong_is_refused_with_the_reason() {
         ("lr = 1\nlr = 2", ["line 2", "duplicate"]),
         ("batch = 8\nlr = ", ["line 2", "not TOML"]),
         ("no-shuffle = 3", ["`no-shuffle`", "true or false"]),
-        ("[model]\nhidden = 3", ["unknown key `model`", "keys"]),
+        ("[quux]\nhidden = 3", ["unknown key `quux`", "keys"]),
         ("[hidden]\nwidths = 3", ["`hidden` is a table", "top level"]),
         ("lr = 2020-01-01", ["`lr`", "needs a number"]),
         ("lr = \"fast\"", ["--lr", "fast"]),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use wgrad::Dataset;
 
+use super::going_on::{KeepingArgs, StoppingArgs};
 use super::length::LengthArgs;
 use super::loss::LossArgs;
 use super::model::ModelArgs;
@@ -22,11 +23,15 @@ Examples:
   wgrad train mnist --from runs/wide/model.safetensors --hidden 256,128
   wgrad train mnist --adapter llvmpipe --steps 100 --log-steps --json
   wgrad train --config runs/wide/config.toml --seed 1
+  wgrad train --resume runs/wide
+  wgrad train mnist --epochs 100 --patience 5 --restore-best
   wgrad train mnist --print-plan
 
-With --out, DIR holds model.safetensors (PyTorch's names and shapes),
-history.json, config.json and config.toml when training is over. The keys of
-config.toml are the flags' names; --config takes it or one like it.
+With --out, DIR holds model.safetensors (PyTorch's names and shapes), and
+best.safetensors of the best epoch; history.csv and history.jsonl, a line an
+epoch; config.toml, all arguments under the flags' names, for --config; and
+checkpoints, from which --resume goes on after Ctrl-C, a crash or kill -9, to
+the same bits.
 
 JSON events: step (with --log-steps), epoch, summary; plan (with --print-plan).";
 
@@ -47,19 +52,20 @@ pub struct TrainArgs {
     #[command(flatten, next_help_heading = "Device")]
     pub device: DeviceArgs,
     #[command(flatten)]
+    pub stopping: StoppingArgs,
+    #[command(flatten)]
+    pub keeping: KeepingArgs,
+    #[command(flatten)]
     pub output: OutputArgs,
 }
 
-/// What is kept and told.
+/// What is told, and where arguments come from.
 #[derive(Args)]
 #[command(next_help_heading = "Output")]
 pub struct OutputArgs {
     /// Take arguments from this TOML file; those on the command line come first. Its keys are the flags' names.
     #[arg(long, value_name = "FILE.toml")]
     config: Option<PathBuf>,
-    /// Keep model, history and configuration in this directory, which is made if need be.
-    #[arg(long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
     /// Print what a training step consists of, and stop.
     #[arg(long)]
     pub print_plan: bool,

@@ -1,6 +1,7 @@
 //! `wgrad train`
 
 mod args;
+mod going_on;
 mod length;
 mod loss;
 mod model;
@@ -11,15 +12,16 @@ mod summary;
 
 use std::time::Instant;
 
-use wgrad::{Dataset, Device, Error, Trainer, epochs};
+use wgrad::{Dataset, Device, End, Error, History, Trainer, epochs};
 
 pub use args::TrainArgs;
+pub use report::EpochEvent;
 pub use summary::device_entries;
 
 use crate::config::Settings;
 use crate::output::Output;
-use crate::run_directory::RunDirectory;
-use crate::{Failure, Result};
+use crate::run_directory::{Beginning, RunDirectory};
+use crate::{Failure, Result, interrupt};
 use report::Report;
 use summary::{Summary, summarize};
 
@@ -34,46 +36,80 @@ pub fn run(args: &TrainArgs, mut settings: Settings, output: &Output, started: I
         plan::print_plan(&trainer.plan(&train)?, output);
         return Ok(());
     }
-    let directory = args.output.out.as_deref().map(RunDirectory::prepare).transpose()?;
+    let mut directory = directory(args, &trainer, settings)?;
+    let checkpoints = directory.as_ref().map(RunDirectory::checkpoints);
     let fit = epochs(args.length.epochs(train.len())).steps(args.length.steps).validate(&data.test);
-    let mut report = Report::new(output, &device, args.output.log_steps);
-    let history = match trainer.fit(&train, fit, &mut report) {
+    let fit = fit.early_stopping(args.stopping.rule()?).checkpoints(checkpoints.as_ref());
+    interrupt::watch()?;
+    let report = Report::new(output, &device, args.output.log_steps).going_on(&trainer);
+    let mut callback = (report, directory);
+    let history = match trainer.fit(&train, fit, &mut callback) {
         Ok(history) => history,
-        Err(error) => return Err(keep(error, directory.as_ref(), &settings, &mut trainer)),
+        Err(error) => return Err(keep(error, callback.1.as_ref(), &mut trainer)),
     };
+    directory = callback.1;
     let mut saved = None;
-    if let Some(directory) = &directory {
-        saved = Some(directory.save_model(&mut trainer, &settings)?.display().to_string());
+    if let Some(directory) = &mut directory {
+        directory.check()?;
+        saved = Some(directory.save_model(&mut trainer)?.display().to_string());
         directory.save_history(&history)?;
     }
     let seconds = started.elapsed().as_secs_f64();
     summarize(&Summary::new(&history, seconds, device.note(), saved), output);
-    Ok(())
+    if history.end == End::Asked { Err(interrupted(&history, directory.as_ref())) } else { Ok(()) }
+}
+
+/// The directory of the run, if it has one, ready to be filled.
+fn directory(args: &TrainArgs, trainer: &Trainer, settings: Settings) -> Result<Option<RunDirectory>> {
+    let Some((path, _)) = args.keeping.directory() else { return Ok(None) };
+    let beginning = Beginning::new(trainer, settings, trainer.resumes_after().is_some())?;
+    RunDirectory::prepare(path, args.keeping.checkpoints(path), beginning).map(Some)
+}
+
+/// After Ctrl-C: how to go on.
+fn interrupted(history: &History, directory: Option<&RunDirectory>) -> Failure {
+    let steps = history.steps;
+    Failure::Interrupted(match directory {
+        Some(directory) => format!("stopped after {steps} steps; go on with: {}", directory.way_on()),
+        None => format!("stopped after {steps} steps; nothing is kept without --out DIR"),
+    })
 }
 
 fn trainer(args: &TrainArgs, data: &Dataset, device: &Device) -> Result<Trainer> {
     let model = args.model.model(data);
-    let start = args.model.start(&model)?;
+    // Where it was killed before its first checkpoint, it has not begun.
+    let resumed = args.keeping.directory().filter(|(path, there)| *there && args.keeping.checkpoints(path).are_there());
+    let start = if resumed.is_some() { None } else { args.model.start(&model)? };
     let builder = Trainer::new(model, args.loss.loss, args.optimizer.spec()).device(device.clone());
     let builder =
         builder.loss_options(args.loss.options(data)?).batch_size(args.length.batch(data.len())).seed(args.length.seed);
-    let mut trainer = builder.shuffle(!args.length.no_shuffle).build()?;
+    let builder = builder.shuffle(!args.length.no_shuffle);
+    if let Some((path, _)) = resumed {
+        return Ok(builder.resume(path)?);
+    }
+    let mut trainer = builder.build()?;
     if let Some(file) = start {
         trainer.set_weights(&file.weights)?;
     }
     Ok(trainer)
 }
 
-/// After a loss that diverged: the model of the last finite epoch is worth keeping. Any other failure leaves nothing.
-fn keep(error: Error, directory: Option<&RunDirectory>, settings: &Settings, trainer: &mut Trainer) -> Failure {
+/// After a loss that diverged: the model of the last finite epoch is worth keeping. What fails before the first step
+/// leaves nothing; a run that fails on its way can go on.
+fn keep(error: Error, directory: Option<&RunDirectory>, trainer: &mut Trainer) -> Failure {
     let Some(directory) = directory else { return error.into() };
     if let Error::NonFinite { loss, step, epoch, replica, replicas, learning_rate, .. } = error {
-        let kept = match directory.save_model(trainer, settings) {
+        let kept = match directory.save_model(trainer) {
             Ok(path) => Some(path),
             Err(failure) => return failure,
         };
         return Error::NonFinite { loss, step, epoch, replica, replicas, learning_rate, kept }.into();
     }
     directory.abandon();
-    error.into()
+    match &error {
+        Error::Device(_) | Error::Io { .. } if directory.has_begun() => {
+            Failure::Resumable { error, way_on: directory.way_on() }
+        }
+        _ => error.into(),
+    }
 }

@@ -4,9 +4,10 @@ use std::io::{IsTerminal, stdout};
 
 use serde::Serialize;
 use wgrad::executor::DeviceInfo;
-use wgrad::{Callback, Device, EpochReport, Progress, ProgressBar, RunInfo, StepReport};
+use wgrad::{Callback, Device, EpochReport, Progress, ProgressBar, RunInfo, StepReport, Trainer};
 
 use crate::args::announce;
+use crate::interrupt;
 use crate::output::Output;
 
 /// Tells the terminal and the JSON reader how training goes.
@@ -15,6 +16,8 @@ pub struct Report<'a> {
     device: &'a Device,
     log_steps: bool,
     bar: Option<ProgressBar>,
+    /// Of a run that goes on: where, and what is not as it was.
+    notes: Vec<String>,
 }
 
 impl<'a> Report<'a> {
@@ -22,7 +25,15 @@ impl<'a> Report<'a> {
         // A bar and a line per step would overwrite each other on one terminal.
         let crowded = log_steps && stdout().is_terminal();
         let bar = (!output.quiet() && !crowded).then(ProgressBar::stderr);
-        Self { output, device, log_steps, bar }
+        Self { output, device, log_steps, bar, notes: Vec::new() }
+    }
+
+    /// Says where a run goes on, once it is sure to.
+    pub fn going_on(mut self, trainer: &Trainer) -> Self {
+        let after = trainer.resumes_after();
+        let after = after.map(|(epochs, steps)| format!("going on after {epochs} epochs, {steps} steps"));
+        self.notes = after.into_iter().chain(trainer.resume_note().map(str::to_owned)).collect();
+        self
     }
 }
 
@@ -32,8 +43,9 @@ struct StepEvent {
     loss: f32,
 }
 
+/// What an epoch came to, in events and in the histories of run directories.
 #[derive(Serialize)]
-struct EpochEvent {
+pub struct EpochEvent {
     epoch: usize,
     train_loss: f64,
     train_accuracy: f64,
@@ -59,8 +71,13 @@ impl From<&EpochReport> for EpochEvent {
 }
 
 impl Callback for Report<'_> {
+    fn stop(&mut self) -> bool {
+        interrupt::asked()
+    }
+
     fn on_start(&mut self, run: &RunInfo) {
         announce(self.device, self.output);
+        self.notes.iter().for_each(|note| self.output.note(note));
         if let Some(bar) = &mut self.bar {
             let DeviceInfo { device, adapter, .. } = &run.device;
             self.output.note(&format!("{} on {device} ({adapter}), {} samples", run.architecture, run.samples));

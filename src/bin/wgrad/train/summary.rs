@@ -1,8 +1,8 @@
 //! What a run of `wgrad train` came to.
 
 use serde::Serialize;
-use wgrad::History;
 use wgrad::executor::{DeviceInfo, KernelChoice};
+use wgrad::{End, History};
 
 use crate::args::kernel_line;
 use crate::output::Output;
@@ -17,6 +17,8 @@ pub struct Summary<'a> {
     test_accuracy: Option<f64>,
     epochs: usize,
     steps: u64,
+    /// Why it ended: epochs, steps, stopped (early stopping) or asked (Ctrl-C).
+    end: End,
     /// Of the whole command, reading the dataset included.
     seconds: f64,
     training_seconds: f64,
@@ -48,6 +50,7 @@ impl<'a> Summary<'a> {
             test_accuracy: test.map(|test| test.accuracy),
             epochs: epochs.len(),
             steps: *steps,
+            end: history.end,
             seconds,
             training_seconds: *training_seconds,
             time_to_first_step: *time_to_first_step,
