@@ -129,7 +129,14 @@ impl<T: Scalar> Executor for CpuExecutor<T> {
 
     fn keep_parameters(&mut self, generation: usize) -> Result<()> {
         let parameters = self.plan.ids().filter(|id| self.plan.tensor(*id).role == Role::Parameter);
-        self.kept[generation] = parameters.map(|id| (id, self.memory.real(id).to_vec())).collect();
+        let kept = &mut self.kept[generation];
+        if kept.is_empty() {
+            kept.extend(parameters.map(|id| (id, Vec::new())));
+        }
+        for (id, values) in kept {
+            values.clear();
+            values.extend_from_slice(self.memory.real(*id));
+        }
         Ok(())
     }
 

@@ -3,6 +3,8 @@
 use gemm_common::microkernel::MicroKernelFn;
 use gemm_f32::microkernel;
 
+use super::turn::{self, Turn};
+
 type Kernel = MicroKernelFn<f32>;
 
 /// A family of microkernels. One of them adds up a block of the product in registers, up to `packs` vectors by
@@ -16,6 +18,8 @@ pub(super) struct Kernels {
     pub columns: usize,
     /// By vectors and columns, (packs, columns).
     all: &'static [Kernel],
+    /// Copies rows as columns.
+    pub turn: Turn,
 }
 
 impl Kernels {
@@ -38,7 +42,7 @@ impl Kernels {
     }
 
     fn new<const COLUMNS: usize, const PACKS: usize>(lanes: usize, all: &'static [[Kernel; COLUMNS]; PACKS]) -> Self {
-        Self { lanes, packs: PACKS, columns: COLUMNS, all: all.as_flattened() }
+        Self { lanes, packs: PACKS, columns: COLUMNS, all: all.as_flattened(), turn: turn::fastest() }
     }
 
     /// The kernel for blocks of so many rows and columns.

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 use ndarray::{ArrayView2, ArrayViewMut2};
 
 use super::kernels::Kernels;
+use super::turn::Turn;
 
 /// The most of K that one pass takes: what the second level of cache holds of the left operand is this deep.
 const DEPTH: usize = 400;
@@ -17,8 +18,6 @@ const COPY_COLUMNS: usize = 32;
 const COPY_ROWS: usize = 192;
 /// Numbers that vectors are aligned to: a cache line.
 const LINE: usize = 16;
-/// Rows and columns that are turned at once: what a vector of any processor holds.
-const SQUARE: usize = 4;
 
 static KERNELS: LazyLock<Kernels> = LazyLock::new(Kernels::widest);
 
@@ -114,7 +113,7 @@ impl Product<'_> {
             let live = width.min(rows - at);
             if copied || live < width {
                 let to = &mut left_copy[at * depth..(at + width) * depth];
-                copy_panel(left.at(at, 0), [live, width, depth], to);
+                copy_panel(left.at(at, 0), kernels.turn, [live, width, depth], to);
             }
         }
         let copy_right = right.row != 1 && rows >= COPY_ROWS;
@@ -182,7 +181,7 @@ fn panels(kernels: &Kernels, rows: usize) -> impl Iterator<Item = (usize, usize)
 }
 
 /// Copies `live` rows of a panel, (depth, width); the rows that are not there are zero.
-fn copy_panel(from: Block, [live, width, depth]: [usize; 3], to: &mut [f32]) {
+fn copy_panel(from: Block, turn: Turn, [live, width, depth]: [usize; 3], to: &mut [f32]) {
     // SAFETY: the panel's `live` rows and `depth` columns are inside of the operand, and `len` of them are contiguous.
     let run = |row, column, len| unsafe { std::slice::from_raw_parts(from.at(row, column).start, len) };
     for k in (0..depth).step_by(LINE) {
@@ -190,19 +189,11 @@ fn copy_panel(from: Block, [live, width, depth]: [usize; 3], to: &mut [f32]) {
         let to = &mut to[k * width..(k + count) * width];
         if from.row == 1 {
             (0..count).for_each(|j| to[j * width..][..live].copy_from_slice(run(0, k + j, live)));
+        } else if from.column == 1 {
+            // SAFETY: the panel's rows and columns are inside of the operand.
+            unsafe { turn(from.at(0, k).start, from.row, [live, count], to, width) };
         } else {
-            // Where columns are contiguous, most of them are turned four rows by four columns at a time, in registers.
-            for i in (0..live).step_by(SQUARE) {
-                let rows = i..live.min(i + SQUARE);
-                let whole = from.column == 1 && rows.len() == SQUARE;
-                let turned = if whole { count / SQUARE * SQUARE } else { 0 };
-                for j in (0..turned).step_by(SQUARE) {
-                    turn(std::array::from_fn(|row| run(i + row, k + j, SQUARE)), &mut to[j * width + i..], width);
-                }
-                for (i, j) in rows.flat_map(|i| (turned..count).map(move |j| (i, j))) {
-                    to[j * width + i] = run(i, k + j, 1)[0];
-                }
-            }
+            (0..count).for_each(|j| (0..live).for_each(|i| to[j * width + i] = run(i, k + j, 1)[0]));
         }
         if live < width {
             to.chunks_mut(width).for_each(|row| row[live..].fill(0.0));
@@ -210,24 +201,30 @@ fn copy_panel(from: Block, [live, width, depth]: [usize; 3], to: &mut [f32]) {
     }
 }
 
-/// Stores four columns of four rows as rows `width` apart.
-#[inline(always)]
-fn turn(rows: [&[f32]; SQUARE], to: &mut [f32], width: usize) {
-    // Read before the first is written: the compiler then knows that no column changes a row.
-    let rows: [[f32; SQUARE]; SQUARE] = rows.map(|row| std::array::from_fn(|j| row[j]));
-    for j in 0..SQUARE {
-        let column: [f32; SQUARE] = std::array::from_fn(|i| rows[i][j]);
-        to[j * width..][..SQUARE].copy_from_slice(&column);
+/// Copies columns, (depth, columns).
+fn copy_columns(from: Block, [depth, columns]: [usize; 2], to: &mut [f32]) {
+    match columns {
+        // What kernels take at once: of a known length, a row is copied in registers.
+        6 if from.column == 1 => copy_rows::<6>(from, depth, to),
+        4 if from.column == 1 => copy_rows::<4>(from, depth, to),
+        _ => {
+            for (k, row) in to.chunks_mut(columns).take(depth).enumerate() {
+                for (j, value) in row.iter_mut().enumerate() {
+                    // SAFETY: these rows and columns are inside of the operand.
+                    *value = unsafe { *from.at(k, j).start };
+                }
+            }
+        }
     }
 }
 
-/// Copies columns, (depth, columns).
-fn copy_columns(from: Block, [depth, columns]: [usize; 2], to: &mut [f32]) {
-    for (k, row) in to.chunks_mut(columns).take(depth).enumerate() {
-        for (j, value) in row.iter_mut().enumerate() {
-            // SAFETY: these rows and columns are inside of the operand.
-            *value = unsafe { *from.at(k, j).start };
-        }
+/// Copies rows of `COLUMNS` contiguous numbers.
+fn copy_rows<const COLUMNS: usize>(from: Block, depth: usize, to: &mut [f32]) {
+    let mut source = from.start.cast::<[f32; COLUMNS]>();
+    for row in to.as_chunks_mut().0.iter_mut().take(depth) {
+        // SAFETY: `depth` rows of so many columns are inside of the operand; the pointer beyond the last is not read.
+        *row = unsafe { source.read_unaligned() };
+        source = source.cast::<f32>().wrapping_offset(from.row).cast();
     }
 }
 

@@ -8,13 +8,14 @@ mod memory;
 mod probes;
 mod simd;
 mod tiles;
+mod turn;
 
 pub use executor::CpuExecutor;
 pub(crate) use executor::{available_memory, info};
 pub(crate) use matmul::matmul_f32;
 pub(crate) use memory::{Memory, matrix};
 pub(crate) use probes::{Copy, MultiplyAdd};
-pub(crate) use simd::vectorized;
+pub(crate) use simd::{prefetch, vectorized};
 pub(crate) use tiles::{in_tiles, share, tasks};
 
 /// The fewest batch rows worth a task of an elementwise pass.

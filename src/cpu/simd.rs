@@ -5,3 +5,20 @@
 pub(crate) fn vectorized<R>(body: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(body)
 }
+
+/// Bytes of a cache line, about.
+const LINE: usize = 64;
+
+/// Asks for values that will be read soon, so that they are on their way into the cache while others are worked on.
+/// Nothing where the language has no stable way to ask.
+#[inline(always)]
+pub(crate) fn prefetch<T>(values: &[T]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in (0..size_of_val(values)).step_by(LINE) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a hint, for an address inside of the slice; it reads nothing that the program could see.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(values.as_ptr().cast::<i8>().wrapping_add(line)) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (values, LINE);
+}

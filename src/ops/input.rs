@@ -3,9 +3,12 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::{Constant, Param};
-use crate::cpu::{Memory, ROW_SHARD, vectorized};
+use crate::cpu::{Memory, ROW_SHARD, prefetch, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
+
+/// Samples that are asked for ahead of the one that is gathered: they lie anywhere in memory.
+const ROWS_AHEAD: usize = 4;
 
 /// What a dense layer reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,8 +96,16 @@ impl Input {
     #[inline(always)]
     pub(super) fn gather_rows<T: Scalar>(&self, memory: &Memory<T>, order: &[u32], inputs: usize, into: &mut [T]) {
         let scale = T::real(self.scale);
-        for (row, n) in into.chunks_mut(inputs).zip(order) {
-            let source = *n as usize * inputs..(*n as usize + 1) * inputs;
+        let source = |n: u32| n as usize * inputs..(n as usize + 1) * inputs;
+        let rows = into.len() / inputs;
+        for (b, (row, n)) in into.chunks_mut(inputs).zip(order).enumerate() {
+            if let Some(later) = order[..rows].get(b + ROWS_AHEAD) {
+                match self.kind {
+                    InputKind::SamplesU8 => prefetch(&memory.bytes(self.tensor)[source(*later)]),
+                    _ => prefetch(&memory.real(self.tensor)[source(*later)]),
+                }
+            }
+            let source = source(*n);
             match self.kind {
                 InputKind::SamplesU8 => {
                     let pixels = &memory.bytes(self.tensor)[source];
