@@ -8,7 +8,7 @@ use super::optimizer::Optimizer;
 use super::{
     Constant, Dense, Hyper, Input, InputKind, ModuleConstants, Operation, Param, Shader, Variant, matmul, shader,
 };
-use crate::cpu::{Memory, matrix, share, tasks, vectorized};
+use crate::cpu::{Memory, matrix, prefetch, share, tasks, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
 
@@ -252,6 +252,11 @@ impl DenseWeightGradient {
                     || {
                         for (unit, gradients) in gradients.chunks(columns.len()).enumerate() {
                             let own = unit * inputs + columns.start..unit * inputs + columns.end;
+                            // The next unit's numbers are not next in memory, and of large layers in no cache.
+                            let next = own.start + inputs..own.end + inputs;
+                            prefetch(units.weight.get(next.clone()).unwrap_or_default());
+                            prefetch(first_state.get(next.clone()).unwrap_or_default());
+                            prefetch(second_state.get(next).unwrap_or_default());
                             let second = second_state.get_mut(own.clone()).unwrap_or_default();
                             let weight = &mut units.weight[own.clone()];
                             optimizer.update(weight, gradients, [&mut first_state[own], second], hyper);
@@ -269,7 +274,8 @@ fn columns_at_once(units: usize, inputs: usize) -> usize {
     inputs.div_ceil(parts).next_multiple_of(COLUMN_UNIT).min(inputs)
 }
 
-/// Gradients of weights between product and update, on one thread: 1 MiB of f32.
-const GRADIENTS_AT_ONCE: usize = 1 << 18;
+/// Gradients of weights between product and update, on one thread: 256 KiB of f32, so that parameters and states
+/// of the same place find room beside them.
+const GRADIENTS_AT_ONCE: usize = 1 << 16;
 /// Columns of a product that microkernels take at once with the widest vectors.
 const COLUMN_UNIT: usize = 64;
