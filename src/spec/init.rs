@@ -46,6 +46,21 @@ impl Init {
         Self::Zeros,
     ];
 
+    /// The name in specs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::GlorotUniform => "glorot_uniform",
+            Self::GlorotNormal => "glorot_normal",
+            Self::HeUniform => "he_uniform",
+            Self::HeNormal => "he_normal",
+            Self::LecunUniform => "lecun_uniform",
+            Self::LecunNormal => "lecun_normal",
+            Self::Orthogonal => "orthogonal",
+            Self::Constant(_) => "constant",
+            Self::Zeros => "zeros",
+        }
+    }
+
     /// Weights of dense layer `layer`, shape (O, I) in row-major order, drawn from `seed`.
     pub fn weights(self, seed: u64, layer: usize, outputs: usize, inputs: usize) -> Vec<f32> {
         let mut stream = Stream::new(seed, Purpose::Weights, layer as u32);
@@ -97,6 +112,14 @@ mod tests {
             assert!((had - variance).abs() <= 0.04 * variance + 1e-15, "{init:?}: variance {had}, wanted {variance}");
         }
         assert!(Init::Constant(0.1).weights(5, 0, 2, 3).iter().all(|w| *w == 0.1));
+    }
+
+    /// The names are those that specs are written with.
+    #[test]
+    fn names_are_those_of_specs() {
+        for init in Init::EXAMPLES {
+            assert!(serde_json::to_string(&init).unwrap().contains(&format!("\"{}\"", init.name())), "{init:?}");
+        }
     }
 
     /// Uniform numbers reach to sqrt 3 deviations, and no further; normal ones do.

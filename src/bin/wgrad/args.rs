@@ -9,7 +9,7 @@ use wgrad::executor::KernelChoice;
 use wgrad::files::cache_directory;
 use wgrad::gpu::GpuRequest;
 use wgrad::spec::MAX_REPLICAS;
-use wgrad::{Activation, Device, Loss, Sequential, TrainTest, datasets};
+use wgrad::{Activation, Device, Init, Loss, Sequential, TrainTest, datasets};
 
 use crate::output::Output;
 use crate::{Failure, Result};
@@ -169,6 +169,16 @@ fn hidden_activations() -> impl Iterator<Item = Activation> {
 pub fn activation(text: &str) -> Result<Activation, String> {
     let found = hidden_activations().find(|activation| same_name(activation.name(), text));
     found.ok_or_else(|| format!("known are {}", names(hidden_activations().map(Activation::name))))
+}
+
+/// An initialization by name, with hyphens or underscores; a number is one too.
+pub fn init(text: &str) -> Result<Init, String> {
+    if let Ok(value) = text.parse::<f32>() {
+        return if value.is_finite() { Ok(Init::Constant(value)) } else { Err("must be finite".to_owned()) };
+    }
+    let all = Init::EXAMPLES.into_iter().filter(|init| !matches!(init, Init::Constant(_)));
+    let found = all.clone().find(|init| same_name(init.name(), text));
+    found.ok_or_else(|| format!("known are {}, or a number", names(all.map(Init::name))))
 }
 
 /// A loss by name or by its usual abbreviation.

@@ -6,6 +6,7 @@ use clap::Args;
 use wgrad::Dataset;
 
 use super::going_on::{KeepingArgs, StoppingArgs};
+use super::input::InputArgs;
 use super::length::LengthArgs;
 use super::loss::LossArgs;
 use super::model::ModelArgs;
@@ -19,6 +20,7 @@ Examples:
   wgrad train mnist --hidden 256,128 --epochs 20 --out runs/wide
   wgrad train mnist --optimizer nesterov --lr 0.05 --weight-decay 1e-4
   wgrad train mnist --hidden none --loss mse --limit 10000
+  wgrad train mnist --augment shift=2,rotate=10,scale=0.1 --noise 0.05
   wgrad train mnist --label-smoothing 0.1 --class-weights balanced
   wgrad train mnist --from runs/wide/model.safetensors --hidden 256,128
   wgrad train mnist --adapter llvmpipe --steps 100 --log-steps --json
@@ -43,6 +45,8 @@ pub struct TrainArgs {
     pub data: DatasetArgs,
     #[command(flatten)]
     pub model: ModelArgs,
+    #[command(flatten)]
+    pub input: InputArgs,
     #[command(flatten)]
     pub loss: LossArgs,
     #[command(flatten)]

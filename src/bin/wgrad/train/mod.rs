@@ -2,6 +2,7 @@
 
 mod args;
 mod going_on;
+mod input;
 mod length;
 mod loss;
 mod model;
@@ -83,6 +84,7 @@ fn trainer(args: &TrainArgs, data: &Dataset, device: &Device) -> Result<Trainer>
     let builder = Trainer::new(model, args.loss.loss, args.optimizer.spec()).device(device.clone());
     let builder =
         builder.loss_options(args.loss.options(data)?).batch_size(args.length.batch(data.len())).seed(args.length.seed);
+    let builder = args.input.apply(builder, data.inputs())?;
     let builder = builder.shuffle(!args.length.no_shuffle);
     if let Some((path, _)) = resumed {
         return Ok(builder.resume(path)?);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use wgrad::{Activation, Dataset, Error, ModelFile, Sequential};
+use wgrad::{Activation, Dataset, Error, Init, ModelFile, Sequential};
 
 use crate::Result;
 use crate::args::{self, Widths};
@@ -18,6 +18,10 @@ pub struct ModelArgs {
     #[arg(long, value_name = "NAME", default_value = "relu", value_parser = args::activation,
           help = args::activation_help())]
     activation: Activation,
+    /// How the weights of the hidden layers start: glorot-uniform, glorot-normal, he-uniform, he-normal, lecun-uniform,
+    /// lecun-normal, orthogonal, zeros, or a number for all [default: what suits the activation].
+    #[arg(long, value_name = "NAME", value_parser = args::init, allow_hyphen_values = true)]
+    weights: Option<Init>,
     /// Start from the weights of this model, which must have the same widths.
     #[arg(long, value_name = "FILE.safetensors")]
     from: Option<PathBuf>,
@@ -27,7 +31,9 @@ impl ModelArgs {
     /// The model for samples like these: an output unit per class.
     pub fn model(&self, data: &Dataset) -> Sequential {
         let hidden = self.hidden.0.iter();
-        let model = hidden.fold(Sequential::new(data.inputs()), |model, units| model.dense(*units, self.activation));
+        let init = self.weights.unwrap_or(self.activation.default_init());
+        let model =
+            hidden.fold(Sequential::new(data.inputs()), |model, units| model.dense_with(*units, self.activation, init));
         model.dense(data.classes(), Activation::Linear)
     }
 
