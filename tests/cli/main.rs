@@ -6,6 +6,7 @@ mod bad_models;
 mod config;
 mod gpu;
 mod help;
+mod inputs;
 mod results;
 mod resume;
 mod support;
