@@ -10,6 +10,8 @@ struct Params {
     order_stride: u32, // N, or 0 when all replicas share one order
     scale: f32,        // samples are multiplied by it
     slots: u32,        // S, the optimizer's numbers per parameter
+    clip_value: f32,   // gradients are cut to this absolute value; 0 for none
+    decay_biases: u32, // whether weight decay and L1 are for the biases too
 }
 
 @group(1) @binding(2) var<storage, read> output_gradient: array<vec4<f32>>; // (R, B, O)
@@ -68,15 +70,26 @@ fn finish_weight(r: u32, o: u32, i: u32, gradient: f32) {
         return;
     }
     let state = r * params.slots * count + at;
-    var before = Parameter(weight[own], vec2(weight_state[state], 0.0));
+    var before = Parameter(weight[own], vec3(0.0));
+    if params.slots > 0u {
+        before.state.x = weight_state[state];
+    }
     if params.slots > 1u {
         before.state.y = weight_state[state + count];
     }
-    let after = updated(before, gradient, iteration.hypers[r]);
+    if params.slots > 2u {
+        before.state.z = weight_state[state + 2u * count];
+    }
+    let after = updated(before, gradient, params.clip_value, iteration.hypers[r]);
     weight[own] = after.value;
-    weight_state[state] = after.state.x;
+    if params.slots > 0u {
+        weight_state[state] = after.state.x;
+    }
     if params.slots > 1u {
         weight_state[state + count] = after.state.y;
+    }
+    if params.slots > 2u {
+        weight_state[state + 2u * count] = after.state.z;
     }
 }
 
@@ -86,15 +99,31 @@ fn finish_bias(r: u32, o: u32, gradient: f32) {
         bias[own] = gradient;
         return;
     }
-    let state = r * params.slots * params.outputs + o;
-    var before = Parameter(bias[own], vec2(bias_state[state], 0.0));
-    if params.slots > 1u {
-        before.state.y = bias_state[state + params.outputs];
+    let count = params.outputs;
+    let state = r * params.slots * count + o;
+    var before = Parameter(bias[own], vec3(0.0));
+    if params.slots > 0u {
+        before.state.x = bias_state[state];
     }
-    let after = updated(before, gradient, iteration.hypers[r]);
-    bias[own] = after.value;
-    bias_state[state] = after.state.x;
     if params.slots > 1u {
-        bias_state[state + params.outputs] = after.state.y;
+        before.state.y = bias_state[state + count];
+    }
+    if params.slots > 2u {
+        before.state.z = bias_state[state + 2u * count];
+    }
+    var hyper = iteration.hypers[r];
+    if params.decay_biases == 0u {
+        hyper = without_decay(hyper);
+    }
+    let after = updated(before, gradient, params.clip_value, hyper);
+    bias[own] = after.value;
+    if params.slots > 0u {
+        bias_state[state] = after.state.x;
+    }
+    if params.slots > 1u {
+        bias_state[state + count] = after.state.y;
+    }
+    if params.slots > 2u {
+        bias_state[state + 2u * count] = after.state.z;
     }
 }

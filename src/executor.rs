@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::plan::{Element, Iteration, Plan, ProgramId, TensorId};
+use crate::plan::{Element, Iteration, Metrics, Plan, ProgramId, TensorId};
+use crate::spec::Pace;
 
 /// Numbers for a tensor.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +68,8 @@ pub struct StepMetrics {
     pub weight: f64,
     /// Right answers among the rows.
     pub right: f64,
+    /// The norm of all gradients before they were clipped, where clipping by global norm computes it.
+    pub gradient_norm: Option<f64>,
 }
 
 impl StepMetrics {
@@ -162,6 +165,9 @@ pub trait Executor: Send {
     /// [`Error::Device`].
     fn read_words(&mut self, id: TensorId) -> Result<Vec<u32>>;
 
+    /// Tells where the fit stands, for the schedules of the iterations that are submitted from now on.
+    fn set_pace(&mut self, pace: Pace);
+
     /// Queues a program's steps for each of the iterations, in order. It does not wait for them to run, but for room
     /// in the queue where it is full.
     ///
@@ -220,16 +226,17 @@ pub trait Executor: Send {
 pub(crate) fn slot_metrics(
     values: impl Fn(usize) -> f64,
     (iteration, weights): (Iteration, &[f64]),
-    [replicas, slots, blocks]: [usize; 3],
-    live: usize,
+    (metrics, [replicas, slots, pairs]): (Metrics, [usize; 3]),
     into: &mut Vec<StepMetrics>,
 ) {
     for replica in 0..replicas {
-        let start = (replica * slots + iteration.slot as usize) * blocks * 2;
+        let start = (replica * slots + iteration.slot as usize) * pairs * 2;
+        let live = metrics.blocks(iteration.rows as usize);
+        let gradient_norm = metrics.has_norm.then(|| values(start + 2 * (pairs - 1)));
         // Blocks without live rows hold what an earlier, longer batch left.
         let sum = |part: usize| (0..live).map(|block| values(start + 2 * block + part)).sum();
         let weight = weights.get(replica).copied().unwrap_or(f64::from(iteration.rows));
-        into.push(StepMetrics { iteration, replica, loss_sum: sum(0), weight, right: sum(1) });
+        into.push(StepMetrics { iteration, replica, loss_sum: sum(0), weight, right: sum(1), gradient_norm });
     }
 }
 

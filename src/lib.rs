@@ -63,7 +63,10 @@ pub use error::{Error, Result};
 pub use gpu::{Gpu, GpuOptions, GpuRequest};
 pub use ops::optimizer::Optimizer;
 pub use ops::{Activation, Loss};
-pub use spec::{Adam, Augment, DenseSpec, Init, LossOptions, OptimizerSpec, Replica, Sequential, Sgd, TrainSpec};
+pub use spec::{
+    Adadelta, Adagrad, Adam, AdamW, Augment, Clip, DenseSpec, GradientDescent, Init, Lion, LossOptions, Nadam,
+    OptimizerSpec, Replica, Rmsprop, Schedule, Sequential, Sgd, TrainSpec,
+};
 #[cfg(feature = "cli")]
 pub use train::ProgressBar;
 pub use train::{

@@ -6,6 +6,7 @@ use crate::executor::{Clock, DeviceInfo, Executor, StepMetrics, TensorData, Timi
 use crate::ops::{Hyper, Operation};
 use crate::plan::{Iteration, Plan, ProgramId, Role, TensorId};
 use crate::scalar::Scalar;
+use crate::spec::Pace;
 
 /// Runs a plan on host memory.
 #[derive(Debug)]
@@ -45,9 +46,8 @@ impl<T: Scalar> CpuExecutor<T> {
         let Some(metrics) = self.plan.program(program).metrics else { return };
         let values = self.memory.real(metrics.tensor);
         let shape = &self.plan.tensor(metrics.tensor).shape;
-        let live = metrics.blocks(iteration.rows as usize);
-        let own = (iteration, weights);
-        slot_metrics(|at| values[at].value(), own, [shape[0], shape[1], shape[2]], live, &mut self.finished);
+        let shape = (metrics, [shape[0], shape[1], shape[2]]);
+        slot_metrics(|at| values[at].value(), (iteration, weights), shape, &mut self.finished);
     }
 
     fn set_hypers(&mut self, iteration: Iteration, weights: &[f64]) {
@@ -110,6 +110,10 @@ impl<T: Scalar> Executor for CpuExecutor<T> {
             }
         });
         Ok(())
+    }
+
+    fn set_pace(&mut self, pace: Pace) {
+        self.plan.pace = pace;
     }
 
     fn submit_step(&mut self, program: ProgramId, step: usize, iteration: Iteration) -> Result<()> {

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::executor::{DeviceInfo, Executor, KernelChoice, StepMetrics, TensorData, Timing, own_weights, slot_metrics};
 use crate::ops::{Hyper, Operation};
 use crate::plan::{Iteration, Plan, Program, ProgramId, Role, Step, TensorId};
-use crate::spec::MAX_REPLICAS;
+use crate::spec::{MAX_REPLICAS, Pace};
 
 /// The smallest stride that every adapter at default limits allows between dynamic uniform offsets.
 const UNIFORM_ALIGNMENT: u64 = 256;
@@ -244,6 +244,10 @@ impl Executor for GpuExecutor {
         Ok(())
     }
 
+    fn set_pace(&mut self, pace: Pace) {
+        self.plan.pace = pace;
+    }
+
     fn submit_step(&mut self, program: ProgramId, step: usize, iteration: Iteration) -> Result<()> {
         self.prepare(program)?;
         self.write_iterations(&[iteration], &[]);
@@ -286,8 +290,7 @@ impl Executor for GpuExecutor {
                 for (index, iteration) in finished.iterations.into_iter().enumerate() {
                     let own = (iteration, own_weights(&finished.weights, index, self.plan.replicas.len()));
                     let value = |at: usize| f64::from(finished.metrics[at]);
-                    let live = metrics.blocks(iteration.rows as usize);
-                    slot_metrics(value, own, [shape[0], shape[1], shape[2]], live, &mut all);
+                    slot_metrics(value, own, (metrics, [shape[0], shape[1], shape[2]]), &mut all);
                 }
             }
         }
@@ -321,7 +324,8 @@ fn guarded<T>(gpu: &Gpu, make: impl FnOnce() -> Result<T>) -> Result<T> {
 fn storage(gpu: &Gpu, label: &str, bytes: u64) -> wgpu::Buffer {
     gpu.device.create_buffer(&wgpu::BufferDescriptor {
         label: Some(label),
-        size: bytes.next_multiple_of(VEC4),
+        // An optimizer without memory has states of no bytes, which cannot be bound.
+        size: bytes.next_multiple_of(VEC4).max(VEC4),
         usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
         mapped_at_creation: false,
     })

@@ -4,7 +4,7 @@
 use ndarray::{ArrayView2, ArrayViewMut2, s};
 use rayon::prelude::*;
 
-use super::optimizer::Optimizer;
+use super::optimizer::{SLOTS, Update, replica_states, split_slots};
 use super::{
     Constant, Dense, Hyper, Input, InputKind, ModuleConstants, Operation, Param, Shader, Variant, matmul, shader,
 };
@@ -20,7 +20,7 @@ pub(crate) enum Destination {
     /// Into gradient tensors: (R, O, I) and (R, O).
     Gradient { weight: TensorId, bias: TensorId },
     /// Into the parameters, through an optimizer with states (R, S, O, I) and (R, S, O).
-    Update { weight: TensorId, bias: TensorId, weight_state: TensorId, bias_state: TensorId, optimizer: Optimizer },
+    Update { weight: TensorId, bias: TensorId, weight_state: TensorId, bias_state: TensorId, update: Update },
 }
 
 /// A dense layer's weight and bias gradient, and its update.
@@ -47,21 +47,16 @@ impl Operation for DenseWeightGradient {
         let mut constants = vec![self.input.constant(), matmul::alignment(outputs, inputs)];
         match self.destination {
             Destination::Gradient { .. } => constants.push(("OPTIMIZER", Constant::named("gradient"))),
-            Destination::Update { optimizer, .. } => {
-                constants.push(("OPTIMIZER", Constant::named(optimizer.name())));
-                let own = optimizer.constants().into_iter().map(|(name, value)| (name, Constant::Number(value)));
-                constants.extend(own);
-            }
+            Destination::Update { update, .. } => constants.extend(update.constants()),
         }
         constants
     }
 
     fn params(&self) -> Vec<(&'static str, Param)> {
-        let slots = match self.destination {
-            Destination::Gradient { .. } => 0,
-            Destination::Update { optimizer, .. } => optimizer.slots(),
+        let own = match self.destination {
+            Destination::Gradient { .. } => Update::NO_PARAMS,
+            Destination::Update { update, .. } => update.params(),
         };
-        let own = [("slots", Param::Unsigned(slots))];
         self.dense.params().into_iter().chain(self.input.params()).chain(own).collect()
     }
 
@@ -100,9 +95,9 @@ impl Operation for DenseWeightGradient {
         self.input.gather(memory, iteration, [hypers.len(), batch, inputs], false);
         match self.destination {
             Destination::Gradient { weight, bias } => self.store_gradient(memory, iteration, weight, bias),
-            Destination::Update { weight, bias, weight_state, bias_state, optimizer } => {
+            Destination::Update { weight, bias, weight_state, bias_state, update } => {
                 let tensors = [weight, bias, weight_state, bias_state];
-                self.update(memory, iteration, hypers, tensors, optimizer);
+                self.update(memory, iteration, hypers, tensors, &update);
             }
         }
     }
@@ -116,9 +111,9 @@ struct Units<'a, T> {
     /// (units)
     bias: &'a mut [T],
     /// S times (units, I)
-    weight_state: [&'a mut [T]; 2],
+    weight_state: [&'a mut [T]; SLOTS],
     /// S times (units)
-    bias_state: [&'a mut [T]; 2],
+    bias_state: [&'a mut [T]; SLOTS],
 }
 
 impl<'a, T> Units<'a, T> {
@@ -137,13 +132,6 @@ impl<'a, T> Units<'a, T> {
         };
         [Self { first: self.first, weight, bias, weight_state, bias_state }, other]
     }
-}
-
-/// Cuts each slot of a state; a second slot that there is not stays empty.
-fn split_slots<T>([first, second]: [&mut [T]; 2], at: usize) -> ([&mut [T]; 2], [&mut [T]; 2]) {
-    let (a, b) = first.split_at_mut(at);
-    let (c, d) = second.split_at_mut(at.min(second.len()));
-    ([a, c], [b, d])
 }
 
 impl DenseWeightGradient {
@@ -181,21 +169,18 @@ impl DenseWeightGradient {
         iteration: &Iteration,
         hypers: &[Hyper],
         tensors: [TensorId; 4],
-        optimizer: Optimizer,
+        update: &Update,
     ) {
         let Dense { inputs, outputs, .. } = self.dense;
-        let slots = optimizer.slots();
         let [mut weight, mut bias, mut weight_state, mut bias_state] = tensors.map(|id| memory.take(id));
         let parameters = weight.par_chunks_mut(outputs * inputs).zip(bias.par_chunks_mut(outputs));
-        let states =
-            weight_state.par_chunks_mut(slots * outputs * inputs).zip(bias_state.par_chunks_mut(slots * outputs));
+        let weight_states = replica_states(&mut weight_state, outputs * inputs, update, hypers.len());
+        let states = weight_states.into_par_iter().zip(replica_states(&mut bias_state, outputs, update, hypers.len()));
         let rows = iteration.rows as usize;
         parameters.zip(states).enumerate().for_each(|(r, ((weight, bias), (weight_state, bias_state)))| {
-            let weight_state = weight_state.split_at_mut(outputs * inputs).into();
-            let bias_state = bias_state.split_at_mut(outputs).into();
             let units = Units { first: 0, weight, bias, weight_state, bias_state };
             let operands = self.operands(memory, rows, r);
-            let rule = (optimizer, &hypers[r]);
+            let rule = (update, &hypers[r]);
             self.update_units(memory, operands, units, tasks(self.flops(), hypers.len()), rule);
         });
         for (id, values) in tensors.into_iter().zip([weight, bias, weight_state, bias_state]) {
@@ -210,7 +195,7 @@ impl DenseWeightGradient {
         operands: [ArrayView2<T>; 2],
         units: Units<T>,
         tasks: usize,
-        rule: (Optimizer, &Hyper),
+        rule: (&Update, &Hyper),
     ) {
         let count = units.bias.len();
         if tasks < 2 || count < 2 {
@@ -229,17 +214,17 @@ impl DenseWeightGradient {
         memory: &Memory<T>,
         [x, gradient]: [ArrayView2<T>; 2],
         units: Units<T>,
-        (optimizer, hyper): (Optimizer, &Hyper),
+        (update, hyper): (&Update, &Hyper),
     ) {
         let inputs = self.dense.inputs;
         let count = units.bias.len();
         let gradient = gradient.slice_move(s![.., units.first..units.first + count]);
         memory.with_scratch(count, |sums| {
             T::column_sums(gradient, sums);
-            optimizer.update(units.bias, sums, units.bias_state, hyper);
+            update.apply(units.bias, sums, units.bias_state, &update.hyper(hyper, true));
         });
         let width = columns_at_once(count, inputs);
-        let [first_state, second_state] = units.weight_state;
+        let [first, second, third] = units.weight_state;
         memory.with_scratch(count * width, |scratch| {
             for start in (0..inputs).step_by(width) {
                 let columns = start..inputs.min(start + width);
@@ -255,11 +240,11 @@ impl DenseWeightGradient {
                             // The next unit's numbers are not next in memory, and of large layers in no cache.
                             let next = own.start + inputs..own.end + inputs;
                             prefetch(units.weight.get(next.clone()).unwrap_or_default());
-                            prefetch(first_state.get(next.clone()).unwrap_or_default());
-                            prefetch(second_state.get(next).unwrap_or_default());
-                            let second = second_state.get_mut(own.clone()).unwrap_or_default();
-                            let weight = &mut units.weight[own.clone()];
-                            optimizer.update(weight, gradients, [&mut first_state[own], second], hyper);
+                            let state = [&mut *first, &mut *second, &mut *third].map(|slot| {
+                                prefetch(slot.get(next.clone()).unwrap_or_default());
+                                slot.get_mut(own.clone()).unwrap_or_default()
+                            });
+                            update.apply(&mut units.weight[own], gradients, state, hyper);
                         }
                     },
                 );

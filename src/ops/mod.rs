@@ -6,18 +6,22 @@
 
 mod activation;
 mod class_counts;
+mod clip_norm;
 mod dense;
 mod dense_forward;
 mod dense_input_gradient;
 mod dense_loss;
 mod dense_weight_gradient;
 mod difference_sums;
+mod gradient_norm;
 mod input;
 mod loss;
 mod loss_step;
 mod matmul;
+mod max_norm;
 mod prepare_input;
 mod softmax;
+mod update;
 
 pub mod optimizer;
 
@@ -25,19 +29,23 @@ pub use activation::Activation;
 pub use loss::Loss;
 
 pub(crate) use class_counts::ClassCounts;
+pub(crate) use clip_norm::ClipNorm;
 pub(crate) use dense::{Dense, DenseLayer};
 pub(crate) use dense_forward::DenseForward;
 pub(crate) use dense_input_gradient::DenseInputGradient;
 pub(crate) use dense_loss::DenseLoss;
 pub(crate) use dense_weight_gradient::{DenseWeightGradient, Destination};
 pub(crate) use difference_sums::DifferenceSums;
+pub(crate) use gradient_norm::GradientNorm;
 pub(crate) use input::{Input, InputKind};
 pub(crate) use loss::{Head, LossRows, LossWeights, TargetKind};
 pub(crate) use loss_step::LossStep;
 pub(crate) use matmul::{MATMUL_VARIANTS, tile};
+pub(crate) use max_norm::MaxNorm;
 pub(crate) use optimizer::Hyper;
 pub(crate) use prepare_input::PrepareInput;
 pub(crate) use softmax::Softmax;
+pub(crate) use update::{UpdateStep, Updated};
 
 use crate::cpu::Memory;
 use crate::plan::{Iteration, TensorId};
@@ -180,27 +188,35 @@ macro_rules! operations {
 
 operations! {
     ClassCounts(ClassCounts),
+    ClipNorm(ClipNorm),
     DenseForward(DenseForward),
     DenseInputGradient(DenseInputGradient),
     DenseLoss(DenseLoss),
     DenseWeightGradient(DenseWeightGradient),
     DifferenceSums(DifferenceSums),
+    GradientNorm(GradientNorm),
     LossStep(LossStep),
+    MaxNorm(MaxNorm),
     PrepareInput(PrepareInput),
     Softmax(Softmax),
+    Update(UpdateStep),
 }
 
 /// Every kernel family, for the registry's tests and verification.
 pub fn shaders() -> Vec<&'static Shader> {
     vec![
         &class_counts::SHADER,
+        &clip_norm::SHADER,
         &dense_forward::SHADER,
         &dense_input_gradient::SHADER,
         &dense_loss::SHADER,
         &dense_weight_gradient::SHADER,
         &difference_sums::SHADER,
+        &gradient_norm::SHADER,
         &loss_step::SHADER,
+        &max_norm::SHADER,
         &prepare_input::SHADER,
         &softmax::SHADER,
+        &update::SHADER,
     ]
 }

@@ -3,7 +3,7 @@
 use super::{Element, Judgement, Plan, Program, Role, Step, Tensor, TensorId};
 use crate::ops::optimizer::Optimizer;
 use crate::ops::{Op, TargetKind};
-use crate::spec::Replica;
+use crate::spec::{Pace, Replica};
 
 /// Tensors and steps, as they come.
 #[derive(Debug, Default)]
@@ -35,6 +35,7 @@ impl Assembly {
             tensors: self.tensors,
             replicas,
             optimizer,
+            pace: Pace::default(),
             layers: Vec::new(),
             targets: TargetKind::Classes,
             slots,

@@ -6,10 +6,13 @@ use crate::ops::{
     Activation, Dense, DenseForward, DenseInputGradient, DenseLayer, DenseLoss, DenseWeightGradient, Destination,
     Input, InputKind, LossRows, LossStep, LossWeights, Op, PrepareInput, Softmax, TargetKind,
 };
-use crate::spec::{Sequential, TrainSpec};
+use crate::spec::{Pace, Sequential, TrainSpec};
 
 /// Steps whose metrics are kept on the device before the host must have read them.
 const SLOTS: usize = 128;
+
+/// What the names of the training program's tensors begin with.
+const TRAIN: &str = "train";
 
 /// How much room the host wants for the samples of one program.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +60,7 @@ impl PlanRequest<'_> {
             tensors: builder.tensors,
             replicas: self.spec.replicas.clone(),
             optimizer: self.spec.optimizer,
+            pace: Pace::default(),
             layers: builder.layers,
             targets: self.targets,
             slots: SLOTS,
@@ -70,13 +74,13 @@ impl PlanRequest<'_> {
 }
 
 pub(super) struct Builder<'a> {
-    pub(super) request: &'a PlanRequest<'a>,
-    tensors: Vec<Tensor>,
-    layers: Vec<LayerTensors>,
+    pub request: &'a PlanRequest<'a>,
+    pub tensors: Vec<Tensor>,
+    pub layers: Vec<LayerTensors>,
 }
 
 /// The tensors that the host fills, and the layers' outputs.
-struct Pass {
+pub(super) struct Pass {
     capacity: Capacity,
     samples: TensorId,
     targets: TensorId,
@@ -85,23 +89,23 @@ struct Pass {
     /// Samples with noise on them, or moved and bent, where the first layer reads such.
     prepared: Option<TensorId>,
     activations: Vec<TensorId>,
-    steps: Vec<Step>,
+    pub steps: Vec<Step>,
 }
 
 impl Builder<'_> {
-    pub(super) fn tensor(&mut self, name: String, shape: &[usize], element: Element, role: Role) -> TensorId {
+    pub fn tensor(&mut self, name: String, shape: &[usize], element: Element, role: Role) -> TensorId {
         self.tensors.push(Tensor { name, shape: shape.to_vec(), element, role });
         TensorId(self.tensors.len() - 1)
     }
 
-    pub(super) fn replicas(&self) -> usize {
+    pub fn replicas(&self) -> usize {
         self.request.spec.replicas.len()
     }
 
     fn parameters(&mut self) {
         let slots = self.request.spec.optimizer.slots();
         let replicas = self.replicas();
-        let keep_gradients = self.request.keep_gradients;
+        let stores_gradients = self.stores_gradients();
         for (n, (outputs, inputs)) in self.request.model.shapes().enumerate() {
             let mut tensor = |what: &str, shape: &[usize], role| {
                 self.tensor(format!("layers.{n}.{what}"), shape, Element::F32, role)
@@ -110,7 +114,7 @@ impl Builder<'_> {
             let bias = tensor("bias", &[replicas, outputs], Role::Parameter);
             let weight_state = tensor("weight.state", &[replicas, slots, outputs, inputs], Role::OptimizerState);
             let bias_state = tensor("bias.state", &[replicas, slots, outputs], Role::OptimizerState);
-            let gradient = keep_gradients.then(|| {
+            let gradient = stores_gradients.then(|| {
                 let weight = tensor("weight.gradient", &[replicas, outputs, inputs], Role::Gradient);
                 [weight, tensor("bias.gradient", &[replicas, outputs], Role::Gradient)]
             });
@@ -206,7 +210,8 @@ impl Builder<'_> {
         let (replicas, outputs) = (self.replicas(), self.request.model.outputs());
         let Capacity { batch, order: order_stride, .. } = pass.capacity;
         let last = self.layers.len() - 1;
-        let shape = [replicas, SLOTS, batch.div_ceil(block_rows), 2];
+        let has_norm = prefix == TRAIN && self.norm_limit().is_some();
+        let shape = [replicas, SLOTS, batch.div_ceil(block_rows) + usize::from(has_norm), 2];
         let metrics = self.tensor(format!("{prefix}.metrics"), &shape, Element::F32, Role::Metric);
         let name = format!("{prefix}.layers.{last}.gradient");
         let gradient = self.tensor(name, &[replicas, batch, outputs], Element::F32, Role::Activation);
@@ -219,7 +224,7 @@ impl Builder<'_> {
             order: pass.order,
             order_stride,
             gradient,
-            metrics: Metrics { tensor: metrics, block_rows },
+            metrics: Metrics { tensor: metrics, block_rows, has_norm },
             slots: SLOTS,
             activation: self.trained_activation(last),
             label_smoothing: self.request.spec.loss_options.label_smoothing,
@@ -252,11 +257,11 @@ impl Builder<'_> {
         let (capacity, layers) = (self.request.train, self.layers.len());
         let (mut pass, rows);
         if self.request.model.outputs() <= DenseLoss::MOST_OUTPUTS {
-            pass = self.forward("train", capacity, layers - 1);
-            rows = self.dense_loss("train", &mut pass);
+            pass = self.forward(TRAIN, capacity, layers - 1);
+            rows = self.dense_loss(TRAIN, &mut pass);
         } else {
-            pass = self.forward("train", capacity, layers);
-            rows = self.loss_step("train", &mut pass);
+            pass = self.forward(TRAIN, capacity, layers);
+            rows = self.loss_step(TRAIN, &mut pass);
         }
         let mut gradient = rows.gradient;
         for n in (0..self.layers.len()).rev() {
@@ -267,6 +272,7 @@ impl Builder<'_> {
             }
             self.weight_gradient(&mut pass, n, own);
         }
+        self.limits(&mut pass, rows.metrics);
         self.program(pass, rows.metrics)
     }
 
@@ -292,8 +298,8 @@ impl Builder<'_> {
         let (what, destination) = match gradient {
             Some([weight, bias]) => ("weight gradient", Destination::Gradient { weight, bias }),
             None => {
-                let optimizer = self.request.spec.optimizer;
-                ("update", Destination::Update { weight, bias, weight_state, bias_state, optimizer })
+                let update = self.request.spec.update();
+                ("update", Destination::Update { weight, bias, weight_state, bias_state, update })
             }
         };
         let (dense, input) = (self.dense(pass, n), self.input(pass, n));
@@ -345,20 +351,14 @@ mod tests {
     use super::*;
     use crate::ops::optimizer::Optimizer;
     use crate::ops::{Loss, Operation, Shader};
-    use crate::spec::Replica;
-
-    const OPTIMIZERS: [Optimizer; 3] = [
-        Optimizer::Sgd { nesterov: false },
-        Optimizer::Sgd { nesterov: true },
-        Optimizer::Adam { beta2: 0.999, epsilon: 1e-8 },
-    ];
+    use crate::spec::{Adam, OptimizerSpec, Replica};
 
     /// A plan of `layers` layers that ends in `outputs`.
-    fn plan(layers: usize, outputs: usize, optimizer: Optimizer, keep_gradients: bool) -> Plan {
+    fn plan(layers: usize, outputs: usize, optimizer: OptimizerSpec, keep_gradients: bool) -> Plan {
         let hidden = (1..layers).fold(Sequential::new(20), |model, _| model.dense(7, Activation::Relu));
         let model = hidden.dense(outputs, Activation::Linear);
-        let replica = Replica { seed: 0, learning_rate: 0.1, weight_decay: 0.0, momentum: 0.9, l1: 0.0, dropout: None };
-        let spec = TrainSpec::new(Loss::SoftmaxCrossEntropy, optimizer, 16, vec![replica]);
+        let spec =
+            TrainSpec::new(Loss::SoftmaxCrossEntropy, optimizer.optimizer, 16, vec![Replica::new(0, &optimizer)]);
         let capacity = Capacity { batch: 16, samples: 32, order: 32 };
         let (samples, targets) = (InputKind::SamplesU8, TargetKind::Classes);
         let (model, spec, train, evaluate, weighted) = (&model, &spec, capacity, capacity, false);
@@ -371,12 +371,13 @@ mod tests {
 
     #[test]
     fn a_step_of_layers_is_three_dispatches_each_less_one() {
-        for (layers, optimizer) in (1..=4).flat_map(|layers| OPTIMIZERS.map(|optimizer| (layers, optimizer))) {
+        let presets = Optimizer::presets();
+        for (layers, (name, optimizer)) in (1..=4).flat_map(|layers| presets.iter().map(move |own| (layers, own))) {
             for (outputs, most) in [(10, 3 * layers - 1), (64, 3 * layers - 1), (65, 3 * layers), (785, 3 * layers)] {
                 for keep_gradients in [false, true] {
-                    let plan = plan(layers, outputs, optimizer, keep_gradients);
+                    let plan = plan(layers, outputs, *optimizer, keep_gradients);
                     let steps = plan.train.steps.len();
-                    assert_eq!(steps, most, "L={layers} O={outputs} {optimizer:?}");
+                    assert_eq!(steps, most, "L={layers} O={outputs} {name}");
                     assert_eq!(plan.train.outputs.is_some(), outputs > 64);
                     assert!(plan.to_string().contains(&format!("training step: {steps} dispatches for L = {layers}")));
                 }
@@ -386,12 +387,12 @@ mod tests {
 
     #[test]
     fn the_loss_is_in_the_last_layers_step_where_outputs_fit() {
-        let narrow = plan(2, 10, OPTIMIZERS[2], false);
+        let narrow = plan(2, 10, Adam::new(1e-3).into(), false);
         let backward = ["dense_input_gradient", "dense_weight_gradient", "dense_weight_gradient"];
         assert_eq!(stems(&narrow.train), [&["dense_forward", "dense_loss"][..], &backward].concat());
         assert_eq!(stems(&narrow.evaluate), ["dense_forward", "dense_forward", "loss_step"]);
         assert_eq!(stems(&narrow.predict), ["dense_forward", "dense_forward", "softmax"]);
-        let wide = plan(2, 65, OPTIMIZERS[2], false);
+        let wide = plan(2, 65, Adam::new(1e-3).into(), false);
         assert_eq!(stems(&wide.train), [&["dense_forward", "dense_forward", "loss_step"][..], &backward].concat());
     }
 }

@@ -3,6 +3,7 @@
 mod assemble;
 mod build;
 mod judge;
+mod limits;
 mod print;
 
 pub(crate) use assemble::Assembly;
@@ -11,7 +12,7 @@ pub(crate) use build::{Capacity, PlanRequest};
 use crate::error::{Error, Result};
 use crate::ops::optimizer::Optimizer;
 use crate::ops::{Hyper, Op, Operation, TargetKind};
-use crate::spec::Replica;
+use crate::spec::{Pace, Replica};
 
 /// A tensor of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -150,9 +151,16 @@ pub struct Metrics {
     pub tensor: TensorId,
     /// Rows of a block.
     pub block_rows: usize,
+    /// Whether one more pair, behind the blocks, holds the norm of the step's gradients.
+    pub has_norm: bool,
 }
 
 impl Metrics {
+    /// Pairs of numbers a step, of batches of at most so many rows.
+    pub fn pairs(&self, batch: usize) -> usize {
+        self.blocks(batch) + usize::from(self.has_norm)
+    }
+
     /// Blocks that so many rows come in.
     pub fn blocks(&self, rows: usize) -> usize {
         rows.div_ceil(self.block_rows)
@@ -218,6 +226,8 @@ pub struct Plan {
     pub replicas: Vec<Replica>,
     /// The update rule.
     pub optimizer: Optimizer,
+    /// Where the fit that runs it stands, for schedules.
+    pub pace: Pace,
     /// The dense layers' parameters.
     pub layers: Vec<LayerTensors>,
     /// What the targets are.
@@ -260,7 +270,8 @@ impl Plan {
     /// The replicas' hyper-parameters in an iteration, whose rows' weights have these sums (R), or count 1 each.
     pub(crate) fn hypers<'a>(&'a self, iteration: Iteration, weights: &'a [f64]) -> impl Iterator<Item = Hyper> + 'a {
         self.replicas.iter().enumerate().map(move |(r, replica)| {
-            let hyper = Hyper::at(replica, self.optimizer, &iteration);
+            let rate = replica.rate(r, &self.pace, iteration.number);
+            let hyper = Hyper::at(replica, self.optimizer, &iteration, rate);
             weights.get(r).map_or(hyper, |weight| hyper.with_weight(*weight))
         })
     }

@@ -5,6 +5,7 @@ mod init;
 mod loss;
 mod model;
 mod orthogonal;
+mod schedule;
 mod train;
 
 pub use augment::Augment;
@@ -12,4 +13,6 @@ pub use init::Init;
 pub use loss::LossOptions;
 pub use model::{DenseSpec, Sequential};
 
-pub use train::{Adam, MAX_REPLICAS, OptimizerSpec, Replica, Sgd, TrainSpec};
+pub use crate::ops::optimizer::{Adadelta, Adagrad, Adam, AdamW, GradientDescent, Lion, Nadam, Rmsprop, Sgd};
+pub use schedule::{Pace, PlateauState, Schedule};
+pub use train::{Clip, MAX_REPLICAS, OptimizerSpec, Replica, TrainSpec};

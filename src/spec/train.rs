@@ -1,8 +1,8 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Augment, LossOptions, Sequential};
+use super::{Augment, LossOptions, Pace, Schedule, Sequential};
 use crate::error::{Error, Result};
-use crate::ops::optimizer::Optimizer;
+use crate::ops::optimizer::{Optimizer, Update, shortest};
 use crate::ops::{Activation, Loss};
 
 /// Replicas whose hyper-parameters fit the table that WGSL reserves for them.
@@ -15,83 +15,59 @@ pub struct OptimizerSpec {
     pub optimizer: Optimizer,
     /// Step size.
     pub learning_rate: f32,
-    /// L2: `weight_decay * w` is added to every parameter's gradient, as in PyTorch's SGD and Adam.
+    /// Coupled: `weight_decay * w` is added to the gradient, as in PyTorch's SGD and Adam. Decoupled: weights shrink by the
+    /// factor `1 - learning_rate * weight_decay`, as in AdamW.
     pub weight_decay: f32,
     /// SGD's momentum, Adam's beta 1.
     pub momentum: f32,
+    /// `l1 * sign(w)` is added to the gradient, sign(0) being 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub l1: f32,
+    /// How the learning rate changes.
+    #[serde(default, skip_serializing_if = "Schedule::is_constant")]
+    pub schedule: Schedule,
 }
 
-/// Stochastic gradient descent: v = momentum v + g, w = w - learning_rate v (PyTorch's `torch.optim.SGD`).
-#[derive(Clone, Copy, Debug)]
-pub struct Sgd(OptimizerSpec);
-
-impl Sgd {
-    /// Plain gradient descent with this learning rate.
-    pub fn new(learning_rate: f32) -> Self {
-        let optimizer = Optimizer::Sgd { nesterov: false };
-        Self(OptimizerSpec { optimizer, learning_rate, weight_decay: 0.0, momentum: 0.0 })
+impl OptimizerSpec {
+    /// An update rule with this learning rate, and nothing else.
+    pub fn new(optimizer: Optimizer, learning_rate: f32) -> Self {
+        Self { optimizer, learning_rate, weight_decay: 0.0, momentum: 0.0, l1: 0.0, schedule: Schedule::Constant }
     }
 
-    /// With momentum.
+    /// Of the name that it has on the command line, with its defaults.
+    pub fn named(name: &str) -> Option<Self> {
+        Optimizer::presets().into_iter().find(|(own, _)| *own == name).map(|(_, spec)| spec)
+    }
+
+    /// With another momentum, for which RMSprop makes room.
     #[must_use]
-    pub fn momentum(mut self, momentum: f32) -> Self {
-        self.0.momentum = momentum;
-        self
-    }
-
-    /// Looks ahead: w = w - learning_rate (g + momentum v) (Nesterov; Sutskever et al., ICML 2013).
-    #[must_use]
-    pub fn nesterov(mut self) -> Self {
-        self.0.optimizer = Optimizer::Sgd { nesterov: true };
-        self
-    }
-
-    /// With L2 weight decay.
-    #[must_use]
-    pub fn weight_decay(mut self, weight_decay: f32) -> Self {
-        self.0.weight_decay = weight_decay;
-        self
-    }
-}
-
-/// Adam (Kingma and Ba, ICLR 2015) with PyTorch's defaults: betas 0.9 and 0.999, epsilon 1e-8.
-#[derive(Clone, Copy, Debug)]
-pub struct Adam(OptimizerSpec);
-
-impl Adam {
-    /// Adam with this learning rate.
-    pub fn new(learning_rate: f32) -> Self {
-        let optimizer = Optimizer::Adam { beta2: 0.999, epsilon: 1e-8 };
-        Self(OptimizerSpec { optimizer, learning_rate, weight_decay: 0.0, momentum: 0.9 })
-    }
-
-    /// Decay rates of the first and second moment.
-    #[must_use]
-    pub fn betas(mut self, beta1: f32, beta2: f64) -> Self {
-        if let Optimizer::Adam { epsilon, .. } = self.0.optimizer {
-            self.0.optimizer = Optimizer::Adam { beta2, epsilon };
+    pub fn with_momentum(mut self, momentum: f32) -> Self {
+        self.momentum = momentum;
+        if let Optimizer::Rmsprop(rule) = &mut self.optimizer {
+            rule.momentum |= momentum > 0.0;
         }
-        self.0.momentum = beta1;
-        self
-    }
-
-    /// With L2 weight decay, added to the gradient.
-    #[must_use]
-    pub fn weight_decay(mut self, weight_decay: f32) -> Self {
-        self.0.weight_decay = weight_decay;
         self
     }
 }
 
-impl From<Sgd> for OptimizerSpec {
-    fn from(sgd: Sgd) -> Self {
-        sgd.0
-    }
+/// Limits on gradients, before the update rule and its penalties see them.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Clip {
+    /// Each number of the gradient is cut to this absolute value, as PyTorch's `clip_grad_value_` does.
+    Value(f32),
+    /// The gradients of all parameters of a replica are scaled so that their norm is at most this, as PyTorch's
+    /// `clip_grad_norm_` does. Gradients are then stored, and updates are steps of their own.
+    Norm(f32),
 }
 
-impl From<Adam> for OptimizerSpec {
-    fn from(adam: Adam) -> Self {
-        adam.0
+impl Clip {
+    fn validate(self) -> Result<()> {
+        let (Self::Value(limit) | Self::Norm(limit)) = self;
+        match limit.is_finite() && limit > 0.0 {
+            true => Ok(()),
+            false => Err(Error::spec("clip", format!("must be a finite number above 0, got {limit}"))),
+        }
     }
 }
 
@@ -102,7 +78,7 @@ pub struct Replica {
     pub seed: u64,
     /// Step size.
     pub learning_rate: f32,
-    /// L2 weight decay.
+    /// Weight decay, coupled or decoupled as the optimizer has it.
     pub weight_decay: f32,
     /// SGD's momentum, Adam's beta 1.
     pub momentum: f32,
@@ -112,6 +88,9 @@ pub struct Replica {
     /// Its own dropout rate, in place of that of each layer that has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dropout: Option<f32>,
+    /// How its learning rate changes.
+    #[serde(default, skip_serializing_if = "Schedule::is_constant")]
+    pub schedule: Schedule,
 }
 
 fn is_zero(value: &f32) -> bool {
@@ -121,8 +100,13 @@ fn is_zero(value: &f32) -> bool {
 impl Replica {
     /// A replica with the optimizer's own hyper-parameters.
     pub fn new(seed: u64, optimizer: &OptimizerSpec) -> Self {
-        let OptimizerSpec { learning_rate, weight_decay, momentum, .. } = *optimizer;
-        Self { seed, learning_rate, weight_decay, momentum, l1: 0.0, dropout: None }
+        let OptimizerSpec { learning_rate, weight_decay, momentum, l1, schedule, .. } = *optimizer;
+        Self { seed, learning_rate, weight_decay, momentum, l1, dropout: None, schedule }
+    }
+
+    /// The learning rate of optimizer step `number`, counted from 1; this is replica `r` of those in `pace`.
+    pub(crate) fn rate(&self, r: usize, pace: &Pace, number: u32) -> f64 {
+        self.schedule.rate(shortest(self.learning_rate), pace.fallen.get(r).copied(), pace, number)
     }
 
     fn validate(&self, optimizer: Optimizer) -> Result<()> {
@@ -145,15 +129,8 @@ impl Replica {
         if let Some(rate) = dropout.filter(|rate| !(0.0..1.0).contains(rate)) {
             return Err(Error::spec("dropout", format!("must be at least 0 and below 1, got {rate}")));
         }
-        if !(0.0..1.0).contains(&momentum) {
-            return Err(Error::spec("momentum", format!("must be at least 0 and below 1, got {momentum}")));
-        }
-        match optimizer {
-            Optimizer::Sgd { nesterov: true } if momentum == 0.0 => {
-                Err(Error::spec("momentum", "Nesterov needs a momentum above 0"))
-            }
-            _ => Ok(()),
-        }
+        self.schedule.validate()?;
+        optimizer.validate(momentum)
     }
 }
 
@@ -182,14 +159,43 @@ pub struct TrainSpec {
     /// How training moves and bends its images, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub augment: Option<Augment>,
+    /// Limits on gradients.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip: Option<Clip>,
+    /// The norm of each unit's incoming weights is kept within this after each step, as Keras' `MaxNorm` does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_norm: Option<f32>,
+    /// Whether weight decay and L1 are for biases and the parameters of norms too, as they are in PyTorch unless these
+    /// are put into a parameter group of their own.
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub decay_biases: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn is_true(value: &bool) -> bool {
+    *value
 }
 
 impl TrainSpec {
     /// Everything else as it is unless told otherwise: a new order each epoch, pixels brought into [0, 1].
     pub fn new(loss: Loss, optimizer: Optimizer, batch: usize, replicas: Vec<Replica>) -> Self {
-        let loss_options = LossOptions::default();
-        let (shuffle, pixel_scale, noise, augment) = (true, 1.0 / 255.0, 0.0, None);
-        Self { loss, loss_options, optimizer, batch, replicas, shuffle, pixel_scale, noise, augment }
+        Self {
+            loss,
+            loss_options: LossOptions::default(),
+            optimizer,
+            batch,
+            replicas,
+            shuffle: true,
+            pixel_scale: 1.0 / 255.0,
+            noise: 0.0,
+            augment: None,
+            clip: None,
+            max_norm: None,
+            decay_biases: true,
+        }
     }
 
     /// Checks every field, and that the loss can follow the model's output activation.
@@ -205,13 +211,9 @@ impl TrainSpec {
             let got = self.replicas.len();
             return Err(Error::spec("replicas", format!("must be 1 to {MAX_REPLICAS}, got {got}")));
         }
-        if let Optimizer::Adam { beta2, epsilon } = self.optimizer {
-            if !(0.0..1.0).contains(&beta2) {
-                return Err(Error::spec("beta2", format!("must be at least 0 and below 1, got {beta2}")));
-            }
-            if !(epsilon.is_finite() && epsilon > 0.0) {
-                return Err(Error::spec("epsilon", format!("must be above 0, got {epsilon}")));
-            }
+        self.clip.map_or(Ok(()), Clip::validate)?;
+        if let Some(limit) = self.max_norm.filter(|limit| !(limit.is_finite() && *limit > 0.0)) {
+            return Err(Error::spec("max norm", format!("must be a finite number above 0, got {limit}")));
         }
         if !self.pixel_scale.is_finite() {
             return Err(Error::spec("pixel scale", format!("must be finite, got {}", self.pixel_scale)));
@@ -223,6 +225,15 @@ impl TrainSpec {
         self.replicas.iter().try_for_each(|replica| replica.validate(self.optimizer))?;
         self.loss_options.validate(self.loss, model)?;
         self.check_output(model)
+    }
+
+    /// What stands between gradients and parameters.
+    pub(crate) fn update(&self) -> Update {
+        let clip_value = match self.clip {
+            Some(Clip::Value(limit)) => Some(limit),
+            _ => None,
+        };
+        Update { optimizer: self.optimizer, clip_value, decay_biases: self.decay_biases }
     }
 
     /// Losses that take logits allow only the activation that they imply at the output.

@@ -4,7 +4,7 @@ use super::{Device, LayerWeights};
 use crate::cpu::available_memory;
 use crate::error::{Error, Result};
 use crate::ops::{InputKind, Loss};
-use crate::spec::{Augment, LossOptions, OptimizerSpec, Replica, Sequential, TrainSpec};
+use crate::spec::{Augment, Clip, LossOptions, OptimizerSpec, Replica, Sequential, TrainSpec};
 
 /// Copies of the parameters that a run has in host memory at one time, those of the plan not counted: the initial ones,
 /// the one on its way to the device, and on the CPU the two that are kept for a loss that diverges.
@@ -99,6 +99,24 @@ impl TrainerBuilder {
     /// Moves and bends training's images; as they are unless told otherwise.
     pub fn augment(mut self, augment: Augment) -> Self {
         self.spec.augment = Some(augment);
+        self
+    }
+
+    /// Limits gradients.
+    pub fn clip(mut self, clip: Clip) -> Self {
+        self.spec.clip = Some(clip);
+        self
+    }
+
+    /// Keeps the norm of each unit's incoming weights within a limit.
+    pub fn max_norm(mut self, limit: f32) -> Self {
+        self.spec.max_norm = Some(limit);
+        self
+    }
+
+    /// Whether weight decay and L1 are for biases and the parameters of norms too; true unless told otherwise.
+    pub fn decay_biases(mut self, decay_biases: bool) -> Self {
+        self.spec.decay_biases = decay_biases;
         self
     }
 

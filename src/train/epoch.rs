@@ -60,11 +60,13 @@ impl Trainer {
 
     /// Queues batches, chunk by chunk where samples stream. Gives whether the callback stopped it.
     fn run_batches(&mut self, run: &mut Run<'_>, batches: &Batches, tally: &mut Tally) -> Result<bool> {
-        let learning_rates: Vec<f32> = self.spec.replicas.iter().map(|r| r.learning_rate).collect();
+        let (pace, replicas) = (self.pace(run), self.spec.replicas.clone());
+        let rate = |r: usize, number: u32| replicas[r].rate(r, &pace, number) as f32;
         let Batches { orders, rest, weights } = batches;
         let mut weights = &weights[..];
         let batch = self.spec.batch;
         let session = self.open_session()?;
+        session.executor.set_pace(pace.clone());
         let resident = session.resident(run.data.len());
         if resident {
             session.write_order(orders)?;
@@ -92,13 +94,13 @@ impl Trainer {
                 queued_steps += part.len();
                 // The very first step is waited for: its time is reported, and a device that fails does so here.
                 let metrics = session.executor.metrics(run.watch.first_step.is_none())?;
-                tally.take(metrics, &learning_rates, run)?;
+                tally.take(metrics, &rate, run)?;
                 run.watch.adapt(queued.elapsed());
                 rest = after;
                 let due = |saver: &super::saver::Saver| saver.is_due(run.state.steps + queued_steps as u64, false);
                 let (due, stop) = (run.saver.as_ref().is_some_and(due), run.callback.stop());
                 if due || stop {
-                    finish(self.open_session()?, tally, &learning_rates, run)?;
+                    finish(self.open_session()?, tally, &rate, run)?;
                     run.state.position = Some(tally.position());
                     self.checkpoint(run)?;
                 }
@@ -107,7 +109,7 @@ impl Trainer {
                 }
             }
         }
-        finish(self.open_session()?, tally, &learning_rates, run)?;
+        finish(self.open_session()?, tally, &rate, run)?;
         Ok(false)
     }
 
@@ -116,10 +118,13 @@ impl Trainer {
     }
 }
 
+/// The learning rate of a replica at an optimizer step.
+type Rate<'a> = &'a dyn Fn(usize, u32) -> f32;
+
 /// Waits for all metrics of what was queued.
-fn finish(session: &mut Session, tally: &mut Tally, learning_rates: &[f32], run: &mut Run<'_>) -> Result<()> {
+fn finish(session: &mut Session, tally: &mut Tally, rate: Rate<'_>, run: &mut Run<'_>) -> Result<()> {
     let rest = session.executor.metrics(true)?;
-    tally.take(rest, learning_rates, run)
+    tally.take(rest, rate, run)
 }
 
 /// The clock of a run.
@@ -174,7 +179,7 @@ impl Tally {
         Position { batches, sums, samples, seconds: self.seconds() }
     }
 
-    fn take(&mut self, metrics: Vec<StepMetrics>, learning_rates: &[f32], run: &mut Run<'_>) -> Result<()> {
+    fn take(&mut self, metrics: Vec<StepMetrics>, rate: Rate<'_>, run: &mut Run<'_>) -> Result<()> {
         if metrics.is_empty() {
             return Ok(());
         }
@@ -183,10 +188,11 @@ impl Tally {
         for step in &metrics {
             let loss = step.loss();
             if !loss.is_finite() {
-                return Err(self.non_finite(step, learning_rates));
+                return Err(self.non_finite(step, rate));
             }
             let number = u64::from(step.iteration.number);
-            run.callback.on_step(&StepReport { step: number, replica: step.replica, loss });
+            let StepMetrics { replica, gradient_norm, .. } = *step;
+            run.callback.on_step(&StepReport { step: number, replica, loss, gradient_norm });
             self.sums[step.replica][0] += step.loss_sum;
             self.sums[step.replica][1] += step.right;
             self.sums[step.replica][2] += step.weight;
@@ -197,14 +203,14 @@ impl Tally {
         Ok(())
     }
 
-    fn non_finite(&self, step: &StepMetrics, learning_rates: &[f32]) -> Error {
+    fn non_finite(&self, step: &StepMetrics, rate: Rate<'_>) -> Error {
         Error::NonFinite {
             loss: step.loss(),
             step: u64::from(step.iteration.number),
             epoch: self.epoch,
             replica: step.replica,
             replicas: self.sums.len(),
-            learning_rate: learning_rates[step.replica],
+            learning_rate: rate(step.replica, step.iteration.number),
             kept: None,
         }
     }

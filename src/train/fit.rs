@@ -18,7 +18,7 @@ use crate::plan::ProgramId;
 /// How long to train, on what to judge it, when to stop, and where to keep it.
 #[derive(Clone, Copy, Debug)]
 pub struct Fit<'a> {
-    epochs: usize,
+    pub(super) epochs: usize,
     steps: Option<u64>,
     validation: Option<&'a Dataset>,
     stopping: Option<EarlyStopping>,
@@ -167,14 +167,20 @@ impl Trainer {
         let Some(position) = run.state.position.clone() else {
             return Err(Error::Device("an epoch ended without a step".to_owned()));
         };
+        let pace = self.pace(run);
         self.steps += position.batches as u32;
+        let learning_rates = self.learning_rates(&pace, self.steps);
         self.epochs += 1;
         let epoch = run.state.reports.len() + 1;
         let test = run.fit.validation.map(|validation| self.validate(validation)).transpose()?;
-        self.check_validation(test.as_ref(), epoch)?;
+        self.check_validation(test.as_ref(), epoch, &learning_rates)?;
         self.keep(self.epochs)?;
         let (train, seconds) = (position.evaluation(), position.seconds);
-        let report = EpochReport { epoch, train, test, seconds, samples_per_second: position.samples / seconds };
+        if whole {
+            self.note_losses(&mut run.state.plateaus, test.as_ref().unwrap_or(&train));
+        }
+        let samples_per_second = position.samples / seconds;
+        let report = EpochReport { epoch, train, test, learning_rates, seconds, samples_per_second };
         run.callback.on_epoch(&report);
         run.state.training_seconds += seconds;
         self.judge(run, &report)?;
@@ -250,6 +256,11 @@ impl Trainer {
             let (batch, samples) = (self.spec.batch, data.len());
             return Err(Error::spec("batch", format!("{batch} is more than the dataset's {samples} samples")));
         }
+        if self.spec.optimizer.full_batch() && self.spec.batch < data.len() {
+            let (batch, samples) = (self.spec.batch, data.len());
+            let reason = format!("gradient descent takes all {samples} samples a step, got {batch}; sgd takes fewer");
+            return Err(Error::spec("batch", reason));
+        }
         Ok(())
     }
 
@@ -279,7 +290,7 @@ impl Trainer {
         if fit.checkpoints.is_none() && resumed.is_none() {
             // Nothing will ever be compared with these records.
             let asked = FitRecord { data: DataRecord::default(), validation: None, stopping: fit.stopping };
-            return Ok((FitState::new(asked, self.spec.replicas.len()), Vec::new(), None));
+            return Ok((FitState::new(asked, &self.spec.replicas), Vec::new(), None));
         }
         let asked = FitRecord {
             data: DataRecord::of(data),
@@ -291,13 +302,13 @@ impl Trainer {
                 resumed.check(&asked)?;
                 Ok((FitState { asked, ..resumed.state }, resumed.best, Some(resumed.path)))
             }
-            None => Ok((FitState::new(asked, self.spec.replicas.len()), Vec::new(), None)),
+            None => Ok((FitState::new(asked, &self.spec.replicas), Vec::new(), None)),
         }
     }
 
     /// An epoch's last update may be the one that diverges: no step's loss shows it, but the validation does. The
     /// parameters from before the epoch come back.
-    fn check_validation(&mut self, test: Option<&Evaluation>, epoch: usize) -> Result<()> {
+    fn check_validation(&mut self, test: Option<&Evaluation>, epoch: usize, learning_rates: &[f32]) -> Result<()> {
         let scores = test.map_or(&[][..], |test| &test.replicas);
         let Some(replica) = scores.iter().position(|scores| !scores.loss.is_finite()) else { return Ok(()) };
         let error = Error::NonFinite {
@@ -306,7 +317,7 @@ impl Trainer {
             epoch,
             replica,
             replicas: scores.len(),
-            learning_rate: self.spec.replicas[replica].learning_rate,
+            learning_rate: learning_rates[replica],
             kept: None,
         };
         Err(self.recover(error, true))

@@ -3,9 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint::fingerprint;
+use super::pace::plateaus;
 use super::report::EpochReport;
 use super::stopping::{EarlyStopping, Standing};
 use crate::data::{Dataset, Features, Targets};
+use crate::spec::{PlateauState, Replica};
 
 /// Which samples a run is about.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,13 +70,16 @@ pub(super) struct FitState {
     pub training_seconds: f64,
     /// Each replica's best and patience.
     pub standings: Vec<Standing>,
+    /// What each replica's plateau remembers.
+    #[serde(default)]
+    pub plateaus: Vec<PlateauState>,
 }
 
 impl FitState {
     /// Before the first step.
-    pub fn new(asked: FitRecord, replicas: usize) -> Self {
-        let standings = vec![Standing::default(); replicas];
-        Self { asked, reports: Vec::new(), position: None, steps: 0, training_seconds: 0.0, standings }
+    pub fn new(asked: FitRecord, replicas: &[Replica]) -> Self {
+        let (standings, plateaus) = (vec![Standing::default(); replicas.len()], plateaus(replicas));
+        Self { asked, reports: Vec::new(), position: None, steps: 0, training_seconds: 0.0, standings, plateaus }
     }
 
     pub fn steps_within_epoch(&self) -> usize {

@@ -9,6 +9,7 @@ mod fit_state;
 mod judge;
 mod metrics;
 mod model_file;
+mod pace;
 #[cfg(feature = "cli")]
 mod progress;
 mod report;

@@ -44,14 +44,15 @@ impl Callback for ProgressBar {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
-        let EpochReport { epoch, train, test, seconds, samples_per_second } = report;
+        let EpochReport { epoch, train, test, learning_rates, seconds, samples_per_second } = report;
+        let [rate, ..] = learning_rates[..] else { return };
         let test = test
             .as_ref()
             .map_or_else(String::new, |test| format!("  test {:.4} {:.2}%", test.loss, 100.0 * test.accuracy));
         // Not eprintln, which panics where stderr is closed; a run goes on without anyone to watch it.
         writeln!(
             std::io::stderr(),
-            "epoch {epoch}/{}  loss {:.4} acc {:.2}%{test}  {seconds:.2} s  {samples_per_second:.0} samples/s",
+            "epoch {epoch}/{}  loss {:.4} acc {:.2}%{test}  lr {rate:.3e}  {seconds:.2} s  {samples_per_second:.0} samples/s",
             self.epochs,
             train.loss,
             100.0 * train.accuracy,

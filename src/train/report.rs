@@ -83,6 +83,9 @@ pub struct StepReport {
     pub replica: usize,
     /// Mean loss of the batch.
     pub loss: f32,
+    /// The norm of all gradients before they were clipped, where clipping by global norm computes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gradient_norm: Option<f64>,
 }
 
 /// How far an epoch has come.
@@ -111,6 +114,9 @@ pub struct EpochReport {
     pub train: Evaluation,
     /// On the validation set after the epoch, if there is one.
     pub test: Option<Evaluation>,
+    /// Each replica's learning rate at the epoch's last step.
+    #[serde(default)]
+    pub learning_rates: Vec<f32>,
     /// Seconds of training, without the validation.
     pub seconds: f64,
     /// Of training, of all replicas together.

@@ -171,7 +171,8 @@ mod tests {
             let scores = |loss| Evaluation::of(vec![Scores::new(loss, -loss)]);
             // The validation goes the other way, so that a rule that watches the wrong one is found out.
             let (train, test) = (scores(loss), Some(scores(-loss)));
-            let report = EpochReport { epoch, train, test, seconds: 0.0, samples_per_second: 0.0 };
+            let report =
+                EpochReport { epoch, train, test, learning_rates: vec![0.1], seconds: 0.0, samples_per_second: 0.0 };
             let verdict = standing.judge(&rule, true, &report, 0);
             if verdict.best {
                 best = epoch;

@@ -82,14 +82,14 @@ pub(super) fn class_weights(spec: &TrainSpec, classes: usize) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::optimizer::Optimizer;
+    use crate::spec::{OptimizerSpec, Sgd};
 
     #[test]
     fn a_batch_weighs_what_its_samples_and_their_classes_weigh() {
         let x = ndarray::Array2::<f32>::zeros((4, 1));
         let data = Dataset::classification(x.view(), &[0, 1, 1, 2]).unwrap();
         let weighed = data.clone().with_weights(vec![1.0, 2.0, 3.0, 0.5]).unwrap();
-        let mut spec = TrainSpec::new(Loss::Hinge, Optimizer::Sgd { nesterov: false }, 3, Vec::new());
+        let mut spec = TrainSpec::new(Loss::Hinge, OptimizerSpec::from(Sgd::new(0.1)).optimizer, 3, Vec::new());
         assert_eq!(row_weights(&data, &spec), None);
         assert_eq!(row_weights(&weighed, &spec), Some(vec![1.0, 2.0, 3.0, 0.5]));
         spec.loss_options.class_weights = vec![1.0, 10.0, 100.0];

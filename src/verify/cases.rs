@@ -1,15 +1,16 @@
 //! The cases: every kernel family at awkward sizes, with every activation, input, optimizer, loss and target.
 
 use super::suite::{Fill, Suite, SuiteBuilder};
-use super::{input_cases, loss_cases, metric_cases};
+use super::{input_cases, loss_cases, metric_cases, optimizer_cases};
 use crate::error::Result;
 use crate::gpu::reflect::{Reflection, Specialized};
-use crate::ops::optimizer::Optimizer;
+use crate::ops::optimizer::{Optimizer, sgd};
 use crate::ops::{
     Activation, Dense, DenseForward, DenseInputGradient, DenseLayer, DenseWeightGradient, Destination, Input,
     InputKind, Loss, MATMUL_VARIANTS, Op, Shader, Softmax, shaders, tile,
 };
 use crate::plan::TensorId;
+use crate::spec::{Adam, OptimizerSpec};
 
 /// Sizes that are awkward whatever the tiles are: 1, primes, a power of two and a bit, an image and its bias.
 const AWKWARD: [usize; 6] = [1, 7, 10, 13, 104, 785];
@@ -22,15 +23,12 @@ const REPLICAS: usize = 3;
 /// What u8 samples are multiplied by.
 const PIXEL_SCALE: f32 = 1.0 / 255.0;
 
-/// The optimizers, as plans name them.
-pub(super) const OPTIMIZERS: [(&str, Optimizer); 3] = [
-    ("sgd", Optimizer::Sgd { nesterov: false }),
-    ("nesterov", Optimizer::Sgd { nesterov: true }),
-    ("adam", Optimizer::Adam { beta2: 0.999, epsilon: 1e-8 }),
-];
+/// Those whose update is verified in every variant of the weight gradient even where it is to be quick: without state,
+/// and with one, two and three numbers a parameter. The others' formulas are the same there as in `update`.
+const QUICK: [&str; 5] = ["gradient-descent", "nesterov", "adam", "adamw", "rmsprop-centered-momentum"];
 /// What dense layers read.
 pub(super) const KINDS: [InputKind; 3] = [InputKind::Activations, InputKind::SamplesF32, InputKind::SamplesU8];
-pub(super) const ANY: Optimizer = OPTIMIZERS[0].1;
+pub(super) const ANY: Optimizer = Optimizer::Sgd(sgd::Rule { nesterov: false });
 
 /// All suites; of each only a third of the cases if it is to be `quick`.
 pub(super) fn suites(seed: u64, quick: bool) -> Result<Vec<Suite>> {
@@ -42,12 +40,22 @@ pub(super) fn suites(seed: u64, quick: bool) -> Result<Vec<Suite>> {
         suites.push(input_gradient(seed, replicas, extents));
         suites.push(weight_gradient(seed, replicas, extents, "gradient", None));
     }
-    for (n, (name, optimizer)) in OPTIMIZERS.into_iter().enumerate() {
-        let some: Vec<_> = extents.iter().skip(n).step_by(OPTIMIZERS.len()).copied().collect();
-        suites.push(weight_gradient(seed, REPLICAS, &some, name, Some(optimizer)));
-        suites.push(weight_gradient(seed, 1, &some[..some.len().min(2)], name, Some(optimizer)));
+    let optimizers: Vec<_> = optimizer_cases::optimizers();
+    let in_epilogue = optimizers.iter().filter(|(name, _)| !quick || QUICK.contains(name));
+    let count = in_epilogue.clone().count();
+    for (n, (name, optimizer)) in in_epilogue.enumerate() {
+        let some: Vec<_> = extents.iter().skip(n).step_by(count).copied().collect();
+        suites.push(weight_gradient(seed, REPLICAS, &some, name, Some(*optimizer)));
+        suites.push(weight_gradient(seed, 1, &some[..some.len().min(2)], name, Some(*optimizer)));
     }
+    for (name, optimizer) in optimizers {
+        suites.push(optimizer_cases::updates(seed, REPLICAS, name, optimizer)?);
+    }
+    suites.push(optimizer_cases::updates(seed, 1, "adam", OptimizerSpec::from(Adam::new(1e-3)).optimizer)?);
     for replicas in [REPLICAS, 1] {
+        suites.push(optimizer_cases::gradient_norms(seed, replicas));
+        suites.push(optimizer_cases::clip_norms(seed, replicas));
+        suites.push(optimizer_cases::max_norms(seed, replicas));
         for loss in Loss::ALL {
             suites.push(loss_cases::loss_steps(seed, replicas, *loss)?);
             suites.push(loss_cases::dense_losses(seed, replicas, *loss, quick || replicas == 1)?);
@@ -186,19 +194,20 @@ fn weight_gradient(
     let mut suite = SuiteBuilder::new("dense_weight_gradient", replicas, seed);
     for [batch, inputs, outputs] in extents.iter().copied() {
         let case = suite.next();
-        let own = OPTIMIZERS.iter().position(|(own, _)| *own == name);
-        let (input, first, kind) =
-            input(&mut suite, own.map_or(input_kind(case), |n| KINDS[n % KINDS.len()]), batch, inputs);
+        // An optimizer has one kind of input, so that it takes few pipelines.
+        let kind = optimizer.map_or(input_kind(case), |_| KINDS[name.len() % KINDS.len()]);
+        let (input, first, kind) = input(&mut suite, kind, batch, inputs);
         let output_gradient = suite.tensor("output_gradient", &[replicas, batch, outputs], Fill::Signed);
         let weight = suite.tensor("weight", &[replicas, outputs, inputs], Fill::Signed);
         let bias = suite.tensor("bias", &[replicas, outputs], Fill::Signed);
         let destination = match optimizer {
             None => Destination::Gradient { weight, bias },
             Some(optimizer) => {
-                let slots = optimizer.slots();
-                let weight_state = suite.tensor("weight_state", &[replicas, slots, outputs, inputs], Fill::State);
-                let bias_state = suite.tensor("bias_state", &[replicas, slots, outputs], Fill::State);
-                Destination::Update { weight, bias, weight_state, bias_state, optimizer }
+                let (slots, fill) = (optimizer.slots(), Fill::State(optimizer.squares()));
+                let weight_state = suite.tensor("weight_state", &[replicas, slots, outputs, inputs], fill);
+                let bias_state = suite.tensor("bias_state", &[replicas, slots, outputs], fill);
+                let update = optimizer_cases::update(optimizer, case);
+                Destination::Update { weight, bias, weight_state, bias_state, update }
             }
         };
         let op = DenseWeightGradient { dense: Dense { batch, inputs, outputs }, input, output_gradient, destination };

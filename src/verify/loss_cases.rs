@@ -103,7 +103,7 @@ fn loss_rows(
         order,
         order_stride,
         gradient: suite.tensor("gradient", &[replicas, batch, outputs], Fill::Signed),
-        metrics: Metrics { tensor: suite.tensor("metrics", &blocks, Fill::Signed), block_rows },
+        metrics: Metrics { tensor: suite.tensor("metrics", &blocks, Fill::Signed), block_rows, has_norm: false },
         slots: SLOTS,
         activation: setting.activation,
         label_smoothing: setting.label_smoothing,

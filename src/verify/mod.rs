@@ -10,6 +10,7 @@ mod kernels;
 mod loss_cases;
 mod metric_cases;
 mod network;
+mod optimizer_cases;
 mod report;
 mod suite;
 

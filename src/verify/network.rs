@@ -1,10 +1,9 @@
 //! Small networks: every training step in lock-step with the oracle, and whole runs beside the CPU executor.
 
-use super::cases::OPTIMIZERS;
 use super::compare::compare;
 use super::kernels::{compare_tensor, written};
 use super::report::Row;
-use super::suite::{Fill, Numbers, numbers, replicas};
+use super::suite::{Fill, Numbers, numbers, replicas_for};
 use crate::cpu::CpuExecutor;
 use crate::error::Result;
 use crate::executor::{Executor, StepMetrics, TensorData};
@@ -13,7 +12,7 @@ use crate::ops::optimizer::Optimizer;
 use crate::ops::{Activation, InputKind, Loss, TargetKind};
 use crate::plan::{Capacity, Element, Iteration, Plan, PlanRequest, ProgramId, Role, TensorId};
 use crate::scalar::Bounded;
-use crate::spec::{Sequential, TrainSpec};
+use crate::spec::{OptimizerSpec, Sequential, TrainSpec};
 
 /// The sizes of the network and its data; none divides another.
 const WIDTHS: [usize; 4] = [23, 17, 13, 10];
@@ -28,8 +27,11 @@ const FREE_STEPS: u32 = 100;
 /// over a hundred steps of a network this small, at learning rates this low, errors add up rather than multiply.
 const FREE_TOLERANCE: f64 = 1e-4;
 
-/// Adam's steps are about as long as its learning rate, whatever the gradient: it wants a lower one than SGD.
-const ADAM_RATE: f32 = 0.1;
+/// Losses whose gradients do not cancel to nothing, which would leave adaptive optimizers without a bound: 0 / 0.
+const SMOOTH: [Loss; 3] = [Loss::SoftmaxCrossEntropy, Loss::BinaryCrossEntropy, Loss::MeanSquaredError];
+
+/// How many times its default an optimizer's learning rate may be such that runs stay tame; at most SGD's.
+const TAME: f32 = 10.0;
 
 /// A network with its data, and how it is trained.
 pub(super) struct Network {
@@ -39,28 +41,31 @@ pub(super) struct Network {
     numbers: Vec<(TensorId, Numbers)>,
 }
 
-/// One network for every loss, target and optimizer.
+/// A network for every optimizer, each with another loss, and for every loss and target.
 pub(super) fn networks(seed: u64) -> Result<Vec<Network>> {
     let mut all = Vec::new();
+    let presets = Optimizer::presets();
+    for (n, preset) in presets.iter().enumerate() {
+        all.push(Network::new(seed, SMOOTH[n % SMOOTH.len()], TargetKind::Classes, preset)?);
+    }
     for loss in Loss::ALL {
-        for (n, (name, optimizer)) in OPTIMIZERS.into_iter().enumerate() {
-            let targets = if n == 0 { TargetKind::Classes } else { TargetKind::Values };
-            all.push(Network::new(seed, *loss, targets, name, optimizer)?);
+        for (name, targets) in [("sgd", TargetKind::Classes), ("adam", TargetKind::Values)] {
+            if let Some(preset) = presets.iter().find(|(own, _)| *own == name) {
+                all.push(Network::new(seed, *loss, targets, preset)?);
+            }
         }
     }
     Ok(all)
 }
 
 impl Network {
-    fn new(seed: u64, loss: Loss, targets: TargetKind, name: &str, optimizer: Optimizer) -> Result<Self> {
+    fn new(seed: u64, loss: Loss, targets: TargetKind, (name, preset): &(&'static str, OptimizerSpec)) -> Result<Self> {
         let [inputs, first, second, outputs] = WIDTHS;
         let model = Sequential::new(inputs).dense(first, Activation::Relu).dense(second, Activation::Tanh);
         let model = model.dense(outputs, Activation::Linear);
-        let mut replicas = replicas(REPLICAS);
-        if let Optimizer::Adam { .. } = optimizer {
-            replicas.iter_mut().for_each(|replica| replica.learning_rate *= ADAM_RATE);
-        }
-        let spec = TrainSpec::new(loss, optimizer, BATCH, replicas);
+        let mut replicas = replicas_for(preset.optimizer, REPLICAS);
+        replicas.iter_mut().for_each(|replica| replica.learning_rate *= (TAME * preset.learning_rate).min(1.0));
+        let spec = TrainSpec::new(loss, preset.optimizer, BATCH, replicas);
         let capacity = Capacity { batch: BATCH, samples: SAMPLES, order: SAMPLES };
         let plan = PlanRequest {
             model: &model,

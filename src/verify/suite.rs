@@ -3,11 +3,11 @@
 
 use crate::error::Result;
 use crate::executor::{Executor, TensorData};
-use crate::ops::optimizer::Optimizer;
+use crate::ops::optimizer::{Optimizer, SLOTS as STATES};
 use crate::ops::{Activation, Op};
 use crate::plan::{Assembly, Element, Iteration, Plan, Role, TensorId};
 use crate::random::{Purpose, Stream, epoch_order};
-use crate::spec::Replica;
+use crate::spec::{Replica, Schedule};
 
 /// Steps that the cases' metrics have room for, and the one they use: not the first, nor the last.
 pub(super) const SLOTS: usize = 3;
@@ -22,8 +22,8 @@ pub(super) enum Fill {
     Signed,
     /// f32, what this activation gives.
     Activated(Activation),
-    /// f32 optimizer state (R, S, ...), whose second slot, a mean of squares, is never negative.
-    State,
+    /// f32 optimizer state (R, S, ...), of whose slots some are squares, never negative.
+    State([bool; STATES]),
     /// u8.
     Pixels,
     /// u32 below this.
@@ -108,7 +108,7 @@ impl SuiteBuilder {
     pub fn tensor(&mut self, name: &str, shape: &[usize], fill: Fill) -> TensorId {
         let (element, role) = match fill {
             Fill::Signed | Fill::Activated(_) => (Element::F32, Role::Activation),
-            Fill::State => (Element::F32, Role::OptimizerState),
+            Fill::State(_) => (Element::F32, Role::OptimizerState),
             Fill::Pixels => (Element::U8, Role::Input),
             Fill::Labels(_) => (Element::U32, Role::Target),
             Fill::Orders(_) => (Element::U32, Role::Order),
@@ -144,9 +144,19 @@ pub(super) fn replicas(count: usize) -> Vec<Replica> {
             momentum: 0.95 - 0.1 * number,
             l1: 0.005 * number,
             dropout: None,
+            schedule: Schedule::Constant,
         }
     };
     (0..count).map(replica).collect()
+}
+
+/// The same for an optimizer, some of which have no momentum.
+pub(super) fn replicas_for(optimizer: Optimizer, count: usize) -> Vec<Replica> {
+    let mut replicas = replicas(count);
+    for replica in replicas.iter_mut().filter(|replica| optimizer.validate(replica.momentum).is_err()) {
+        replica.momentum = 0.0;
+    }
+    replicas
 }
 
 /// Made-up numbers for a tensor; `index` tells it from the others of the same seed.
@@ -158,11 +168,11 @@ pub(super) fn numbers(shape: &[usize], fill: Fill, seed: u64, index: u32) -> Num
     match fill {
         Fill::Signed => Numbers::F32((0..len).map(|_| signed()).collect()),
         Fill::Activated(activation) => Numbers::F32((0..len).map(|_| activation.value(2.0 * signed())).collect()),
-        Fill::State => {
+        Fill::State(squares) => {
             let [_, slots, parameter @ ..] = shape else { return Numbers::F32(Vec::new()) };
             let parameters = parameter.iter().product::<usize>();
-            let second = |at: usize| at / parameters % slots == 1;
-            Numbers::F32((0..len).map(|at| if second(at) { signed().abs() } else { signed() }).collect())
+            let square = |at: usize| squares[at / parameters % slots];
+            Numbers::F32((0..len).map(|at| if square(at) { signed().abs() } else { signed() }).collect())
         }
         Fill::Pixels => Numbers::U8((0..len).map(|_| stream.word() as u8).collect()),
         Fill::Labels(classes) => Numbers::U32((0..len).map(|_| stream.word() % classes).collect()),

@@ -14,6 +14,9 @@ use wgrad::{Activation, Device, Init, Loss, Sequential, TrainTest, datasets};
 use crate::output::Output;
 use crate::{Failure, Result};
 
+/// Names as alike as this are offered in place of an unknown one.
+pub const ALIKE: f64 = 0.7;
+
 /// Where to run.
 #[derive(Args)]
 pub struct DeviceArgs {
@@ -146,6 +149,21 @@ pub fn replicas(text: &str) -> Result<usize, String> {
 pub fn rate(text: &str) -> Result<f32, String> {
     let value = text.parse::<f32>().ok().filter(|value| value.is_finite() && *value >= 0.0);
     value.ok_or_else(|| "must be a finite number of at least 0".to_owned())
+}
+
+/// A limit.
+pub fn positive(text: &str) -> Result<f32, String> {
+    let value = text.parse::<f32>().ok().filter(|value| value.is_finite() && *value > 0.0);
+    value.ok_or_else(|| "must be a finite number above 0".to_owned())
+}
+
+/// A name that is not among the known ones: the one that it resembles, if any, and all of them.
+pub fn unknown(text: &str, known: impl Iterator<Item = &'static str>) -> String {
+    let known: Vec<_> = known.collect();
+    let alike = known.iter().map(|name| (strsim::jaro_winkler(name, text), name));
+    let nearest = alike.max_by(|(a, _), (b, _)| a.total_cmp(b)).filter(|(likeness, _)| *likeness > ALIKE);
+    let hint = nearest.map_or_else(String::new, |(_, name)| format!("a similar one exists: `{name}`; "));
+    format!("{hint}known are {}", known.join(", "))
 }
 
 /// A momentum.

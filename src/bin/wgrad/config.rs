@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use toml::{Table, Value};
 
+use crate::args::ALIKE;
 use crate::run_directory::SETTINGS;
 use crate::{Failure, Result};
 
@@ -20,8 +21,6 @@ const DATASET: &str = "dataset";
 const NO_KEYS: [&str; 8] = ["config", "resume", "help", "version", "json", "quiet", "print-plan", "dry-run"];
 /// What may stand in a file but is left out of those that runs write: where the run was put.
 const NOT_WRITTEN: [&str; 1] = ["out"];
-/// Names as alike as this are offered in place of an unknown one.
-const ALIKE: f64 = 0.7;
 
 /// The arguments of the command line, and those of the configuration that it names.
 ///

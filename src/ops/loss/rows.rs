@@ -69,7 +69,7 @@ impl LossRows {
     pub fn own_params(&self) -> [(&'static str, Param); 5] {
         [
             ("slots", Param::Unsigned(self.slots)),
-            ("blocks", Param::Unsigned(self.metrics.blocks(self.batch))),
+            ("blocks", Param::Unsigned(self.metrics.pairs(self.batch))),
             ("class_weights", Param::Unsigned(self.weights.classes)),
             ("label_smoothing", Param::Float(self.label_smoothing)),
             ("huber_delta", Param::Float(self.huber_delta)),
@@ -86,7 +86,7 @@ impl LossRows {
         outputs_and_loss: impl Fn(&Memory<T>, [usize; 2], &mut [T], &mut [T]) + Sync,
     ) {
         let (mut gradient, mut metrics) = (memory.take(self.gradient), memory.take(self.metrics.tensor));
-        let own = self.metrics.blocks(self.batch) * 2;
+        let own = self.metrics.pairs(self.batch) * 2;
         let replicas = gradient.par_chunks_mut(self.batch * self.outputs).zip(metrics.par_chunks_mut(self.slots * own));
         replicas.enumerate().for_each(|(r, (gradient, metrics))| {
             let slot = &mut metrics[iteration.slot as usize * own..][..own];

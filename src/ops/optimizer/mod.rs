@@ -1,191 +1,165 @@
-//! Optimizers: the update that ends a weight gradient. Formulas in WGSL are in `shaders/include/optimizer.wgsl`.
+//! Optimizers: the update that ends a weight gradient. A new one is a file here, a word in the list below, and its
+//! formula in `shaders/include/optimizer.wgsl`.
 
-mod adam;
-mod sgd;
+mod hyper;
+mod rule;
+mod update;
 
 use serde::{Deserialize, Serialize};
 
-use crate::plan::Iteration;
-use crate::scalar::Scalar;
-use crate::spec::Replica;
+use crate::error::{Error, Result};
+use crate::spec::OptimizerSpec;
 
-/// The update rule, with what all replicas share of it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Optimizer {
-    /// Stochastic gradient descent; momentum is each replica's own.
-    Sgd {
-        /// Whether the step looks ahead along the velocity.
-        nesterov: bool,
-    },
-    /// Adam; beta 1 is each replica's momentum.
-    Adam {
-        /// Decay rate of the second moment.
-        beta2: f64,
-        /// Added to the root of the second moment.
-        epsilon: f32,
-    },
-}
+pub(crate) use hyper::{Hyper, shortest};
+pub(crate) use rule::SLOTS;
+use rule::{Constants, Rule};
+pub(crate) use update::{Update, replica_states, split_slots};
 
-/// One replica's hyper-parameters at one step, as every device gets them: f32, complements rounded once from f64.
-/// The layout is WGSL's `struct Hyper`; a test compares the two.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
-pub(crate) struct Hyper {
-    /// After the schedule.
-    pub learning_rate: f32,
-    /// Coupled weight decay: lambda. Decoupled: the factor 1 - learning_rate * lambda.
-    pub decay: f32,
-    /// What `sign(w)` is multiplied by on its way into the gradient.
-    pub l1: f32,
-    /// The replica's own dropout rate, or [`Hyper::LAYERS_DROPOUT`] for that of each layer.
-    pub dropout: f32,
-    pub momentum: f32,
-    pub momentum_complement: f32,
-    /// What an optimizer wants computed once a step; Adam: its step size, and what the second moment's root is
-    /// multiplied by.
-    pub correction_x: f32,
-    pub correction_y: f32,
-    pub correction_z: f32,
-    /// What a row of weight 1 counts in the batch's loss: 1 / the sum of the rows' weights, which is 1 / rows without any.
-    pub loss_scale: f32,
-    /// The replica's seed, the key of its random numbers.
-    pub seed_low: u32,
-    pub seed_high: u32,
-}
+macro_rules! optimizers {
+    ($($module:ident: $name:ident),+ $(,)?) => {
+        $(pub mod $module;)+
+        $(pub use $module::$name;)+
 
-impl Hyper {
-    /// The same for a batch whose rows' weights have this sum. Where no row counts, nothing does.
-    pub fn with_weight(self, weight: f64) -> Self {
-        Self { loss_scale: if weight == 0.0 { 0.0 } else { (1.0 / weight) as f32 }, ..self }
-    }
-
-    /// The value of `dropout` that leaves each layer its own rate.
-    pub const LAYERS_DROPOUT: f32 = -1.0;
-
-    /// The replica's seed.
-    pub fn seed(&self) -> u64 {
-        u64::from(self.seed_low) | u64::from(self.seed_high) << 32
-    }
-
-    /// The hyper-parameters of `replica` in an iteration, whose optimizer steps are counted from 1.
-    pub fn at(replica: &Replica, optimizer: Optimizer, iteration: &Iteration) -> Self {
-        let Replica { seed, learning_rate, weight_decay, momentum, l1, dropout } = *replica;
-        let [correction_x, correction_y] = optimizer.correction(replica, iteration.number);
-        Self {
-            learning_rate,
-            decay: weight_decay,
-            l1,
-            dropout: dropout.unwrap_or(Self::LAYERS_DROPOUT),
-            momentum,
-            momentum_complement: complement(shortest(momentum)),
-            correction_x,
-            correction_y,
-            correction_z: 1.0,
-            loss_scale: (1.0 / f64::from(iteration.rows)) as f32,
-            seed_low: seed as u32,
-            seed_high: (seed >> 32) as u32,
+        /// The update rule, with what all replicas share of it. Formulas, defaults and sources are in the file of each.
+        #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Optimizer {
+            $(#[doc = concat!("`", stringify!($module), "`: see [`", stringify!($name), "`]")] $name($module::Rule),)+
         }
-    }
+
+        impl Optimizer {
+            /// The name in specs and, in capitals, in WGSL.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$name(_) => stringify!($module)),+ }
+            }
+
+            /// Every optimizer under each of its names, with its defaults, in the order of the list.
+            pub fn presets() -> Vec<(&'static str, OptimizerSpec)> {
+                [$($module::Rule::presets()),+].concat()
+            }
+
+            /// Numbers that it keeps per parameter.
+            pub fn slots(self) -> usize {
+                match self { $(Self::$name(rule) => rule.slots()),+ }
+            }
+
+            /// Whether weight decay shrinks the weight itself rather than being part of the gradient.
+            pub fn decoupled(self) -> bool {
+                match self { $(Self::$name(rule) => rule.decoupled()),+ }
+            }
+
+            /// Whether a step takes all samples.
+            pub fn full_batch(self) -> bool {
+                match self { $(Self::$name(rule) => rule.full_batch()),+ }
+            }
+
+            /// What a replica's momentum means to it, such as `beta 1`; nothing to those that have none.
+            pub fn momentum(self) -> Option<&'static str> {
+                match self { $(Self::$name(_) => $module::Rule::MOMENTUM),+ }
+            }
+
+            /// Which of its numbers per parameter are never negative.
+            pub(crate) fn squares(self) -> [bool; SLOTS] {
+                match self { $(Self::$name(rule) => rule.squares()),+ }
+            }
+
+            fn constants_of_all(self) -> Constants {
+                match self { $(Self::$name(rule) => rule.constants()),+ }
+            }
+
+            fn corrections(self, rate: f64, momentum: f64, number: u32) -> [f64; 3] {
+                match self { $(Self::$name(rule) => rule.corrections(rate, momentum, number)),+ }
+            }
+
+            fn validate_rule(self, momentum: f32) -> Result<()> {
+                match self { $(Self::$name(rule) => rule.validate(momentum)),+ }
+            }
+        }
+
+        impl Update {
+            /// Updates parameters from their gradients; `state` has [`Optimizer::slots`] parts as long as `values`, and
+            /// empty ones behind them. The rule is chosen here, once, and not for each parameter.
+            #[inline(always)]
+            pub(crate) fn apply<T: crate::scalar::Scalar>(
+                &self,
+                values: &mut [T],
+                gradients: &[T],
+                state: [&mut [T]; SLOTS],
+                hyper: &Hyper,
+            ) {
+                match self.optimizer {
+                    $(Optimizer::$name(rule) => self.apply_rule(rule, values, gradients, state, hyper)),+
+                }
+            }
+        }
+    };
 }
 
-/// The decimal that a person wrote, rather than its f32 neighbour: 0.9 and not 0.89999998.
-fn shortest(value: f32) -> f64 {
-    value.to_string().parse().unwrap_or(f64::from(value))
-}
-
-fn complement(value: f64) -> f32 {
-    (1.0 - value) as f32
+optimizers! {
+    gradient_descent: GradientDescent,
+    sgd: Sgd,
+    adagrad: Adagrad,
+    rmsprop: Rmsprop,
+    adam: Adam,
+    adam_w: AdamW,
+    nadam: Nadam,
+    adadelta: Adadelta,
+    lion: Lion,
 }
 
 impl Optimizer {
-    /// The name on the command line and, in capitals, in WGSL.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Sgd { .. } => "sgd",
-            Self::Adam { .. } => "adam",
+    /// Checks its own numbers, with a replica's momentum.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] that names the field.
+    pub(crate) fn validate(self, momentum: f32) -> Result<()> {
+        if !(0.0..1.0).contains(&momentum) {
+            return Err(Error::spec("momentum", format!("must be at least 0 and below 1, got {momentum}")));
         }
-    }
-
-    /// Numbers that it keeps per parameter.
-    pub fn slots(self) -> usize {
-        match self {
-            Self::Sgd { .. } => 1,
-            Self::Adam { .. } => 2,
+        if self.momentum().is_none() && momentum != 0.0 {
+            return Err(Error::spec("momentum", format!("{} has none; leave it out, or at 0", self.name())));
         }
-    }
-
-    /// The bias corrections of optimizer step `number`, t from 1, each as the factor that it comes to and rounded once:
-    /// learning_rate / (1 - beta1^t) and 1 / sqrt(1 - beta2^t).
-    fn correction(self, replica: &Replica, number: u32) -> [f32; 2] {
-        let learning_rate = replica.learning_rate;
-        match self {
-            Self::Sgd { .. } => [learning_rate, 1.0],
-            Self::Adam { beta2, .. } => {
-                let complement = |beta: f64| 1.0 - beta.powf(f64::from(number));
-                let rate = shortest(learning_rate) / complement(shortest(replica.momentum));
-                [rate as f32, (1.0 / complement(beta2).sqrt()) as f32]
-            }
-        }
+        self.validate_rule(momentum)
     }
 
     /// Values of the WGSL constants that specialize the update.
-    pub(crate) fn constants(self) -> Vec<(&'static str, f64)> {
-        match self {
-            Self::Sgd { nesterov } => vec![("NESTEROV", f64::from(u8::from(nesterov)))],
-            Self::Adam { beta2, epsilon } => vec![
-                ("BETA_2", f64::from(beta2 as f32)),
-                ("BETA_2_COMPLEMENT", f64::from(complement(beta2))),
-                ("EPSILON", f64::from(epsilon)),
-            ],
-        }
-    }
-
-    /// Updates parameters from their gradients; `state` has [`Optimizer::slots`] parts as long as `values`.
-    #[inline(always)]
-    pub(crate) fn update<T: Scalar>(self, values: &mut [T], gradients: &[T], state: [&mut [T]; 2], hyper: &Hyper) {
-        // Which penalties there are is decided here, once, and not for each parameter.
-        let decay = T::real(hyper.decay);
-        if hyper.l1 == 0.0 {
-            self.update_with(values, gradients, state, hyper, |gradient, value| gradient + decay * value);
-        } else {
-            let l1 = T::real(hyper.l1);
-            let penalized = |gradient, value| gradient + decay * value + l1 * sign(value);
-            self.update_with(values, gradients, state, hyper, penalized);
-        }
-    }
-
-    #[inline(always)]
-    fn update_with<T: Scalar>(
-        self,
-        values: &mut [T],
-        gradients: &[T],
-        [first, second]: [&mut [T]; 2],
-        hyper: &Hyper,
-        penalized: impl Fn(T, T) -> T,
-    ) {
-        match self {
-            Self::Sgd { nesterov } => {
-                for ((value, gradient), velocity) in values.iter_mut().zip(gradients).zip(first) {
-                    let gradient = penalized(*gradient, *value);
-                    (*value, *velocity) = sgd::updated(nesterov, *value, *velocity, gradient, hyper);
-                }
-            }
-            Self::Adam { beta2, epsilon } => {
-                let shared = adam::Shared::new(beta2, epsilon);
-                let moments = first.iter_mut().zip(second);
-                for ((value, gradient), (first, second)) in values.iter_mut().zip(gradients).zip(moments) {
-                    let gradient = penalized(*gradient, *value);
-                    (*value, *first, *second) = shared.updated(*value, [*first, *second], gradient, hyper);
-                }
-            }
-        }
+    pub(crate) fn constants(self) -> [(&'static str, f64); 7] {
+        self.constants_of_all().named(self.decoupled())
     }
 }
 
-/// 1, -1 or 0, as `value` is above, below or equal to zero.
-#[inline(always)]
-fn sign<T: Scalar>(value: T) -> T {
-    let zero = T::zero();
-    value.if_above(zero, T::one(), (-value).if_above(zero, -T::one(), zero))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_optimizer_has_a_preset_of_sound_defaults() {
+        let presets = Optimizer::presets();
+        for (name, spec) in &presets {
+            assert!(spec.optimizer.validate(spec.momentum).is_ok(), "{name}");
+            assert!(spec.optimizer.slots() <= SLOTS, "{name}");
+        }
+        let mut names: Vec<_> = presets.iter().map(|(name, _)| *name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), presets.len());
+    }
+
+    /// The form in which older model files have them.
+    #[test]
+    fn the_serialized_form_has_not_changed() {
+        let text = r#"{"adam":{"beta2":0.999,"epsilon":1e-8}}"#;
+        assert_eq!(serde_json::from_str::<Optimizer>(text).unwrap(), OptimizerSpec::from(Adam::new(0.1)).optimizer);
+        let text = r#"{"sgd":{"nesterov":true}}"#;
+        let nesterov = OptimizerSpec::from(Sgd::new(0.1).nesterov()).optimizer;
+        assert_eq!(serde_json::from_str::<Optimizer>(text).unwrap(), nesterov);
+        assert_eq!(serde_json::to_string(&nesterov).unwrap(), text);
+    }
+
+    #[test]
+    fn a_momentum_without_use_is_refused() {
+        let spec: OptimizerSpec = Adagrad::new(0.1).into();
+        let error = spec.optimizer.validate(0.9).unwrap_err();
+        assert_eq!(error.to_string(), "momentum: adagrad has none; leave it out, or at 0");
+    }
 }

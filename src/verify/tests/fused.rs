@@ -3,11 +3,11 @@
 use super::training::Setup;
 use crate::cpu::CpuExecutor;
 use crate::executor::Executor;
-use crate::ops::optimizer::Optimizer;
 use crate::ops::{Activation, Head, InputKind, Loss, TargetKind};
 use crate::plan::{Iteration, ProgramId};
 use crate::random::{Purpose, Stream, epoch_order};
 use crate::spec::{LossOptions, Sequential};
+use crate::verify::cases::ANY;
 use crate::verify::suite::replicas;
 
 const INPUTS: usize = 23;
@@ -24,7 +24,7 @@ fn setup(loss: Loss, targets: TargetKind, hidden: Option<usize>, outputs: usize)
     Setup {
         model: model.dense(outputs, output),
         loss,
-        optimizer: Optimizer::Sgd { nesterov: false },
+        optimizer: ANY,
         replicas: replicas(REPLICAS),
         batch: BATCH,
         samples: InputKind::SamplesF32,

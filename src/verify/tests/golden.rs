@@ -6,7 +6,6 @@ use super::training::{Setup, run};
 use crate::cpu::CpuExecutor;
 use crate::executor::{Executor, TensorData};
 use crate::gpu::GpuExecutor;
-use crate::ops::optimizer::Optimizer;
 use crate::ops::{Activation, InputKind, Loss, TargetKind};
 use crate::plan::Plan;
 use crate::scalar::Bounded;
@@ -159,16 +158,4 @@ fn the_gpu_trains_as_pytorch_does() {
     let gpu = test_gpu().unwrap();
     let wrong = failures(|plan| GpuExecutor::new(gpu.clone(), plan).unwrap());
     assert!(wrong.is_empty(), "{wrong:#?}");
-}
-
-/// Every optimizer is among the cases; activations and losses have their own (`golden_activations.rs`,
-/// `golden_losses.rs`).
-#[test]
-fn the_golden_cases_cover_the_lists() {
-    let golden = golden();
-    let cases = || golden.cases.iter().filter(|case| case.optimizer.decay_biases);
-    let is = |wanted: fn(Optimizer) -> bool| cases().any(|c| wanted(OptimizerSpec::from(&c.optimizer).optimizer));
-    assert!(is(|o| o == Optimizer::Sgd { nesterov: false }));
-    assert!(is(|o| o == Optimizer::Sgd { nesterov: true }));
-    assert!(is(|o| matches!(o, Optimizer::Adam { .. })));
 }

@@ -3,11 +3,11 @@
 use super::training::Setup;
 use crate::cpu::CpuExecutor;
 use crate::executor::Executor;
-use crate::ops::optimizer::Optimizer;
 use crate::ops::{Activation, Head, InputKind, Loss, TargetKind};
 use crate::plan::{Iteration, LayerTensors, ProgramId, TensorId};
 use crate::random::{Purpose, Stream};
 use crate::spec::{LossOptions, Sequential};
+use crate::verify::cases::ANY;
 use crate::verify::suite::replicas;
 
 const INPUTS: usize = 5;
@@ -40,7 +40,7 @@ fn setup(loss: Loss, targets: TargetKind, hidden: Activation, output: Activation
     Setup {
         model,
         loss,
-        optimizer: Optimizer::Sgd { nesterov: false },
+        optimizer: ANY,
         replicas,
         batch: BATCH,
         samples: InputKind::SamplesF32,

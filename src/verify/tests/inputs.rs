@@ -4,11 +4,11 @@ use super::training::{Setup, run};
 use crate::cpu::CpuExecutor;
 use crate::executor::Executor;
 use crate::gpu::GpuExecutor;
-use crate::ops::optimizer::Optimizer;
 use crate::ops::{Activation, InputKind, Loss, TargetKind};
 use crate::plan::{Plan, ProgramId};
 use crate::random::{Purpose, Stream};
 use crate::spec::{Augment, LossOptions, Sequential};
+use crate::verify::cases::ANY;
 use crate::verify::suite::replicas;
 use crate::verify::test_gpu;
 
@@ -34,7 +34,7 @@ fn setup(count: usize, alone: Option<usize>) -> Setup {
         model: Sequential::new(SIDE * SIDE).dense(8, Activation::Tanh).dense(3, Activation::Linear),
         loss: Loss::SoftmaxCrossEntropy,
         loss_options: LossOptions::default(),
-        optimizer: Optimizer::Sgd { nesterov: false },
+        optimizer: ANY,
         replicas,
         batch: 5,
         samples: InputKind::SamplesF32,

@@ -19,6 +19,7 @@ Examples:
   wgrad train mnist
   wgrad train mnist --hidden 256,128 --epochs 20 --out runs/wide
   wgrad train mnist --optimizer nesterov --lr 0.05 --weight-decay 1e-4
+  wgrad train mnist --optimizer adamw --weight-decay 0.05 --no-decay-biases
   wgrad train mnist --hidden none --loss mse --limit 10000
   wgrad train mnist --augment shift=2,rotate=10,scale=0.1 --noise 0.05
   wgrad train mnist --label-smoothing 0.1 --class-weights balanced
@@ -79,10 +80,23 @@ pub struct OutputArgs {
 }
 
 impl TrainArgs {
+    /// Samples a step.
+    pub fn batch(&self, data: &Dataset) -> usize {
+        self.length.batch(data.len(), self.optimizer.full_batch())
+    }
+
+    /// Passes over the samples.
+    pub fn epochs(&self, data: &Dataset) -> usize {
+        self.length.epochs(data.len(), self.batch(data))
+    }
+
     /// Notes what the arguments that were left out come to with these samples.
     pub fn resolve(&self, settings: &mut Settings, data: &Dataset) {
-        settings.resolve("lr", self.optimizer.spec().learning_rate);
-        settings.resolve("batch", self.length.batch(data.len()));
-        settings.resolve("epochs", self.length.epochs(data.len()));
+        let spec = self.optimizer.spec();
+        settings.resolve("lr", spec.learning_rate);
+        settings.resolve("momentum", spec.momentum);
+        settings.resolve("weight-decay", spec.weight_decay);
+        settings.resolve("batch", self.batch(data));
+        settings.resolve("epochs", self.epochs(data));
     }
 }

@@ -15,7 +15,7 @@ const DEFAULT_BATCH: usize = 128;
 #[derive(Args)]
 #[command(next_help_heading = "Training")]
 pub struct LengthArgs {
-    /// Samples a step [default: 128, or all samples where there are fewer].
+    /// Samples a step [default: 128, or all samples where there are fewer, and for gradient-descent].
     #[arg(long, value_name = "N", value_parser = args::count::<usize>, allow_hyphen_values = true)]
     batch: Option<usize>,
     /// Passes over the training samples [default: 15, or as many as --steps needs].
@@ -36,17 +36,14 @@ pub struct LengthArgs {
 }
 
 impl LengthArgs {
-    /// Samples a step, of so many.
-    pub fn batch(&self, samples: usize) -> usize {
-        self.batch.unwrap_or(DEFAULT_BATCH.min(samples))
+    /// Samples a step, of so many; where a step takes all of them unless told otherwise, `full`.
+    pub fn batch(&self, samples: usize, full: bool) -> usize {
+        self.batch.unwrap_or(if full { samples } else { DEFAULT_BATCH.min(samples) })
     }
 
     /// Before anything is made of it: a batch that no machine can hold is a mistake in the batch.
     pub fn check_batch(&self, data: &Dataset) -> Result<()> {
-        let batch = self.batch(data.len());
-        if batch <= data.len() {
-            return Ok(());
-        }
+        let Some(batch) = self.batch.filter(|batch| *batch > data.len()) else { return Ok(()) };
         let (samples, name) = (data.len(), data.name());
         let reason =
             format!("--batch {batch} is more than the {samples} training samples of {name}; make it at most that");
@@ -54,8 +51,8 @@ impl LengthArgs {
     }
 
     /// The epochs that were asked for, or as many as the steps need.
-    pub fn epochs(&self, samples: usize) -> usize {
-        let steps_per_epoch = samples.div_ceil(self.batch(samples)).max(1) as u64;
+    pub fn epochs(&self, samples: usize, batch: usize) -> usize {
+        let steps_per_epoch = samples.div_ceil(batch).max(1) as u64;
         let needed = self.steps.map(|steps| usize::try_from(steps.div_ceil(steps_per_epoch)).unwrap_or(usize::MAX));
         self.epochs.or(needed).unwrap_or(DEFAULT_EPOCHS)
     }

@@ -9,6 +9,7 @@ mod model;
 mod optimizer;
 mod plan;
 mod report;
+mod schedule;
 mod summary;
 
 use std::time::Instant;
@@ -39,7 +40,7 @@ pub fn run(args: &TrainArgs, mut settings: Settings, output: &Output, started: I
     }
     let mut directory = directory(args, &trainer, settings)?;
     let checkpoints = directory.as_ref().map(RunDirectory::checkpoints);
-    let fit = epochs(args.length.epochs(train.len())).steps(args.length.steps).validate(&data.test);
+    let fit = epochs(args.epochs(&train)).steps(args.length.steps).validate(&data.test);
     let fit = fit.early_stopping(args.stopping.rule()?).checkpoints(checkpoints.as_ref());
     interrupt::watch()?;
     let report = Report::new(output, &device, args.output.log_steps).going_on(&trainer);
@@ -82,8 +83,8 @@ fn trainer(args: &TrainArgs, data: &Dataset, device: &Device) -> Result<Trainer>
     let resumed = args.keeping.directory().filter(|(path, there)| *there && args.keeping.checkpoints(path).are_there());
     let start = if resumed.is_some() { None } else { args.model.start(&model)? };
     let builder = Trainer::new(model, args.loss.loss, args.optimizer.spec()).device(device.clone());
-    let builder =
-        builder.loss_options(args.loss.options(data)?).batch_size(args.length.batch(data.len())).seed(args.length.seed);
+    let builder = args.optimizer.apply(builder).loss_options(args.loss.options(data)?);
+    let builder = builder.batch_size(args.batch(data)).seed(args.length.seed);
     let builder = args.input.apply(builder, data.inputs())?;
     let builder = builder.shuffle(!args.length.no_shuffle);
     if let Some((path, _)) = resumed {

@@ -1,52 +1,98 @@
 //! The arguments of `wgrad train` that say how the loss is minimized.
 
-use clap::{Args, ValueEnum};
-use wgrad::{Adam, OptimizerSpec, Sgd};
+use clap::Args;
+use wgrad::{Clip, Optimizer, OptimizerSpec, Schedule, TrainerBuilder};
 
+use super::schedule;
 use crate::args;
-
-/// What Adam's authors recommend (Kingma and Ba, ICLR 2015).
-const ADAM_LEARNING_RATE: f32 = 1e-3;
-const SGD_LEARNING_RATE: f32 = 0.1;
-const NESTEROV_MOMENTUM: f32 = 0.9;
 
 /// The update rule.
 #[derive(Args)]
 #[command(next_help_heading = "Training")]
 pub struct OptimizerArgs {
-    /// Update rule: sgd (with --momentum too), nesterov, adam.
-    #[arg(long, value_enum, value_name = "NAME", default_value_t = OptimizerName::Adam, hide_possible_values = true)]
-    optimizer: OptimizerName,
-    /// Learning rate [default: 0.001 for adam, 0.1 for sgd and nesterov].
-    #[arg(long, value_name = "RATE", value_parser = args::rate, allow_hyphen_values = true)]
+    #[arg(long, value_name = "NAME", default_value = "adam", value_parser = optimizer, help = optimizer_help())]
+    optimizer: OptimizerSpec,
+    #[arg(long, value_name = "RATE", value_parser = args::rate, allow_hyphen_values = true, help = rate_help())]
     lr: Option<f32>,
-    /// Momentum; adam's beta 1 [default: 0 for sgd, 0.9 for nesterov and adam].
+    /// Momentum; beta 1 of adam, adamw, nadam and lion [default: 0.9 for these and for nesterov, momentum and
+    /// rmsprop-momentum, else 0].
     #[arg(long, value_name = "M", value_parser = args::momentum, allow_hyphen_values = true)]
     momentum: Option<f32>,
-    /// L2 weight decay, added to the gradient as in PyTorch.
-    #[arg(long, value_name = "D", default_value_t = 0.0, value_parser = args::rate, allow_hyphen_values = true)]
-    weight_decay: f32,
-}
-
-/// Update rules by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum OptimizerName {
-    Sgd,
-    Nesterov,
-    Adam,
+    /// Weight decay: part of the gradient (L2), but adamw and lion shrink the weights themselves, as in PyTorch
+    /// [default: 0.01 for adamw, else 0].
+    #[arg(long, value_name = "D", value_parser = args::rate, allow_hyphen_values = true)]
+    weight_decay: Option<f32>,
+    /// L1: this times the weight's sign is added to the gradient; with --weight-decay too it is an elastic net.
+    #[arg(long, value_name = "L", default_value_t = 0.0, value_parser = args::rate, allow_hyphen_values = true)]
+    l1: f32,
+    /// Leave biases (and the parameters of norms) out of weight decay and L1.
+    #[arg(long)]
+    no_decay_biases: bool,
+    /// Cut each number of the gradient to this absolute value.
+    #[arg(long, value_name = "V", value_parser = args::positive, allow_hyphen_values = true, conflicts_with = "clip_norm")]
+    clip_value: Option<f32>,
+    /// Scale the gradients of all parameters so that their norm is at most this; --log-steps tells the norm.
+    #[arg(long, value_name = "N", value_parser = args::positive, allow_hyphen_values = true)]
+    clip_norm: Option<f32>,
+    /// Keep the norm of each unit's incoming weights within this.
+    #[arg(long, value_name = "N", value_parser = args::positive, allow_hyphen_values = true)]
+    max_norm: Option<f32>,
+    #[arg(long, value_name = "NAME[:KEY=VALUE,...]", default_value = "constant", value_parser = schedule::parse,
+          help = schedule::HELP)]
+    schedule: Schedule,
 }
 
 impl OptimizerArgs {
     /// The update rule with its defaults.
     pub fn spec(&self) -> OptimizerSpec {
-        let mut spec: OptimizerSpec = match self.optimizer {
-            OptimizerName::Adam => Adam::new(ADAM_LEARNING_RATE).into(),
-            OptimizerName::Sgd => Sgd::new(SGD_LEARNING_RATE).into(),
-            OptimizerName::Nesterov => Sgd::new(SGD_LEARNING_RATE).momentum(NESTEROV_MOMENTUM).nesterov().into(),
-        };
-        spec.learning_rate = self.lr.unwrap_or(spec.learning_rate);
-        spec.momentum = self.momentum.unwrap_or(spec.momentum);
-        spec.weight_decay = self.weight_decay;
-        spec
+        let spec = self.optimizer;
+        let spec = self.momentum.map_or(spec, |momentum| spec.with_momentum(momentum));
+        OptimizerSpec {
+            learning_rate: self.lr.unwrap_or(spec.learning_rate),
+            weight_decay: self.weight_decay.unwrap_or(spec.weight_decay),
+            l1: self.l1,
+            schedule: self.schedule,
+            ..spec
+        }
     }
+
+    /// Whether a step takes all samples.
+    pub fn full_batch(&self) -> bool {
+        self.optimizer.optimizer.full_batch()
+    }
+
+    /// What else there is between gradients and parameters.
+    pub fn apply(&self, builder: TrainerBuilder) -> TrainerBuilder {
+        let builder = builder.decay_biases(!self.no_decay_biases);
+        let builder = self.max_norm.map_or(builder.clone(), |limit| builder.max_norm(limit));
+        match self.clip_value.map(Clip::Value).or(self.clip_norm.map(Clip::Norm)) {
+            Some(clip) => builder.clip(clip),
+            None => builder,
+        }
+    }
+}
+
+/// An optimizer by name.
+fn optimizer(text: &str) -> Result<OptimizerSpec, String> {
+    let names = || Optimizer::presets().into_iter().map(|(name, _)| name);
+    let plain = |name: &str| name.replace(['-', '_'], "").to_lowercase();
+    let found = Optimizer::presets().into_iter().find(|(name, _)| plain(name) == plain(text));
+    found.map(|(_, spec)| spec).ok_or_else(|| args::unknown(text, names()))
+}
+
+fn optimizer_help() -> String {
+    let names: Vec<_> = Optimizer::presets().into_iter().map(|(name, _)| name).collect();
+    format!("Update rule, with PyTorch's defaults: {}", names.join(", "))
+}
+
+fn rate_help() -> String {
+    let mut by_rate: Vec<(f32, Vec<&str>)> = Vec::new();
+    for (name, spec) in Optimizer::presets() {
+        match by_rate.iter_mut().find(|(rate, _)| *rate == spec.learning_rate) {
+            Some((_, names)) => names.push(name),
+            None => by_rate.push((spec.learning_rate, vec![name])),
+        }
+    }
+    let rates: Vec<_> = by_rate.iter().map(|(rate, names)| format!("{rate} for {}", names.join(", "))).collect();
+    format!("Learning rate [default: {}]", rates.join("; "))
 }

@@ -41,6 +41,8 @@ impl<'a> Report<'a> {
 struct StepEvent {
     step: u64,
     loss: f32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gradient_norm: Option<f64>,
 }
 
 /// What an epoch came to, in events and in the histories of run directories.
@@ -51,19 +53,22 @@ pub struct EpochEvent {
     train_accuracy: f64,
     test_loss: Option<f64>,
     test_accuracy: Option<f64>,
+    /// At the epoch's last step.
+    learning_rate: f32,
     seconds: f64,
     samples_per_second: f64,
 }
 
 impl From<&EpochReport> for EpochEvent {
     fn from(report: &EpochReport) -> Self {
-        let EpochReport { epoch, train, test, seconds, samples_per_second } = report;
+        let EpochReport { epoch, train, test, learning_rates, seconds, samples_per_second } = report;
         Self {
             epoch: *epoch,
             train_loss: train.loss,
             train_accuracy: train.accuracy,
             test_loss: test.as_ref().map(|test| test.loss),
             test_accuracy: test.as_ref().map(|test| test.accuracy),
+            learning_rate: learning_rates[0],
             seconds: *seconds,
             samples_per_second: *samples_per_second,
         }
@@ -87,9 +92,10 @@ impl Callback for Report<'_> {
 
     fn on_step(&mut self, report: &StepReport) {
         if self.log_steps {
-            let StepReport { step, loss, .. } = *report;
-            self.output.text(&format!("step {step} loss {loss}"));
-            self.output.event("step", &StepEvent { step, loss });
+            let StepReport { step, loss, gradient_norm, .. } = *report;
+            let norm = gradient_norm.map_or_else(String::new, |norm| format!(" gradient norm {norm}"));
+            self.output.text(&format!("step {step} loss {loss}{norm}"));
+            self.output.event("step", &StepEvent { step, loss, gradient_norm });
         }
     }
 

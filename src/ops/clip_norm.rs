@@ -1,0 +1,74 @@
+//! The global norm of each replica's gradients, and what gradients are multiplied by so that it is at most a limit.
+//!
+//! scale = min(1, limit / (norm + 1e-6)), over all parameters of a replica: PyTorch's
+//! `torch.nn.utils.clip_grad_norm_` (Pascanu, Mikolov and Bengio, ICML 2013).
+
+use super::{Constant, Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
+use crate::cpu::Memory;
+use crate::plan::{Iteration, TensorId};
+use crate::scalar::Scalar;
+
+pub(super) static SHADER: Shader = shader!("clip_norm", "iteration");
+
+/// PyTorch's, which keeps a norm of zero from a division by zero.
+const EPSILON: f32 = 1e-6;
+
+/// Norm and scale, from sums of squares.
+#[derive(Clone, Debug)]
+pub(crate) struct ClipNorm {
+    /// (R, blocks)
+    pub squares: TensorId,
+    pub blocks: usize,
+    /// (R)
+    pub scale: TensorId,
+    /// (R, slots, metric blocks, 2), of which the last pair is the norm's
+    pub metrics: TensorId,
+    pub slots: usize,
+    pub metric_blocks: usize,
+    pub limit: f32,
+}
+
+impl Operation for ClipNorm {
+    fn shader(&self) -> &'static Shader {
+        &SHADER
+    }
+
+    fn constants(&self) -> Vec<(&'static str, Constant)> {
+        Vec::new()
+    }
+
+    fn params(&self) -> Vec<(&'static str, Param)> {
+        vec![
+            ("blocks", Param::Unsigned(self.blocks)),
+            ("limit", Param::Float(self.limit)),
+            ("slots", Param::Unsigned(self.slots)),
+            ("metric_blocks", Param::Unsigned(self.metric_blocks)),
+        ]
+    }
+
+    fn arguments(&self) -> Vec<(&'static str, TensorId)> {
+        vec![("squares", self.squares), ("scale", self.scale), ("metrics", self.metrics)]
+    }
+
+    fn grid(&self, _: &Variant, _: &dyn ModuleConstants) -> [usize; 2] {
+        [1, 1]
+    }
+
+    fn flops(&self) -> u64 {
+        self.blocks as u64
+    }
+
+    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hypers: &[Hyper]) {
+        let (mut scales, mut metrics) = (memory.take(self.scale), memory.take(self.metrics));
+        for (r, scale) in scales.iter_mut().enumerate().take(hypers.len()) {
+            let squares = &memory.real(self.squares)[r * self.blocks..][..self.blocks];
+            let norm = T::sum(squares.iter().copied()).sqrt();
+            let factor = T::real(self.limit) / (norm + T::real(EPSILON));
+            *scale = T::one().if_above(factor, factor, T::one());
+            let step = (r * self.slots + iteration.slot as usize + 1) * self.metric_blocks;
+            (metrics[2 * step - 2], metrics[2 * step - 1]) = (norm, T::zero());
+        }
+        memory.put(self.scale, scales);
+        memory.put(self.metrics, metrics);
+    }
+}

@@ -1,0 +1,80 @@
+use super::Optimizer;
+use super::rule::complement;
+use crate::plan::Iteration;
+use crate::spec::Replica;
+
+/// One replica's hyper-parameters at one step, as every device gets them: f32, complements rounded once from f64.
+/// The layout is WGSL's `struct Hyper`; a test compares the two.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+pub(crate) struct Hyper {
+    /// After the schedule.
+    pub learning_rate: f32,
+    /// Coupled weight decay: lambda. Decoupled: the factor 1 - learning_rate * lambda.
+    pub decay: f32,
+    /// What `sign(w)` is multiplied by on its way into the gradient.
+    pub l1: f32,
+    /// The replica's own dropout rate, or [`Hyper::LAYERS_DROPOUT`] for that of each layer.
+    pub dropout: f32,
+    pub momentum: f32,
+    pub momentum_complement: f32,
+    /// What an optimizer wants computed once a step; Adam: its step size, and what the second moment's root is
+    /// multiplied by.
+    pub correction_x: f32,
+    pub correction_y: f32,
+    pub correction_z: f32,
+    /// What a row of weight 1 counts in the batch's loss: 1 / the sum of the rows' weights, which is 1 / rows without any.
+    pub loss_scale: f32,
+    /// The replica's seed, the key of its random numbers.
+    pub seed_low: u32,
+    pub seed_high: u32,
+}
+
+impl Hyper {
+    /// The value of `dropout` that leaves each layer its own rate.
+    pub const LAYERS_DROPOUT: f32 = -1.0;
+
+    /// The replica's seed.
+    pub fn seed(&self) -> u64 {
+        u64::from(self.seed_low) | u64::from(self.seed_high) << 32
+    }
+
+    /// The hyper-parameters of `replica` in an iteration, whose optimizer steps are counted from 1, at the learning rate
+    /// that its schedule gives.
+    pub fn at(replica: &Replica, optimizer: Optimizer, iteration: &Iteration, rate: f64) -> Self {
+        let Replica { seed, weight_decay, momentum, l1, dropout, .. } = *replica;
+        let momentum = shortest(momentum);
+        let corrections = optimizer.corrections(rate, momentum, iteration.number);
+        let [correction_x, correction_y, correction_z] = corrections.map(|correction| correction as f32);
+        let decay = if optimizer.decoupled() { 1.0 - rate * shortest(weight_decay) } else { shortest(weight_decay) };
+        Self {
+            learning_rate: rate as f32,
+            decay: decay as f32,
+            l1,
+            dropout: dropout.unwrap_or(Self::LAYERS_DROPOUT),
+            momentum: momentum as f32,
+            momentum_complement: complement(momentum),
+            correction_x,
+            correction_y,
+            correction_z,
+            loss_scale: (1.0 / f64::from(iteration.rows)) as f32,
+            seed_low: seed as u32,
+            seed_high: (seed >> 32) as u32,
+        }
+    }
+
+    /// The same for a batch whose rows' weights have this sum. Where no row counts, nothing does.
+    pub fn with_weight(self, weight: f64) -> Self {
+        Self { loss_scale: if weight == 0.0 { 0.0 } else { (1.0 / weight) as f32 }, ..self }
+    }
+
+    /// The same for parameters that are left out of weight decay and L1.
+    pub fn without_decay(self, optimizer: Optimizer) -> Self {
+        Self { decay: if optimizer.decoupled() { 1.0 } else { 0.0 }, l1: 0.0, ..self }
+    }
+}
+
+/// The decimal that a person wrote, rather than its f32 neighbour: 0.9 and not 0.89999998.
+pub(crate) fn shortest(value: f32) -> f64 {
+    value.to_string().parse().unwrap_or(f64::from(value))
+}

@@ -1,0 +1,162 @@
+//! The optimizer's update from gradients that were stored, for those that something else must see first, as clipping by
+//! global norm must: two tensors of parameters at a time, (R, I) and (R, J).
+
+use super::optimizer::{Hyper, SLOTS, Update, replica_states, split_slots};
+use super::{Constant, ModuleConstants, Operation, Param, Shader, Variant, shader};
+use crate::cpu::{Memory, share, tasks, vectorized};
+use crate::plan::{Iteration, TensorId};
+use crate::scalar::Scalar;
+
+pub(super) static SHADER: Shader = shader!("update", "iteration", "optimizer");
+
+/// Parameters that an invocation updates, about; software adapters gain from more work at a time.
+const EACH: usize = 4;
+/// Workgroups along x that every adapter allows.
+const MOST_GROUPS: usize = 65_535;
+/// Gradients that are scaled at a time, so that they stay in cache.
+const PART: usize = 1 << 12;
+
+/// A tensor of parameters with what its update reads and writes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Updated {
+    /// (R, len)
+    pub value: TensorId,
+    /// (R, len)
+    pub gradient: TensorId,
+    /// (R, S, len)
+    pub state: TensorId,
+    pub len: usize,
+    /// Whether it is a weight; biases and parameters of norms may be left out of weight decay and L1.
+    pub is_weight: bool,
+}
+
+/// The update of two tensors.
+#[derive(Clone, Debug)]
+pub(crate) struct UpdateStep {
+    pub tensors: [Updated; 2],
+    /// (R): what gradients are multiplied by first, if anything.
+    pub scale: Option<TensorId>,
+    pub update: Update,
+}
+
+impl Operation for UpdateStep {
+    fn shader(&self) -> &'static Shader {
+        &SHADER
+    }
+
+    fn constants(&self) -> Vec<(&'static str, Constant)> {
+        self.update.constants().collect()
+    }
+
+    fn params(&self) -> Vec<(&'static str, Param)> {
+        let [first, second] = &self.tensors;
+        let decays = |tensor: &Updated| Param::Unsigned(usize::from(tensor.is_weight || self.update.decay_biases));
+        let [slots, clip_value, _] = self.update.params();
+        vec![
+            ("first_len", Param::Unsigned(first.len)),
+            ("second_len", Param::Unsigned(second.len)),
+            ("scaled", Param::Unsigned(usize::from(self.scale.is_some()))),
+            ("decay_first", decays(first)),
+            ("decay_second", decays(second)),
+            slots,
+            clip_value,
+        ]
+    }
+
+    fn arguments(&self) -> Vec<(&'static str, TensorId)> {
+        let [first, second] = &self.tensors;
+        vec![
+            ("first_gradient", first.gradient),
+            ("second_gradient", second.gradient),
+            // Where nothing is scaled it is not read.
+            ("scale", self.scale.unwrap_or(first.gradient)),
+            ("first", first.value),
+            ("second", second.value),
+            ("first_state", first.state),
+            ("second_state", second.state),
+        ]
+    }
+
+    fn grid(&self, _: &Variant, module: &dyn ModuleConstants) -> [usize; 2] {
+        let total: usize = self.tensors.iter().map(|tensor| tensor.len).sum();
+        [total.div_ceil(EACH * module.value("UPDATE_GROUP") as usize).min(MOST_GROUPS), 1]
+    }
+
+    fn flops(&self) -> u64 {
+        self.tensors.iter().map(|tensor| 4 * tensor.len as u64).sum()
+    }
+
+    fn run<T: Scalar>(&self, memory: &mut Memory<T>, _: &Iteration, hypers: &[Hyper]) {
+        for tensor in &self.tensors {
+            let Updated { value, gradient, state, len, is_weight } = *tensor;
+            let (mut values, mut states) = (memory.take(value), memory.take(state));
+            let own = replica_states(&mut states, len, &self.update, hypers.len());
+            for (r, (hyper, state)) in hypers.iter().zip(own).enumerate() {
+                let (values, gradients) = (&mut values[r * len..][..len], &memory.real(gradient)[r * len..][..len]);
+                let part = Part { values, gradients, state };
+                let scale = self.scale.map(|id| memory.real(id)[r]);
+                let hyper = self.update.hyper(hyper, !is_weight);
+                self.update_part(memory, part, scale, &hyper, tasks(4 * len as u64, 1));
+            }
+            memory.put(value, values);
+            memory.put(state, states);
+        }
+    }
+}
+
+/// Parameters of one replica, with all that their update reads and writes.
+struct Part<'a, T> {
+    values: &'a mut [T],
+    gradients: &'a [T],
+    state: [&'a mut [T]; SLOTS],
+}
+
+impl<T> Part<'_, T> {
+    /// The first of them, at most `len`, and the others.
+    fn split_at_most(self, len: usize) -> [Self; 2] {
+        let at = len.min(self.values.len());
+        let (values, other_values) = self.values.split_at_mut(at);
+        let (gradients, other_gradients) = self.gradients.split_at(at);
+        let (state, other_state) = split_slots(self.state, at);
+        [
+            Self { values, gradients, state },
+            Self { values: other_values, gradients: other_gradients, state: other_state },
+        ]
+    }
+}
+
+impl UpdateStep {
+    /// Updates parameters, in parallel, so many at a time.
+    fn update_part<T: Scalar>(&self, memory: &Memory<T>, part: Part<T>, scale: Option<T>, hyper: &Hyper, tasks: usize) {
+        let len = part.values.len();
+        if tasks > 1 && len > 1 {
+            let [first, others] = part.split_at_most(share(len, 1, tasks));
+            rayon::join(
+                || self.update_part(memory, first, scale, hyper, tasks / 2),
+                || self.update_part(memory, others, scale, hyper, tasks - tasks / 2),
+            );
+            return;
+        }
+        let Some(scale) = scale else {
+            return vectorized(
+                #[inline(always)]
+                || self.update.apply(part.values, part.gradients, part.state, hyper),
+            );
+        };
+        memory.with_scratch(len.min(PART), |scratch| {
+            let mut rest = part;
+            while !rest.values.is_empty() {
+                let [next, others] = rest.split_at_most(PART);
+                let scaled = &mut scratch[..next.values.len()];
+                vectorized(
+                    #[inline(always)]
+                    || {
+                        scaled.iter_mut().zip(next.gradients).for_each(|(to, gradient)| *to = *gradient * scale);
+                        self.update.apply(next.values, scaled, next.state, hyper);
+                    },
+                );
+                rest = others;
+            }
+        });
+    }
+}

@@ -1,0 +1,79 @@
+//! The steps at the end of a training step that limits ask for: clipping by global norm, with the updates that must wait
+//! for it, and the max-norm constraint.
+
+use super::build::{Builder, Pass, step};
+use super::{Element, LayerTensors, Metrics, Role};
+use crate::ops::{ClipNorm, GradientNorm, MaxNorm, Op, UpdateStep, Updated};
+use crate::spec::Clip;
+
+impl Builder<'_> {
+    /// Whether weight gradients are stored, for something else to see them before the update, or for checks.
+    pub(super) fn stores_gradients(&self) -> bool {
+        self.request.keep_gradients || self.norm_limit().is_some()
+    }
+
+    /// The limit of the gradients' global norm, if there is an update to limit.
+    pub(super) fn norm_limit(&self) -> Option<f32> {
+        match self.request.spec.clip {
+            Some(Clip::Norm(limit)) if !self.request.keep_gradients => Some(limit),
+            _ => None,
+        }
+    }
+
+    /// Adds what follows the gradients of all layers.
+    pub(super) fn limits(&mut self, pass: &mut Pass, metrics: Metrics) {
+        if let Some(limit) = self.norm_limit() {
+            self.clip_norm(pass, metrics, limit);
+        }
+        let Some(limit) = self.request.spec.max_norm.filter(|_| !self.request.keep_gradients) else { return };
+        for (n, (outputs, inputs)) in self.request.model.shapes().enumerate() {
+            let op = MaxNorm { weight: self.layers[n].weight, inputs, outputs, limit };
+            pass.steps.push(step(format!("layers.{n} max norm"), Op::MaxNorm(op)));
+        }
+    }
+
+    /// The tensors that are updated together, by name, of plans that store gradients.
+    fn updated(&self) -> Vec<(String, [Updated; 2])> {
+        let shapes = self.request.model.shapes();
+        let layers = self.layers.iter().zip(shapes).enumerate().filter_map(|(n, (layer, (outputs, inputs)))| {
+            let LayerTensors { weight, bias, weight_state, bias_state, gradient, .. } = *layer;
+            let [weight_gradient, bias_gradient] = gradient?;
+            let tensors = [
+                (weight, weight_gradient, weight_state, outputs * inputs, true),
+                (bias, bias_gradient, bias_state, outputs, false),
+            ];
+            let updated = tensors.map(|(value, gradient, state, len, is_weight)| Updated {
+                value,
+                gradient,
+                state,
+                len,
+                is_weight,
+            });
+            Some((format!("layers.{n}"), updated))
+        });
+        layers.collect()
+    }
+
+    fn clip_norm(&mut self, pass: &mut Pass, metrics: Metrics, limit: f32) {
+        let (updated, replicas) = (self.updated(), self.replicas());
+        let own = |[first, second]: &[Updated; 2]| GradientNorm::blocks_of(first.len, second.len);
+        let blocks: usize = updated.iter().map(|(_, tensors)| own(tensors)).sum();
+        let squares = self.tensor("train.squares".to_owned(), &[replicas, blocks], Element::F32, Role::Activation);
+        let scale = self.tensor("train.scale".to_owned(), &[replicas], Element::F32, Role::Activation);
+        let mut offset = 0;
+        for (name, tensors) in &updated {
+            let gradients = tensors.map(|tensor| (tensor.gradient, tensor.len));
+            let op = GradientNorm { gradients, squares, offset, blocks };
+            pass.steps.push(step(format!("{name} gradient norm"), Op::GradientNorm(op)));
+            offset += own(tensors);
+        }
+        let shape = &self.tensors[metrics.tensor.index()].shape;
+        let (slots, metric_blocks) = (shape[1], shape[2]);
+        let op = ClipNorm { squares, blocks, scale, metrics: metrics.tensor, slots, metric_blocks, limit };
+        pass.steps.push(step("clip norm".to_owned(), Op::ClipNorm(op)));
+        for (name, tensors) in updated {
+            let op = UpdateStep { tensors, scale: Some(scale), update: self.request.spec.update() };
+            pass.steps.push(step(format!("{name} update"), Op::Update(op)));
+        }
+    }
+}
