@@ -13,9 +13,9 @@ const ADADELTA: u32 = 8u;
 const LION: u32 = 9u;
 
 override OPTIMIZER: u32 = GRADIENT;
-override BETA_2: f32 = 0.999;             // RMSprop's alpha, Adadelta's rho
-override BETA_2_COMPLEMENT: f32 = 0.001;  // 1 - BETA_2, rounded once from f64 as PyTorch does
-override EPSILON: f32 = 1e-8;
+override BETA_2: f32 = 0.0;               // RMSprop's alpha, Adadelta's rho
+override BETA_2_COMPLEMENT: f32 = 1.0;    // 1 - BETA_2, rounded once from f64 as PyTorch does
+override EPSILON: f32 = 0.0;
 override NESTEROV: bool = false;          // SGD looks ahead
 override CENTERED: bool = false;          // RMSprop's squares are taken around a mean
 override HEAVY_BALL: bool = false;        // RMSprop's steps have momentum

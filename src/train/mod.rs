@@ -6,6 +6,8 @@ mod device;
 mod epoch;
 mod fit;
 mod fit_state;
+#[cfg(test)]
+mod golden_runs;
 mod judge;
 mod metrics;
 mod model_file;

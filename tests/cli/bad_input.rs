@@ -59,7 +59,12 @@ fn names() {
     refused(&["--loss", "huber", "--huber-delta", "0"], 2, &["--huber-delta", "above 0"]);
     refused(&["--class-weights", "1,x"], 2, &["--class-weights", "`x`", "balanced"]);
     refused(&["--class-weights", "1,2"], 2, &["class weights", "got 2"]);
-    refused(&["--optimizer", "lion"], 2, &["--optimizer", "lion", "nesterov"]);
+    refused(&["--optimizer", "lino"], 2, &["--optimizer", "lino", "similar", "`lion`", "nesterov"]);
+    refused(&["--optimizer", "adagrad", "--momentum", "0.9"], 2, &["momentum", "adagrad has none"]);
+    refused(&["--optimizer", "gradient-descent", "--batch", "10"], 2, &["batch", "all", "sgd"]);
+    refused(&["--schedule", "cosin"], 2, &["--schedule", "`cosine`"]);
+    refused(&["--clip-norm", "0"], 2, &["--clip-norm", "above 0"]);
+    refused(&["--clip-norm", "1", "--clip-value", "1"], 2, &["--clip-norm", "--clip-value"]);
     wgrad(&["adapters", "--limit", "3"]).refused(2, &["--limit", "see --help"]);
     refused(&["--devise", "cpu"], 2, &["--devise", "--device"]);
     wgrad(&["trian", "mnist"]).refused(2, &["trian", "train"]);

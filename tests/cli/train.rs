@@ -135,12 +135,15 @@ fn steps_stop_early_and_may_ask_for_more_epochs_than_usual() {
 fn every_choice_of_loss_optimizer_and_activation_trains() {
     let place = Place::new();
     let data = place.dataset("five", 64, 5);
-    let choices: [&[&str]; 11] = [
+    let choices: [&[&str]; 14] = [
         &["--loss", "bce"],
         &["--loss", "mean-squared-error"],
         &["--loss", "softmax_cross_entropy"],
         &["--optimizer", "sgd", "--momentum", "0.5", "--weight-decay", "1e-4"],
         &["--optimizer", "nesterov"],
+        &["--optimizer", "rmsprop", "--momentum", "0.9", "--schedule", "plateau:patience=0"],
+        &["--optimizer", "adamw", "--clip-norm", "1", "--max-norm", "2", "--schedule", "cosine:warmup=0.5"],
+        &["--optimizer", "lion", "--l1", "1e-4", "--clip-value", "0.1", "--no-decay-biases"],
         &["--activation", "leaky-relu"],
         &["--activation", "leaky_relu"],
         &["--activation", "tanh"],

@@ -123,7 +123,7 @@ impl Optimizer {
     }
 
     /// Values of the WGSL constants that specialize the update.
-    pub(crate) fn constants(self) -> [(&'static str, f64); 7] {
+    pub(crate) fn constants(self) -> Vec<(&'static str, f64)> {
         self.constants_of_all().named(self.decoupled())
     }
 }

@@ -34,8 +34,13 @@ impl Constants {
         Self { beta_2: beta2 as f32, beta_2_complement: complement(beta2), epsilon, ..Self::NONE }
     }
 
-    /// By their names in WGSL.
-    pub fn named(self, decoupled: bool) -> [(&'static str, f64); 7] {
+    /// Those that are not as in [`Constants::NONE`], which is what WGSL has unless told otherwise, by their names there.
+    pub fn named(self, decoupled: bool) -> Vec<(&'static str, f64)> {
+        let all = self.all(decoupled).into_iter().zip(Self::NONE.all(false));
+        all.filter(|(own, none)| own != none).map(|(own, _)| own).collect()
+    }
+
+    fn all(self, decoupled: bool) -> [(&'static str, f64); 7] {
         let flag = |flag| f64::from(u8::from(flag));
         [
             ("BETA_2", f64::from(self.beta_2)),
