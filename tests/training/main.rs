@@ -6,4 +6,5 @@ mod model_file;
 mod problems;
 mod resume;
 mod same_results;
+mod schedules;
 mod support;
