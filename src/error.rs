@@ -17,8 +17,10 @@ pub enum Error {
         /// What is wrong with its value, and which values are right.
         reason: String,
     },
-    /// A dataset name that is neither built in nor a directory.
-    #[error("unknown dataset `{name}`: known are {known}, or give a directory with four IDX files")]
+    /// A dataset name that is neither built in nor a file or directory.
+    #[error(
+        "unknown dataset `{name}`: known are {known}; or give a file (CSV, NPZ, NPY) or a directory with four IDX files"
+    )]
     UnknownDataset {
         /// The name that was asked for.
         name: String,

@@ -90,9 +90,11 @@ impl ArraySpec {
             let features = features.map_err(|error| Error::data(path, format!("array `{x}`: {error}")))?;
             Ok(RawArrays { source: path.to_path_buf(), x: features, y })
         };
+        let divided = x.ends_with("_train");
         let train = take(&x, &y)?;
         let mut own = |usual: &[(&str, &str)]| {
-            let found = usual.iter().find(|(x, y)| has(x) && has(y));
+            // Other arrays that somebody names are no training part of the usual ones.
+            let found = usual.iter().find(|(x, y)| divided && has(x) && has(y));
             found.map(|(x, y)| take(x, y)).transpose()
         };
         Ok(RawParts { train, validation: own(VALIDATION)?, test: own(TEST)? })

@@ -19,6 +19,7 @@ pub use super::generate::{
     MakeClassification, MakeLine, MakeMoons, MakeRegression, make_classification, make_line, make_moons,
     make_regression, make_regression_with_coefficients,
 };
+pub use super::made::{MADE, made};
 pub use super::small::{iris, iris_table, xor};
 
 /// The names that [`load`] knows.

@@ -13,6 +13,7 @@ mod generate;
 pub mod idx;
 mod labels;
 mod locate;
+mod made;
 pub mod npy;
 pub mod npz;
 mod parts;

@@ -4,6 +4,7 @@ mod bad_data;
 mod bad_input;
 mod bad_models;
 mod config;
+mod files;
 mod gpu;
 mod help;
 mod inputs;

@@ -160,6 +160,25 @@ fn the_seed_makes_the_set() {
 }
 
 #[test]
+fn generators_go_by_name_and_options() {
+    let made = |text: &str| datasets::made(text).map(|data| data.map(|data| (data.len(), data.inputs())));
+    assert_eq!(made("make-regression:samples=30,features=2,noise=0.1").unwrap(), Some((30, 2)));
+    assert_eq!(made("make_classification").unwrap(), Some((100, 20)));
+    assert_eq!((made("xor").unwrap(), made("line:slope=-2").unwrap()), (Some((4, 2)), Some((100, 1))));
+    assert_eq!(made("mnist").unwrap(), None);
+    for (text, words) in [
+        ("make-moons:sample=3", ["option `sample=3` is not known", "did you mean `samples`?"]),
+        ("make-moons:samples", ["option `samples`", "no value"]),
+        ("make-moons:samples=1.5", ["samples=1.5", "a whole number"]),
+        ("make-moons:noise=much", ["noise=much", "a number"]),
+        ("make-moons:noise=-1", ["noise", "at least 0"]),
+        ("xor:samples=3", ["xor", "no options"]),
+    ] {
+        assert_says(made(text).unwrap_err(), &words);
+    }
+}
+
+#[test]
 fn options_that_cannot_be_are_named() {
     let refused = |result: Result<Dataset, Error>, words: &[&str]| {
         let error = result.unwrap_err();

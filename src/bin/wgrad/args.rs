@@ -1,6 +1,5 @@
 //! Arguments that several subcommands share, and the parsers of their values.
 
-use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::builder::NonEmptyStringValueParser;
@@ -9,7 +8,7 @@ use wgrad::executor::KernelChoice;
 use wgrad::files::cache_directory;
 use wgrad::gpu::GpuRequest;
 use wgrad::spec::MAX_REPLICAS;
-use wgrad::{Activation, Device, Init, Loss, Sequential, TrainTest, datasets};
+use wgrad::{Activation, Device, Init, Loss, Sequential};
 
 use crate::output::Output;
 use crate::{Failure, Result};
@@ -87,23 +86,6 @@ pub fn announce(device: &Device, output: &Output) {
     }
     if let Some(note) = device.kernel_note() {
         output.note(note);
-    }
-}
-
-/// Which samples.
-#[derive(Args)]
-pub struct DatasetArgs {
-    /// mnist, fashion-mnist, or a directory with four IDX files, gzipped or not.
-    #[arg(value_name = "DATASET")]
-    pub dataset: String,
-    /// Directory that holds the built-in datasets [default: $WGRAD_DATA, else where they came with wgrad].
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-}
-
-impl DatasetArgs {
-    pub fn load(&self) -> Result<TrainTest> {
-        Ok(datasets::load(&self.dataset, self.data_dir.as_deref())?)
     }
 }
 
@@ -253,7 +235,8 @@ pub fn loss_help() -> String {
         name if name == loss.short() => name,
         name => format!("{name} ({})", loss.short()),
     });
-    format!("What training minimizes: {}", described.collect::<Vec<_>>().join(", "))
+    let described = described.collect::<Vec<_>>().join(", ");
+    format!("What training minimizes: {described} [default: ce for classes, mse for values]")
 }
 
 fn same_name(name: &str, text: &str) -> bool {

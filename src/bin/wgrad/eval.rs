@@ -1,29 +1,35 @@
 //! `wgrad eval`
 
+use std::fmt::{Display, Formatter};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
+use wgrad::data::Parts;
 use wgrad::executor::{DeviceInfo, KernelChoice};
 use wgrad::plan::ProgramId;
-use wgrad::{Error, ModelFile, Trainer};
+use wgrad::{Dataset, Error, ModelFile, Trainer};
 
-use crate::Result;
-use crate::args::{self, DatasetArgs, DeviceArgs, announce, kernel_line};
-use crate::metrics::{MetricFields, MetricTables};
+use crate::args::{self, DeviceArgs, announce, kernel_line};
+use crate::data::SamplesArgs;
+use crate::metrics::{MetricFields, MetricTables, in_units};
 use crate::output::Output;
 use crate::table::Table;
 use crate::train::device_entries;
+use crate::{Failure, Result};
 
 const EXAMPLES: &str = "\
 Examples:
   wgrad eval runs/1/model.safetensors mnist
   wgrad eval runs/1/model.safetensors mnist --split train --json
   wgrad eval runs/1/model.safetensors mnist --top-k 3
+  wgrad eval runs/2/model.safetensors iris
+  wgrad eval runs/3/model.safetensors newer-houses.csv
 
-JSON event: evaluation, with confusion[true class][predicted class], top_k, macro
-and micro averages, classes (precision, recall, f1 and support of each) and
-roc_auc, or, of values as targets, mae, rmse, r2 and outputs (of each).";
+Rows are prepared as in training, by what the model file keeps of it. JSON event:
+evaluation, with confusion[true class][predicted class], top_k, macro and micro
+averages, classes (name, precision, recall, f1 and support of each) and roc_auc,
+or, of values as targets, mae, rmse, r2 and outputs (of each) in their own units.";
 
 /// Judge a saved model on a dataset: loss, accuracy, precision and recall, confusion matrix; or errors of values.
 #[derive(Args)]
@@ -33,10 +39,11 @@ pub struct EvalArgs {
     #[arg(value_name = "MODEL")]
     model: PathBuf,
     #[command(flatten)]
-    data: DatasetArgs,
-    /// Which part of the dataset: train or test.
-    #[arg(long, value_enum, value_name = "PART", default_value_t = Split::Test, hide_possible_values = true)]
-    split: Split,
+    data: SamplesArgs,
+    /// Which part of the dataset: train, validation, test or all [default: test where the dataset has a test part or is
+    /// the one that the model was trained on, else all].
+    #[arg(long, value_enum, value_name = "PART", hide_possible_values = true)]
+    split: Option<Split>,
     /// Count an answer among the K most likely as right, too [default: 5, with more than 5 classes].
     #[arg(long, value_name = "K", value_parser = args::count::<usize>, allow_hyphen_values = true)]
     top_k: Option<usize>,
@@ -49,7 +56,9 @@ pub struct EvalArgs {
 #[serde(rename_all = "lowercase")]
 enum Split {
     Train,
+    Validation,
     Test,
+    All,
 }
 
 #[derive(Serialize)]
@@ -71,12 +80,12 @@ struct EvaluationFields<'a> {
 pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
     let file = ModelFile::load(&args.model)?;
     let device = args.device.open()?;
-    let parts = args.data.load()?;
-    let data = match args.split {
-        Split::Train => parts.train,
-        Split::Test => parts.test,
-    };
+    let trained_on = file.facts.dataset.clone();
     let mut trainer = Trainer::from_file(file, device.clone())?;
+    let parts = args.data.load(trainer.preprocessing())?;
+    let divided = trainer.preprocessing().and_then(|known| known.split);
+    let same = trained_on.as_deref() == Some(parts.train.name());
+    let (split, data) = part(parts, args.split, divided.filter(|_| same), &args.data.dataset)?;
     let evaluation = trainer.evaluate(&data)?;
     if !evaluation.loss.is_finite() {
         let reason = format!("its loss on {} is {}: the model has diverged", data.name(), evaluation.loss);
@@ -84,25 +93,27 @@ pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
     }
     announce(&device, output);
     let kernels = trainer.kernels(ProgramId::Evaluate);
+    let known = trainer.preprocessing().cloned().unwrap_or_default();
+    let evaluation = in_units(evaluation, &known);
     let (info, loss) = (trainer.info(), evaluation.loss);
     output.event(
         "evaluation",
         &EvaluationFields {
             model: args.model.display().to_string(),
             dataset: data.name(),
-            split: args.split,
+            split,
             samples: data.len(),
             loss,
-            metrics: MetricFields::new(&evaluation, args.top_k),
+            metrics: MetricFields::new(&evaluation, args.top_k, &known),
             kernels: &kernels,
             device: &info,
             note: device.note(),
         },
     );
     let mut list = Table::list();
-    let tables = MetricTables::new(&evaluation, args.top_k, &mut list);
+    let tables = MetricTables::new(&evaluation, args.top_k, &known, &mut list);
     list.entry("loss", format!("{loss:.4}"));
-    list.entry("samples", data.len());
+    list.entry("samples", format!("{} ({split} part)", data.len()).replace(" (all part)", ""));
     if let Some(line) = kernel_line(&kernels) {
         list.entry("kernels", line);
     }
@@ -110,4 +121,42 @@ pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
     output.text(&list.to_string());
     tables.print(output);
     Ok(())
+}
+
+/// The samples that are asked for, and what they are called. `divided` is how the samples were divided in training, if
+/// these are the same.
+fn part(
+    parts: Parts,
+    wanted: Option<Split>,
+    divided: Option<wgrad::data::Split>,
+    name: &str,
+) -> Result<(Split, Dataset)> {
+    let has_test = parts.test.is_some() || divided.is_some_and(|split| split.test > 0.0);
+    let wanted = wanted.unwrap_or(if has_test { Split::Test } else { Split::All });
+    let absent = || Failure::Usage(format!("--split {wanted}: {name} has no such part that this model knows of"));
+    let Parts { train, validation, test } = parts;
+    let again = divided.map(|split| train.split(&split)).transpose()?;
+    let (again_train, again_validation, again_test) = match again {
+        Some(Parts { train, validation, test }) => (Some(train), validation, test),
+        None => (None, None, None),
+    };
+    let data = match wanted {
+        Split::All if validation.is_none() && test.is_none() => Some(train),
+        Split::All => None,
+        Split::Train => Some(again_train.unwrap_or(train)),
+        Split::Validation => validation.or(again_validation),
+        Split::Test => test.or(again_test),
+    };
+    Ok((wanted, data.ok_or_else(absent)?))
+}
+
+impl Display for Split {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Train => "train",
+            Self::Validation => "validation",
+            Self::Test => "test",
+            Self::All => "all",
+        })
+    }
 }

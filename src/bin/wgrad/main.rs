@@ -5,6 +5,7 @@ mod args;
 mod bench;
 mod bench_report;
 mod config;
+mod data;
 mod eval;
 mod failure;
 mod interrupt;

@@ -2,6 +2,7 @@
 
 use ndarray::Array2;
 use serde::Serialize;
+use wgrad::data::Preprocessing;
 use wgrad::{Classification, Deviation, Evaluation, Rates, Regression};
 
 use crate::output::Output;
@@ -9,6 +10,19 @@ use crate::table::Table;
 
 /// The K of top-k where nobody says another one and there are more classes.
 const USUAL_TOP_K: usize = 5;
+
+/// The errors of values in the targets' own units, where training scaled them.
+pub fn in_units(mut evaluation: Evaluation, known: &Preprocessing) -> Evaluation {
+    let metrics = evaluation.replicas.iter_mut().filter_map(|scores| scores.metrics.regression.as_mut());
+    for Regression { mae, rmse, outputs, .. } in metrics.filter(|_| known.is_regression()) {
+        for (own, target) in outputs.iter_mut().zip(&known.targets) {
+            (own.mae, own.rmse) = (own.mae / target.scale, own.rmse / target.scale);
+        }
+        let mean = |value: fn(&Deviation) -> f64| outputs.iter().map(value).sum::<f64>() / outputs.len() as f64;
+        (*mae, *rmse) = (mean(|own| own.mae), mean(|own| own.rmse));
+    }
+    evaluation
+}
 
 /// The JSON fields of what a model is judged by.
 #[derive(Serialize)]
@@ -49,6 +63,7 @@ impl TopK {
 #[derive(Serialize)]
 struct ClassRates {
     class: usize,
+    name: String,
     #[serde(flatten)]
     rates: Rates,
     support: u64,
@@ -56,11 +71,15 @@ struct ClassRates {
 
 impl<'a> MetricFields<'a> {
     /// Of the first replica.
-    pub fn new(evaluation: &'a Evaluation, top_k: Option<usize>) -> Self {
+    pub fn new(evaluation: &'a Evaluation, top_k: Option<usize>, known: &Preprocessing) -> Self {
         let metrics = evaluation.metrics();
         let regression = metrics.regression.as_ref();
-        let class =
-            |own: &Classification, class| ClassRates { class, rates: own.of_class(class), support: own.support(class) };
+        let class = |own: &Classification, class| ClassRates {
+            class,
+            name: known.class_name(class),
+            rates: own.of_class(class),
+            support: own.support(class),
+        };
         let classification = metrics.classification.as_ref().map(|own| ClassFields {
             top_k: TopK::of(own, top_k),
             r#macro: own.macro_average(),
@@ -79,13 +98,13 @@ pub struct MetricTables(Vec<(&'static str, Table)>);
 
 impl MetricTables {
     /// Of the first replica; single numbers go into `list`.
-    pub fn new(evaluation: &Evaluation, top_k: Option<usize>, list: &mut Table) -> Self {
+    pub fn new(evaluation: &Evaluation, top_k: Option<usize>, known: &Preprocessing, list: &mut Table) -> Self {
         let metrics = evaluation.metrics();
         if let Some(own) = &metrics.regression {
             for (name, value) in [("MAE", own.mae), ("RMSE", own.rmse), ("R²", own.r2)] {
                 list.entry(name, number(value));
             }
-            let each = (own.outputs.len() > 1).then(|| ("each output", outputs(&own.outputs)));
+            let each = (own.outputs.len() > 1).then(|| ("each output", outputs(&own.outputs, known)));
             return Self(each.into_iter().collect());
         }
         list.entry("accuracy", percent(evaluation.accuracy));
@@ -97,7 +116,7 @@ impl MetricTables {
             list.entry("ROC AUC", format!("{area:.4}"));
         }
         let confusion = "confusion matrix: rows are true classes, columns predicted ones";
-        Self(vec![("precision, recall and F1", classes(own)), (confusion, matrix(&own.confusion))])
+        Self(vec![("precision, recall and F1", classes(own, known)), (confusion, matrix(&own.confusion, known))])
     }
 
     pub fn print(&self, output: &Output) {
@@ -114,27 +133,28 @@ fn number(value: f64) -> String {
     if value != 0.0 && !(1e-3..1e6).contains(&value.abs()) { format!("{value:.5e}") } else { format!("{value:.6}") }
 }
 
-fn classes(own: &Classification) -> Table {
+fn classes(own: &Classification, known: &Preprocessing) -> Table {
     let mut table = Table::new(&["class", ">precision", ">recall", ">F1", ">samples"]);
     let mut row = |name: String, Rates { precision, recall, f1 }: Rates, samples: u64| {
         table.row([name, percent(precision), percent(recall), percent(f1), samples.to_string()]);
     };
-    (0..own.classes()).for_each(|class| row(class.to_string(), own.of_class(class), own.support(class)));
+    (0..own.classes()).for_each(|class| row(known.class_name(class), own.of_class(class), own.support(class)));
     row("macro average".to_owned(), own.macro_average(), own.samples());
     row("micro average".to_owned(), own.micro_average(), own.samples());
     table
 }
 
-fn outputs(own: &[Deviation]) -> Table {
+fn outputs(own: &[Deviation], known: &Preprocessing) -> Table {
     let mut table = Table::new(&[">output", ">MAE", ">RMSE", ">R²"]);
     for (index, Deviation { mae, rmse, r2 }) in own.iter().enumerate() {
-        table.row([index.to_string(), number(*mae), number(*rmse), number(*r2)]);
+        let name = known.targets.get(index).map_or_else(|| index.to_string(), |target| target.source.name.clone());
+        table.row([name, number(*mae), number(*rmse), number(*r2)]);
     }
     table
 }
 
-fn matrix(confusion: &Array2<u64>) -> Table {
-    let classes: Vec<String> = (0..confusion.ncols()).map(|class| class.to_string()).collect();
+fn matrix(confusion: &Array2<u64>, known: &Preprocessing) -> Table {
+    let classes: Vec<String> = (0..confusion.ncols()).map(|class| known.class_name(class)).collect();
     let numbers = classes.iter().map(|class| format!(">{class}"));
     let titles: Vec<String> = std::iter::once(">".to_owned()).chain(numbers).collect();
     let mut table = Table::new(&titles.iter().map(String::as_str).collect::<Vec<_>>());

@@ -3,22 +3,27 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use ndarray::Array2;
 use serde::Serialize;
-use wgrad::data::read_rows;
+use wgrad::data::Preprocessing;
 use wgrad::plan::ProgramId;
-use wgrad::{Error, ModelFile, Trainer};
+use wgrad::{Error, Loss, ModelFile, Trainer};
 
 use crate::Result;
 use crate::args::{DeviceArgs, announce, kernel_line};
+use crate::data::{RowFormat, rows};
 use crate::output::Output;
 
 const EXAMPLES: &str = "\
 Examples:
   wgrad predict runs/1/model.safetensors t10k-images-idx3-ubyte.gz
   wgrad predict runs/1/model.safetensors rows.npy --json
+  wgrad predict runs/2/model.safetensors flowers.csv
 
-Bytes (IDX images, NPY of dtype u1) are scaled as in training, so that pixels
-are in [0, 1]; floats (NPY, CSV) are taken as they are.
+Rows are prepared as in training, by what the model file keeps of it; columns of
+a table are found by their names where there is a header, and other columns may
+stand beside them. Without such, bytes (IDX images, NPY of dtype u1) are scaled
+so that pixels are in [0, 1], and numbers are taken as they are.
 
 Prints comma-separated lines with a heading; JSON event: prediction.";
 
@@ -32,6 +37,8 @@ pub struct PredictArgs {
     /// IDX images (gzipped or not), an NPY array, or a CSV file; one row for each sample.
     #[arg(value_name = "INPUT")]
     input: PathBuf,
+    #[command(flatten)]
+    format: RowFormat,
     #[command(flatten, next_help_heading = "Device")]
     device: DeviceArgs,
 }
@@ -41,6 +48,9 @@ pub struct PredictArgs {
 struct ClassFields<'a> {
     row: usize,
     class: usize,
+    /// The class's name, where it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
     probabilities: &'a [f32],
 }
 
@@ -49,12 +59,21 @@ struct ClassFields<'a> {
 struct OutputFields<'a> {
     row: usize,
     class: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
     outputs: &'a [f32],
+}
+
+/// A row of a regression, in the targets' own units.
+#[derive(Serialize)]
+struct ValueFields<'a> {
+    row: usize,
+    values: &'a [f32],
 }
 
 pub fn run(args: &PredictArgs, output: &Output) -> Result<()> {
     let file = ModelFile::load(&args.model)?;
-    let rows = read_rows(&args.input)?;
+    let rows = rows(&args.input, args.format.format()?, file.preprocessing.as_ref())?;
     let (inputs, loss) = (file.model.inputs, file.spec.loss);
     if rows.inputs() != inputs {
         let reason = format!("its rows have {} numbers, but the model takes {inputs}", rows.inputs());
@@ -62,7 +81,7 @@ pub fn run(args: &PredictArgs, output: &Output) -> Result<()> {
     }
     let device = args.device.open()?;
     let mut trainer = Trainer::from_file(file, device.clone())?;
-    let predictions = trainer.predict(rows)?;
+    let mut predictions = trainer.predict(rows)?;
     if let Some(row) = predictions.outer_iter().position(|row| row.iter().any(|value| !value.is_finite())) {
         let reason = format!("its output for row {row} is not finite: the model has diverged, or the row is too large");
         return Err(Error::Model { path: args.model.clone(), reason }.into());
@@ -73,18 +92,52 @@ pub fn run(args: &PredictArgs, output: &Output) -> Result<()> {
     if let Some(line) = kernel_line(&kernels).filter(|_| kernels.iter().any(|kernel| kernel.tuned)) {
         output.note(&format!("kernels: {line}"));
     }
-    let letter = if loss.is_probable() { 'p' } else { 'o' };
-    let columns = (0..predictions.ncols()).map(|column| format!("{letter}{column}"));
-    output.text(&format!("row,class,{}", columns.collect::<Vec<_>>().join(",")));
+    let known = trainer.preprocessing().cloned().unwrap_or_default();
+    known.restore(&mut predictions);
+    match known.is_regression() {
+        true => print_values(&known, &predictions, output),
+        false => print_classes(&known, &predictions, loss, output),
+    }
+    Ok(())
+}
+
+fn print_values(known: &Preprocessing, predictions: &Array2<f32>, output: &Output) {
+    let names = known.targets.iter().map(|target| cell(&target.source.name));
+    output.text(&std::iter::once("row".to_owned()).chain(names).collect::<Vec<_>>().join(","));
+    for (row, values) in predictions.outer_iter().enumerate() {
+        let values = values.to_vec();
+        // As many digits as the number has: targets may be of any size.
+        let cells = values.iter().map(f32::to_string);
+        output.text(&std::iter::once(row.to_string()).chain(cells).collect::<Vec<_>>().join(","));
+        output.event("prediction", &ValueFields { row, values: &values });
+    }
+}
+
+fn print_classes(known: &Preprocessing, predictions: &Array2<f32>, loss: Loss, output: &Output) {
+    let probable = loss.is_probable();
+    // A single output is about the second of two classes.
+    let first = if predictions.ncols() == 1 && known.classes.len() == 2 { 1 } else { 0 };
+    let named = known.classes.iter().zip(0..).any(|(name, class): (&String, usize)| *name != class.to_string());
+    let letter = if probable { 'p' } else { 'o' };
+    let title = |column: usize| match named {
+        true => cell(&format!("{letter}_{}", known.class_name(column + first))),
+        false => format!("{letter}{column}"),
+    };
+    output.text(&format!("row,class,{}", (0..predictions.ncols()).map(title).collect::<Vec<_>>().join(",")));
     for (row, values) in predictions.outer_iter().enumerate() {
         let values = values.to_vec();
         let class = loss.predicted_class(&values);
+        let name = known.classes.get(class).map(String::as_str);
         let text: Vec<String> = values.iter().map(|value| format!("{value:.6}")).collect();
-        output.text(&format!("{row},{class},{}", text.join(",")));
-        match loss.is_probable() {
-            true => output.event("prediction", &ClassFields { row, class, probabilities: &values }),
-            false => output.event("prediction", &OutputFields { row, class, outputs: &values }),
+        output.text(&format!("{row},{},{}", cell(&known.class_name(class)), text.join(",")));
+        match probable {
+            true => output.event("prediction", &ClassFields { row, class, name, probabilities: &values }),
+            false => output.event("prediction", &OutputFields { row, class, name, outputs: &values }),
         }
     }
-    Ok(())
+}
+
+/// A cell of a comma-separated line: in quotes where it has to be (RFC 4180).
+fn cell(text: &str) -> String {
+    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
 }

@@ -41,10 +41,12 @@ pub struct Beginning {
     pub specs: Vec<u8>,
     /// Epochs before an interruption; none for a new run.
     pub resumed: Option<Vec<EpochReport>>,
+    /// Whether epochs are judged on a validation part, and not on the test part.
+    pub validates: bool,
 }
 
 impl Beginning {
-    pub fn new(trainer: &Trainer, settings: Settings, resumed: bool) -> Result<Self> {
+    pub fn new(trainer: &Trainer, settings: Settings, resumed: bool, validates: bool) -> Result<Self> {
         #[derive(Serialize)]
         struct Config<'a> {
             wgrad: &'a str,
@@ -56,7 +58,7 @@ impl Beginning {
         let (wgrad, architecture) = (env!("CARGO_PKG_VERSION"), model.architecture());
         let specs = pretty(CONFIG.as_ref(), &Config { wgrad, architecture, model, training })?;
         let resumed = resumed.then(|| trainer.resumed_epochs().to_vec());
-        Ok(Self { settings, specs, resumed })
+        Ok(Self { settings, specs, resumed, validates })
     }
 }
 
@@ -141,7 +143,7 @@ impl RunDirectory {
         wgrad::files::remove_temporary(&self.path)?;
         let (mut lines, mut table) = (Vec::new(), Vec::new());
         for report in before.iter().flatten() {
-            let event = EpochEvent::from(report);
+            let event = EpochEvent::new(report, self.beginning.validates);
             lines.extend(line(&self.path, &event)?);
             table.extend(row(&event, table.is_empty())?);
         }
@@ -154,7 +156,7 @@ impl RunDirectory {
 
     /// One line to each history, in one piece.
     fn note(&self, report: &EpochReport) -> Result<()> {
-        let event = EpochEvent::from(report);
+        let event = EpochEvent::new(report, self.beginning.validates);
         self.append(HISTORY_LINES, |_| line(&self.path, &event))?;
         self.append(HISTORY_TABLE, |empty| row(&event, empty))
     }

@@ -37,7 +37,7 @@ fn refusal(content: &str) -> String {
 
 /// A value that the argument's parser takes: its default, or the first of these that goes.
 fn sample(arg: &Arg) -> Option<String> {
-    let tries = ["0.5", "3", "0.25", "llvmpipe", "none", "all", "target", "runs/x", "rows.csv", "step", "1,2"];
+    let tries = ["0.5", "3", "0.25", "llvmpipe", "none", "all", "target", "runs/x", "rows.csv", "step", "1,2", "mse"];
     let candidates = arg.get_default_values().iter().map(|value| value.to_string_lossy().into_owned());
     let possible = arg.get_possible_values().into_iter().map(|value| value.get_name().to_owned());
     let candidates = candidates.chain(possible).chain(tries.map(str::to_owned));

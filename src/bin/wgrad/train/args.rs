@@ -11,8 +11,9 @@ use super::length::LengthArgs;
 use super::loss::LossArgs;
 use super::model::ModelArgs;
 use super::optimizer::OptimizerArgs;
-use crate::args::{DatasetArgs, DeviceArgs};
+use crate::args::DeviceArgs;
 use crate::config::Settings;
+use crate::data::TrainDataArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -29,6 +30,11 @@ Examples:
   wgrad train --resume runs/wide
   wgrad train mnist --epochs 100 --patience 5 --restore-best
   wgrad train mnist --print-plan
+  wgrad train iris --hidden 4 --epochs 100 --batch 10
+  wgrad train people.csv --target income --categorical job,town --missing mean
+  wgrad train houses.csv --target price --drop id --validation 0.1
+  wgrad train digits.npz --hidden 256,128
+  wgrad train make-moons:samples=500,noise=0.2 --hidden 16
 
 With --out, DIR holds model.safetensors (PyTorch's names and shapes), and
 best.safetensors of the best epoch; history.csv and history.jsonl, a line an
@@ -43,7 +49,7 @@ JSON events: step (with --log-steps), epoch, summary; plan (with --print-plan)."
 #[command(after_help = EXAMPLES)]
 pub struct TrainArgs {
     #[command(flatten)]
-    pub data: DatasetArgs,
+    pub data: TrainDataArgs,
     #[command(flatten)]
     pub model: ModelArgs,
     #[command(flatten)]
@@ -92,6 +98,7 @@ impl TrainArgs {
 
     /// Notes what the arguments that were left out come to with these samples.
     pub fn resolve(&self, settings: &mut Settings, data: &Dataset) {
+        settings.resolve("loss", self.loss.loss(data).name());
         let spec = self.optimizer.spec();
         settings.resolve("lr", spec.learning_rate);
         settings.resolve("momentum", spec.momentum);

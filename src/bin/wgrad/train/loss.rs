@@ -1,7 +1,7 @@
 //! The arguments of `wgrad train` that say what is minimized.
 
 use clap::Args;
-use wgrad::{Dataset, Loss, LossOptions};
+use wgrad::{Dataset, Loss, LossOptions, Targets};
 
 use crate::Result;
 use crate::args::{self, ClassWeights};
@@ -10,9 +10,8 @@ use crate::args::{self, ClassWeights};
 #[derive(Args)]
 #[command(next_help_heading = "Training")]
 pub struct LossArgs {
-    #[arg(long, value_name = "NAME", default_value = "softmax-cross-entropy", value_parser = args::loss,
-          help = args::loss_help())]
-    pub loss: Loss,
+    #[arg(long, value_name = "NAME", value_parser = args::loss, help = args::loss_help())]
+    loss: Option<Loss>,
     /// Share of each target that is spread over all classes, of softmax-cross-entropy [default: 0].
     #[arg(long, value_name = "S", value_parser = args::smoothing, allow_hyphen_values = true)]
     label_smoothing: Option<f32>,
@@ -26,6 +25,14 @@ pub struct LossArgs {
 }
 
 impl LossArgs {
+    /// The loss that was asked for, or the one that suits the targets.
+    pub fn loss(&self, data: &Dataset) -> Loss {
+        self.loss.unwrap_or(match data.targets() {
+            Targets::Classes(_) => Loss::SoftmaxCrossEntropy,
+            Targets::Values(_) => Loss::MeanSquaredError,
+        })
+    }
+
     /// What tunes the loss, for training on these samples.
     pub fn options(&self, data: &Dataset) -> Result<LossOptions> {
         let usual = LossOptions::default();

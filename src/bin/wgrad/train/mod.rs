@@ -25,11 +25,12 @@ use crate::output::Output;
 use crate::run_directory::{Beginning, RunDirectory};
 use crate::{Failure, Result, interrupt};
 use report::Report;
-use summary::{Summary, summarize};
+use summary::{Scored, Summary, summarize};
 
 pub fn run(args: &TrainArgs, mut settings: Settings, output: &Output, started: Instant) -> Result<()> {
     let device = args.device.open()?;
     let data = args.data.load()?;
+    let (validation, test) = (data.validation, data.test);
     let train = args.length.limited(data.train)?;
     args.length.check_batch(&train)?;
     args.resolve(&mut settings, &train);
@@ -38,18 +39,20 @@ pub fn run(args: &TrainArgs, mut settings: Settings, output: &Output, started: I
         plan::print_plan(&trainer.plan(&train)?, output);
         return Ok(());
     }
-    let mut directory = directory(args, &trainer, settings)?;
+    let mut directory = directory(args, &trainer, settings, validation.is_some())?;
     let checkpoints = directory.as_ref().map(RunDirectory::checkpoints);
-    let fit = epochs(args.epochs(&train)).steps(args.length.steps).validate(&data.test);
+    let fit = epochs(args.epochs(&train)).steps(args.length.steps);
+    let fit = validation.as_ref().or(test.as_ref()).into_iter().fold(fit, |fit, watched| fit.validate(watched));
     let fit = fit.early_stopping(args.stopping.rule()?).checkpoints(checkpoints.as_ref());
     interrupt::watch()?;
-    let report = Report::new(output, &device, args.output.log_steps).going_on(&trainer);
+    let report = Report::new(output, &device, args.output.log_steps, validation.is_some()).going_on(&trainer);
     let mut callback = (report, directory);
     let history = match trainer.fit(&train, fit, &mut callback) {
         Ok(history) => history,
         Err(error) => return Err(keep(error, callback.1.as_ref(), &mut trainer)),
     };
     directory = callback.1;
+    let scores = Scored::new(&mut trainer, &history, &train, validation.as_ref(), test.as_ref())?;
     let mut saved = None;
     if let Some(directory) = &mut directory {
         directory.check()?;
@@ -57,14 +60,14 @@ pub fn run(args: &TrainArgs, mut settings: Settings, output: &Output, started: I
         directory.save_history(&history)?;
     }
     let seconds = started.elapsed().as_secs_f64();
-    summarize(&Summary::new(&history, seconds, device.note(), saved), output);
+    summarize(&Summary::new(&history, &scores, seconds, device.note(), saved), output);
     if history.end == End::Asked { Err(interrupted(&history, directory.as_ref())) } else { Ok(()) }
 }
 
 /// The directory of the run, if it has one, ready to be filled.
-fn directory(args: &TrainArgs, trainer: &Trainer, settings: Settings) -> Result<Option<RunDirectory>> {
+fn directory(args: &TrainArgs, trainer: &Trainer, settings: Settings, validates: bool) -> Result<Option<RunDirectory>> {
     let Some((path, _)) = args.keeping.directory() else { return Ok(None) };
-    let beginning = Beginning::new(trainer, settings, trainer.resumes_after().is_some())?;
+    let beginning = Beginning::new(trainer, settings, trainer.resumes_after().is_some(), validates)?;
     RunDirectory::prepare(path, args.keeping.checkpoints(path), beginning).map(Some)
 }
 
@@ -78,11 +81,12 @@ fn interrupted(history: &History, directory: Option<&RunDirectory>) -> Failure {
 }
 
 fn trainer(args: &TrainArgs, data: &Dataset, device: &Device) -> Result<Trainer> {
-    let model = args.model.model(data);
+    let loss = args.loss.loss(data);
+    let model = args.model.model(data, loss);
     // Where it was killed before its first checkpoint, it has not begun.
     let resumed = args.keeping.directory().filter(|(path, there)| *there && args.keeping.checkpoints(path).are_there());
     let start = if resumed.is_some() { None } else { args.model.start(&model)? };
-    let builder = Trainer::new(model, args.loss.loss, args.optimizer.spec()).device(device.clone());
+    let builder = Trainer::new(model, loss, args.optimizer.spec()).device(device.clone());
     let builder = args.optimizer.apply(builder).loss_options(args.loss.options(data)?);
     let builder = builder.batch_size(args.batch(data)).seed(args.length.seed);
     let builder = args.input.apply(builder, data.inputs())?;

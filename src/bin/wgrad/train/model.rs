@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use wgrad::{Activation, Dataset, Error, Init, ModelFile, Sequential};
+use wgrad::{Activation, Dataset, Error, Init, Loss, ModelFile, Sequential, Targets};
 
 use crate::Result;
 use crate::args::{self, Widths};
@@ -12,7 +12,8 @@ use crate::args::{self, Widths};
 #[derive(Args)]
 #[command(next_help_heading = "Model")]
 pub struct ModelArgs {
-    /// Widths of the hidden layers, comma-separated; `none` for softmax regression. The output layer has a unit per class.
+    /// Widths of the hidden layers, comma-separated; `none` for none. The output layer has a unit per class (one of two
+    /// classes with binary cross-entropy), or per target of a regression.
     #[arg(long, value_name = "WIDTHS", default_value = "128", allow_hyphen_values = true)]
     hidden: Widths,
     #[arg(long, value_name = "NAME", default_value = "relu", value_parser = args::activation,
@@ -28,13 +29,19 @@ pub struct ModelArgs {
 }
 
 impl ModelArgs {
-    /// The model for samples like these: an output unit per class.
-    pub fn model(&self, data: &Dataset) -> Sequential {
+    /// The model for samples like these.
+    pub fn model(&self, data: &Dataset, loss: Loss) -> Sequential {
         let hidden = self.hidden.0.iter();
         let init = self.weights.unwrap_or(self.activation.default_init());
         let model =
             hidden.fold(Sequential::new(data.inputs()), |model, units| model.dense_with(*units, self.activation, init));
-        model.dense(data.classes(), Activation::Linear)
+        let outputs = match data.targets() {
+            Targets::Values(y) => y.ncols(),
+            // One unit says how probable the second class is.
+            Targets::Classes(_) if loss == Loss::BinaryCrossEntropy && data.classes() == 2 => 1,
+            Targets::Classes(_) => data.classes(),
+        };
+        model.dense(outputs, Activation::Linear)
     }
 
     /// The file of `--from`, if there is one; its model must have the widths of this one.

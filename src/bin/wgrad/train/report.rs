@@ -15,17 +15,19 @@ pub struct Report<'a> {
     output: &'a Output,
     device: &'a Device,
     log_steps: bool,
+    /// Whether epochs are judged on a validation part, and not on the test part.
+    validates: bool,
     bar: Option<ProgressBar>,
     /// Of a run that goes on: where, and what is not as it was.
     notes: Vec<String>,
 }
 
 impl<'a> Report<'a> {
-    pub fn new(output: &'a Output, device: &'a Device, log_steps: bool) -> Self {
+    pub fn new(output: &'a Output, device: &'a Device, log_steps: bool, validates: bool) -> Self {
         // A bar and a line per step would overwrite each other on one terminal.
         let crowded = log_steps && stdout().is_terminal();
         let bar = (!output.quiet() && !crowded).then(ProgressBar::stderr);
-        Self { output, device, log_steps, bar, notes: Vec::new() }
+        Self { output, device, log_steps, validates, bar, notes: Vec::new() }
     }
 
     /// Says where a run goes on, once it is sure to.
@@ -51,6 +53,8 @@ pub struct EpochEvent {
     epoch: usize,
     train_loss: f64,
     train_accuracy: f64,
+    validation_loss: Option<f64>,
+    validation_accuracy: Option<f64>,
     test_loss: Option<f64>,
     test_accuracy: Option<f64>,
     /// At the epoch's last step.
@@ -59,15 +63,18 @@ pub struct EpochEvent {
     samples_per_second: f64,
 }
 
-impl From<&EpochReport> for EpochEvent {
-    fn from(report: &EpochReport) -> Self {
+impl EpochEvent {
+    pub fn new(report: &EpochReport, validates: bool) -> Self {
         let EpochReport { epoch, train, test, learning_rates, seconds, samples_per_second } = report;
+        let (validation, test) = if validates { (test.as_ref(), None) } else { (None, test.as_ref()) };
         Self {
             epoch: *epoch,
             train_loss: train.loss,
             train_accuracy: train.accuracy,
-            test_loss: test.as_ref().map(|test| test.loss),
-            test_accuracy: test.as_ref().map(|test| test.accuracy),
+            validation_loss: validation.map(|scores| scores.loss),
+            validation_accuracy: validation.map(|scores| scores.accuracy),
+            test_loss: test.map(|scores| scores.loss),
+            test_accuracy: test.map(|scores| scores.accuracy),
             learning_rate: learning_rates[0],
             seconds: *seconds,
             samples_per_second: *samples_per_second,
@@ -109,6 +116,6 @@ impl Callback for Report<'_> {
         if let Some(bar) = &mut self.bar {
             bar.on_epoch(report);
         }
-        self.output.event("epoch", &EpochEvent::from(report));
+        self.output.event("epoch", &EpochEvent::new(report, self.validates));
     }
 }

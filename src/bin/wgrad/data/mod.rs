@@ -1,0 +1,7 @@
+//! Samples from wherever a user has them: built-in sets, generators, files.
+
+mod source;
+mod train_data;
+
+pub use source::{RowFormat, SamplesArgs, rows};
+pub use train_data::TrainDataArgs;
