@@ -32,6 +32,9 @@ pub struct GpuOptions {
     pub request: GpuRequest,
     /// Keep to `wgpu::Limits::default()` even where the adapter allows larger buffers.
     pub default_limits: bool,
+    /// Take the kernels that use subgroup operations, where there are such. Their results may differ in the last bits from
+    /// other drivers' and from the other kernels'.
+    pub subgroups: bool,
 }
 
 /// One adapter, for reports.
@@ -57,6 +60,8 @@ pub struct AdapterReport {
     pub max_workgroup_memory: u32,
     /// Invocations a workgroup.
     pub max_invocations: u32,
+    /// Whether it has subgroup operations, for `--kernels subgroup`.
+    pub subgroups: bool,
     /// Whether `auto` may take it: a real GPU that meets the limits.
     pub eligible: bool,
 }
@@ -72,6 +77,8 @@ pub struct Gpu {
     pub(crate) replaced: Vec<&'static Shader>,
     /// Which kernel variants its executors take where these say so; by shape alone without.
     pub(crate) tuning: Option<Arc<Tuning>>,
+    /// Whether its executors take the kernels that use subgroup operations.
+    pub(crate) subgroups: bool,
 }
 
 /// Every adapter of the machine.
@@ -99,7 +106,8 @@ impl Gpu {
     /// Opens an adapter.
     ///
     /// # Errors
-    /// [`Error::Adapter`] if there is none that fits: it lists those that there are.
+    /// [`Error::Adapter`] if there is none that fits: it lists those that there are; or if it has no subgroup operations,
+    /// and they are asked for.
     pub async fn request(options: &GpuOptions) -> Result<Self> {
         let adapters = enumerate().await;
         let reports: Vec<_> = adapters.iter().enumerate().map(|(index, adapter)| report(index, adapter)).collect();
@@ -111,7 +119,11 @@ impl Gpu {
                 "name another with `--adapter`, or use `--device cpu`",
             ));
         }
-        Self::open(&adapters[chosen.index], options.default_limits).await
+        if options.subgroups && !chosen.subgroups {
+            let reason = format!("adapter `{}` has no subgroup operations", chosen.name);
+            return Err(Error::adapter(reason, "leave out `--kernels subgroup`, or name another with `--adapter`"));
+        }
+        Self::open(&adapters[chosen.index], options).await
     }
 
     /// [`Gpu::request`], blocking.
@@ -122,19 +134,21 @@ impl Gpu {
         pollster::block_on(Self::request(options))
     }
 
-    async fn open(adapter: &wgpu::Adapter, default_limits: bool) -> Result<Self> {
+    async fn open(adapter: &wgpu::Adapter, options: &GpuOptions) -> Result<Self> {
         let (mut limits, had) = (wgpu::Limits::default(), adapter.limits());
-        if !default_limits {
+        if !options.default_limits {
             // Only sizes: kernels never need more than the defaults, large models and datasets do.
             limits.max_buffer_size = limits.max_buffer_size.max(had.max_buffer_size);
             limits.max_storage_buffer_binding_size =
                 limits.max_storage_buffer_binding_size.max(had.max_storage_buffer_binding_size);
         }
+        let subgroups = if options.subgroups { wgpu::Features::SUBGROUP } else { wgpu::Features::empty() };
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("wgrad"),
             required_limits: limits,
-            // For benchmarks; no kernel needs it.
-            required_features: adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
+            // Time stamps are for benchmarks; no kernel needs them. Subgroup operations only where they are asked for:
+            // with them wgpu lets drivers vary the subgroups' size in all kernels.
+            required_features: adapter.features() & (wgpu::Features::TIMESTAMP_QUERY | subgroups),
             ..Default::default()
         };
         let (device, queue) =
@@ -145,7 +159,8 @@ impl Gpu {
             note(&lost, format!("device lost ({reason:?}): {message}"))
         });
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| note(&uncaptured, error.to_string())));
-        Ok(Self { device, queue, info: adapter.get_info(), failure, replaced: Vec::new(), tuning: None })
+        let (info, subgroups) = (adapter.get_info(), options.subgroups);
+        Ok(Self { device, queue, info, failure, replaced: Vec::new(), tuning: None, subgroups })
     }
 
     /// The same device, whose executors take the kernel variants that were found fastest, where the shape is known. Other
@@ -228,6 +243,7 @@ fn report(index: usize, adapter: &wgpu::Adapter) -> AdapterReport {
         driver: driver(&info),
         name: info.name,
         below_default_limits,
+        subgroups: adapter.features().contains(wgpu::Features::SUBGROUP),
         max_storage_binding: limits.max_storage_buffer_binding_size,
         max_buffer: limits.max_buffer_size,
         max_workgroup_memory: limits.max_compute_workgroup_storage_size,
@@ -288,6 +304,7 @@ mod tests {
             driver: String::new(),
             kind,
             below_default_limits: None,
+            subgroups: false,
             max_storage_binding: 1 << 27,
             max_buffer: 1 << 28,
             max_workgroup_memory: 16384,

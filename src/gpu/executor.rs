@@ -368,7 +368,7 @@ fn dispatch(
     gpu.queue.write_buffer(&params_buffer, 0, &params);
     let arguments = step.op.arguments();
     let mut entries = Vec::new();
-    for binding in &pipelines.reflection(kernel.stem).bindings {
+    for binding in &pipelines.reflection(&kernel).bindings {
         let buffer = match binding.access {
             Access::Uniform(_) => &params_buffer,
             _ => {

@@ -19,7 +19,7 @@ pub use executor::GpuExecutor;
 pub(crate) use executor::ITERATION_HEADER;
 pub(crate) use pipelines::Choice;
 #[cfg(test)]
-pub(crate) use pipelines::specializations;
+pub(crate) use pipelines::{constants, specializations};
 #[cfg(test)]
 pub(crate) use probes::PROBES;
 pub(crate) use probes::{Copy, MultiplyAdd};

@@ -6,7 +6,7 @@ use super::Gpu;
 use super::reflect::{Access, Reflection, Specialized};
 use crate::error::{Error, Result};
 use crate::executor::KernelRecord;
-use crate::ops::{Constant, Op, Operation, Param, Variant};
+use crate::ops::{Constant, Op, Operation, Param, SUBGROUP, SubgroupKernel, Variant};
 use crate::plan::{Plan, Step};
 
 /// Which variant of each kernel an executor takes.
@@ -75,7 +75,8 @@ struct Module {
 pub(super) struct Pipelines<'a> {
     gpu: &'a Gpu,
     iteration_layout: &'a wgpu::BindGroupLayout,
-    modules: HashMap<&'static str, Module>,
+    /// By family, and whether the subgroup variant is in it.
+    modules: HashMap<(&'static str, bool), Module>,
     kernels: HashMap<String, Kernel>,
 }
 
@@ -93,13 +94,18 @@ impl<'a> Pipelines<'a> {
         named: Option<&'static str>,
     ) -> Result<(Kernel, Vec<u8>, [usize; 2])> {
         let stem = op.shader().stem;
-        if !self.modules.contains_key(stem) {
-            let module = self.module(op)?;
-            self.modules.insert(stem, module);
+        let subgroup = op.subgroup().filter(|_| self.gpu.subgroups && named.is_none_or(|name| name == SUBGROUP));
+        let module = (stem, subgroup.is_some());
+        if !self.modules.contains_key(&module) {
+            let made = self.module(op, subgroup)?;
+            self.modules.insert(module, made);
         }
-        let module = &self.modules[stem];
-        let (variant, tuned) = self.variant(op, &module.reflection, replicas, named);
-        let constants = resolve(op, variant, &module.reflection)?;
+        let module = &self.modules[&module];
+        let (variant, tuned) = match subgroup {
+            Some(kernel) => (&kernel.variant, false),
+            None => self.variant(op, &module.reflection, replicas, named),
+        };
+        let constants = self::constants(op, variant, &module.reflection)?;
         let key = format!("{stem} {} {constants:?}", variant.entry);
         if !self.kernels.contains_key(&key) {
             let kernel = self.compile(module, stem, variant, &constants);
@@ -111,12 +117,13 @@ impl<'a> Pipelines<'a> {
     }
 
     /// The bindings of an operation with the buffers' names, in order.
-    pub fn reflection(&self, stem: &str) -> &Reflection {
-        &self.modules[stem].reflection
+    pub fn reflection(&self, kernel: &Kernel) -> &Reflection {
+        &self.modules[&(kernel.stem, kernel.variant == SUBGROUP)].reflection
     }
 
-    fn module(&self, op: &Op) -> Result<Module> {
+    fn module(&self, op: &Op, subgroup: Option<&'static SubgroupKernel>) -> Result<Module> {
         let shader = self.gpu.shader(op.shader());
+        let more = subgroup.map_or("", |kernel| self.gpu.shader(&kernel.shader).source);
         let reflection = Reflection::of(shader)?;
         let entries: Vec<_> = reflection
             .bindings
@@ -142,7 +149,7 @@ impl<'a> Pipelines<'a> {
             .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(shader.stem), entries: &entries });
         let shader = self.gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some(shader.stem),
-            source: wgpu::ShaderSource::Wgsl(shader.source.into()),
+            source: wgpu::ShaderSource::Wgsl(format!("{}\n{more}", shader.source).into()),
         });
         Ok(Module { shader, reflection, layout })
     }
@@ -214,7 +221,7 @@ impl<'a> Pipelines<'a> {
 type Constants = Vec<(&'static str, f64)>;
 
 /// The numbers of all `override` constants that an operation and a variant set.
-fn resolve(op: &Op, variant: &Variant, reflection: &Reflection) -> Result<Constants> {
+pub(crate) fn constants(op: &Op, variant: &Variant, reflection: &Reflection) -> Result<Constants> {
     let mut resolved: Constants = variant.constants.to_vec();
     for (name, value) in op.constants() {
         let number = match value {
@@ -257,5 +264,5 @@ fn pack(params: Vec<(&'static str, Param)>, reflection: &Reflection, stem: &str)
 pub(crate) fn specializations(op: &Op) -> Result<Vec<(&'static Variant, Constants)>> {
     let reflection = Reflection::of(op.shader())?;
     pack(op.params(), &reflection, op.shader().stem)?;
-    op.variants().iter().map(|variant| Ok((variant, resolve(op, variant, &reflection)?))).collect()
+    op.variants().iter().map(|variant| Ok((variant, constants(op, variant, &reflection)?))).collect()
 }

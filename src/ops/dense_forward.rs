@@ -4,7 +4,8 @@ use ndarray::{ArrayView2, ArrayViewMut2, s};
 use rayon::prelude::*;
 
 use super::{
-    Constant, Dense, DenseLayer, Hyper, InputKind, ModuleConstants, Operation, Param, Shader, Variant, matmul, shader,
+    Constant, Dense, DenseLayer, Hyper, InputKind, ModuleConstants, Operation, Param, Shader, SubgroupKernel, Variant,
+    matmul, shader,
 };
 use crate::cpu::{Memory, in_tiles, matrix, tasks, vectorized};
 use crate::plan::{Iteration, TensorId};
@@ -27,6 +28,10 @@ impl Operation for DenseForward {
 
     fn variants(&self) -> &'static [Variant] {
         matmul::MATMUL_VARIANTS
+    }
+
+    fn subgroup(&self) -> Option<&'static SubgroupKernel> {
+        Some(&matmul::MATMUL_SUBGROUP)
     }
 
     fn constants(&self) -> Vec<(&'static str, Constant)> {

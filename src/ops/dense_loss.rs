@@ -3,7 +3,8 @@
 //! the logits.
 
 use super::{
-    Constant, Dense, DenseLayer, Hyper, InputKind, LossRows, ModuleConstants, Operation, Param, Shader, Variant, shader,
+    Constant, Dense, DenseLayer, Hyper, InputKind, LossRows, ModuleConstants, Operation, Param, SUBGROUP, Shader,
+    SubgroupKernel, Variant, shader,
 };
 use crate::cpu::{Memory, tasks};
 use crate::plan::{Iteration, TensorId};
@@ -16,6 +17,12 @@ const VARIANTS: &[Variant] = &[
     Variant { name: "split", entry: "split", constants: &[] },
     Variant { name: "direct", entry: "direct", constants: &[] },
 ];
+
+/// The further one, with subgroup operations.
+static SUBGROUP_VARIANT: SubgroupKernel = SubgroupKernel {
+    shader: Shader { stem: "subgroup/dense_loss", source: include_str!("../../shaders/subgroup/dense_loss.wgsl") },
+    variant: Variant { name: SUBGROUP, entry: SUBGROUP, constants: &[] },
+};
 
 /// A dense layer's forward pass with the loss of its outputs.
 #[derive(Clone, Debug)]
@@ -38,6 +45,10 @@ impl Operation for DenseLoss {
 
     fn variants(&self) -> &'static [Variant] {
         VARIANTS
+    }
+
+    fn subgroup(&self) -> Option<&'static SubgroupKernel> {
+        Some(&SUBGROUP_VARIANT)
     }
 
     fn constants(&self) -> Vec<(&'static str, Constant)> {

@@ -6,7 +6,8 @@ use rayon::prelude::*;
 
 use super::optimizer::{SLOTS, Update, replica_states, split_slots};
 use super::{
-    Constant, Dense, Hyper, Input, InputKind, ModuleConstants, Operation, Param, Shader, Variant, matmul, shader,
+    Constant, Dense, Hyper, Input, InputKind, ModuleConstants, Operation, Param, Shader, SubgroupKernel, Variant,
+    matmul, shader,
 };
 use crate::cpu::{Memory, matrix, prefetch, share, tasks, vectorized};
 use crate::plan::{Iteration, TensorId};
@@ -40,6 +41,10 @@ impl Operation for DenseWeightGradient {
 
     fn variants(&self) -> &'static [Variant] {
         matmul::MATMUL_VARIANTS
+    }
+
+    fn subgroup(&self) -> Option<&'static SubgroupKernel> {
+        Some(&matmul::MATMUL_SUBGROUP)
     }
 
     fn constants(&self) -> Vec<(&'static str, Constant)> {

@@ -1,4 +1,4 @@
-use super::{Constant, ModuleConstants, Variant};
+use super::{Constant, ModuleConstants, SUBGROUP, Shader, SubgroupKernel, Variant};
 
 /// The ways to run a matrix product (`shaders/include/matmul.wgsl`), the largest tiles last. Which is fastest depends
 /// on the adapter and the shape; they add in different orders.
@@ -10,6 +10,12 @@ pub(crate) const MATMUL_VARIANTS: &[Variant] = &[
     Variant { name: "tile64", entry: "tiled", constants: &[("TILE", 64.0)] },
     Variant { name: "tile128", entry: "tiled", constants: &[("TILE", 128.0)] },
 ];
+
+/// [`MATMUL_VARIANTS`]' further one, with subgroup operations: 16×16 outputs a workgroup.
+pub(super) static MATMUL_SUBGROUP: SubgroupKernel = SubgroupKernel {
+    shader: Shader { stem: "subgroup/matmul", source: include_str!("../../shaders/subgroup/matmul.wgsl") },
+    variant: Variant { name: SUBGROUP, entry: SUBGROUP, constants: &[("TILE", 16.0)] },
+};
 
 /// Numbers that one load brings along a line of an operand.
 const RUN: usize = 4;

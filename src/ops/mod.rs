@@ -88,6 +88,20 @@ pub struct Variant {
 /// The only variant of a shader that has one way to run.
 pub(crate) const PLAIN: &[Variant] = &[Variant { name: "plain", entry: "main", constants: &[] }];
 
+/// The name of every variant that needs subgroup operations.
+pub(crate) const SUBGROUP: &str = "subgroup";
+
+/// A variant that only devices with subgroup operations can compile: WGSL that is appended to the operation's own, and
+/// never part of it, since a module that uses them is refused elsewhere. Its order of adding is the driver's, so it runs
+/// only where it is asked for.
+#[derive(Debug)]
+pub(crate) struct SubgroupKernel {
+    /// The file under `shaders/`, and its text.
+    pub shader: Shader,
+    /// The variant, called [`SUBGROUP`].
+    pub variant: Variant,
+}
+
 /// The value of a WGSL `override` constant.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Constant {
@@ -129,6 +143,10 @@ pub(crate) trait Operation {
     fn variants(&self) -> &'static [Variant] {
         PLAIN
     }
+    /// The way to run it with subgroup operations.
+    fn subgroup(&self) -> Option<&'static SubgroupKernel> {
+        None
+    }
     /// WGSL `override` constants by name.
     fn constants(&self) -> Vec<(&'static str, Constant)>;
     /// Fields of `Params` by name.
@@ -160,6 +178,9 @@ macro_rules! operations {
             }
             fn variants(&self) -> &'static [Variant] {
                 match self { $(Self::$name(op) => op.variants()),+ }
+            }
+            fn subgroup(&self) -> Option<&'static SubgroupKernel> {
+                match self { $(Self::$name(op) => op.subgroup()),+ }
             }
             fn constants(&self) -> Vec<(&'static str, Constant)> {
                 match self { $(Self::$name(op) => op.constants()),+ }

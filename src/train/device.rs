@@ -31,7 +31,15 @@ impl Device {
     /// # Errors
     /// [`Error::Adapter`] if none fits the request.
     pub fn gpu(request: GpuRequest) -> Result<Self> {
-        Ok(Gpu::request_blocking(&GpuOptions { request, default_limits: false })?.into())
+        Self::gpu_with(&GpuOptions { request, ..GpuOptions::default() })
+    }
+
+    /// A GPU, opened so.
+    ///
+    /// # Errors
+    /// [`Error::Adapter`] if none fits the request, or lacks what the options ask for.
+    pub fn gpu_with(options: &GpuOptions) -> Result<Self> {
+        Ok(Gpu::request_blocking(options)?.into())
     }
 
     /// The best real GPU, or else the CPU executor: never a software rasterizer, which the CPU executor outruns.

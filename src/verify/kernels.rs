@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::executor::Executor;
 use crate::gpu::reflect::{Access, Reflection};
 use crate::gpu::{Choice, Gpu, GpuExecutor};
-use crate::ops::Operation;
+use crate::ops::{Op, Operation};
 use crate::plan::{Element, ProgramId, Step, TensorId};
 use crate::scalar::Bounded;
 
@@ -33,9 +33,10 @@ impl Answered {
     }
 
     /// The ways to run the suite's kernel.
-    pub fn variants(&self) -> impl Iterator<Item = &'static str> + use<> {
-        let variants = self.suite.plan.train.steps.first().map(|step| step.op.variants()).unwrap_or_default();
-        variants.iter().map(|variant| variant.name)
+    pub fn variants(&self, gpu: &Gpu) -> impl Iterator<Item = &'static str> + use<> {
+        let op = self.suite.plan.train.steps.first().map(|step| &step.op);
+        let subgroup = op.and_then(Op::subgroup).filter(|_| gpu.subgroups).map(|kernel| &kernel.variant);
+        op.map(Op::variants).unwrap_or_default().iter().chain(subgroup).map(|variant| variant.name)
     }
 
     /// Runs the suite in one variant of its kernel.

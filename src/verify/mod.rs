@@ -48,7 +48,7 @@ pub fn verify(gpu: &Gpu, options: &VerifyOptions, report: &mut dyn FnMut(&Row)) 
     for suite in cases::suites(options.seed, options.quick)? {
         if wanted(suite.kernel) {
             let answered = kernels::Answered::new(suite)?;
-            for variant in answered.variants() {
+            for variant in answered.variants(gpu) {
                 add(answered.check(gpu, variant)?);
             }
         }
@@ -70,7 +70,7 @@ pub(crate) fn verify_family(gpu: &Gpu, stem: &str, report: &mut dyn FnMut(&Row))
     let own = cases::suites(0, true)?.into_iter();
     for suite in own.filter(|suite| suite.kernel == stem && suite.plan.replicas.len() > 1) {
         let answered = kernels::Answered::new(suite)?;
-        for variant in answered.variants() {
+        for variant in answered.variants(gpu) {
             report(&answered.check(gpu, variant)?);
         }
     }
@@ -85,7 +85,7 @@ pub(crate) fn verify_family(gpu: &Gpu, stem: &str, report: &mut dyn FnMut(&Row))
 #[doc(hidden)]
 pub fn test_gpu() -> Result<Gpu> {
     let name = std::env::var("WGRAD_TEST_ADAPTER").unwrap_or_else(|_| "0".to_owned());
-    let options = GpuOptions { request: GpuRequest::Named(name), default_limits: true };
+    let options = GpuOptions { request: GpuRequest::Named(name), default_limits: true, subgroups: false };
     Gpu::request_blocking(&options).map_err(|error| match error {
         Error::Adapter { reason, way_out } => {
             Error::adapter(reason, format!("{way_out}; for the tests: ./scripts/ensure_vulkan.sh"))

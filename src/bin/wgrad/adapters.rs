@@ -70,7 +70,8 @@ fn describe(report: &AdapterReport) -> Table {
     list.entry("  largest binding", format!("{binding}, buffer {buffer}"));
     let (memory, invocations) = (bytes(report.max_workgroup_memory.into()), report.max_invocations);
     list.entry("  workgroup", format!("{invocations} invocations, {memory} of memory"));
-    list.entry("  features used", "none beyond WebGPU's defaults");
+    let subgroups = if report.subgroups { "; subgroups by --kernels subgroup" } else { "" };
+    list.entry("  features used", format!("none beyond WebGPU's defaults{subgroups}"));
     if let Some(missing) = &report.below_default_limits {
         list.entry("  cannot be used", format!("below WebGPU's default limits: {missing}"));
     }

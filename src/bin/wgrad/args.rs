@@ -6,7 +6,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 use wgrad::executor::KernelChoice;
 use wgrad::files::cache_directory;
-use wgrad::gpu::GpuRequest;
+use wgrad::gpu::{GpuOptions, GpuRequest};
 use wgrad::spec::MAX_REPLICAS;
 use wgrad::{Activation, Device, Init, Loss, Sequential};
 
@@ -27,8 +27,9 @@ pub struct DeviceArgs {
     #[arg(long, value_name = "NAME|INDEX", value_parser = NonEmptyStringValueParser::new())]
     adapter: Option<String>,
     /// Which GPU kernels: `auto` takes those that `wgrad tune` found fastest where it has measured the shape, `default`
-    /// never does. Results differ in their last bits.
-    #[arg(long, value_enum, default_value_t = KernelSource::Auto, hide_possible_values = true, value_name = "auto|default")]
+    /// never does, `subgroup` those with subgroup operations, on adapters that have them. Results differ in their last
+    /// bits.
+    #[arg(long, value_enum, default_value_t = KernelSource::Auto, hide_possible_values = true, value_name = "auto|default|subgroup")]
     kernels: KernelSource,
 }
 
@@ -37,6 +38,7 @@ pub struct DeviceArgs {
 enum KernelSource {
     Auto,
     Default,
+    Subgroup,
 }
 
 /// A kind of device.
@@ -50,14 +52,22 @@ enum DeviceChoice {
 impl DeviceArgs {
     /// Opens the device.
     pub fn open(&self) -> Result<Device> {
+        let subgroups = self.kernels == KernelSource::Subgroup;
+        let gpu = |request| Device::gpu_with(&GpuOptions { request, subgroups, ..GpuOptions::default() });
         let device = match (self.device, &self.adapter) {
+            (DeviceChoice::Cpu, None) if subgroups => {
+                let reason = "--kernels subgroup is for GPUs; leave it out, or leave out --device cpu".to_owned();
+                return Err(Failure::Usage(reason));
+            }
             (DeviceChoice::Cpu, Some(name)) => {
                 let reason = format!("--adapter {name} is for GPUs; leave it out, or leave out --device cpu");
                 return Err(Failure::Usage(reason));
             }
             (DeviceChoice::Cpu, None) => Device::cpu(),
-            (_, Some(name)) => Device::gpu(GpuRequest::Named(name.clone()))?,
-            (DeviceChoice::Gpu, None) => Device::gpu(GpuRequest::Best)?,
+            (_, Some(name)) => gpu(GpuRequest::Named(name.clone()))?,
+            (DeviceChoice::Gpu, None) => gpu(GpuRequest::Best)?,
+            // Asked for by name: never the CPU instead.
+            (DeviceChoice::Auto, None) if subgroups => gpu(GpuRequest::Best)?,
             (DeviceChoice::Auto, None) => Device::auto()?,
         };
         Ok(match (self.kernels, cache_directory()) {
@@ -71,6 +81,7 @@ impl DeviceArgs {
 pub fn kernel_line(kernels: &[KernelChoice]) -> Option<String> {
     let variants: Vec<_> = kernels.iter().map(|kernel| kernel.variant).collect();
     let chosen = match kernels.iter().filter(|kernel| kernel.tuned).count() {
+        0 if variants.contains(&"subgroup") => "asked for".to_owned(),
         0 => "default".to_owned(),
         tuned if tuned == kernels.len() => "tuned".to_owned(),
         tuned => format!("{tuned} tuned"),

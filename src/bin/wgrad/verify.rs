@@ -36,6 +36,9 @@ pub struct VerifyArgs {
     /// Try a third of the sizes only.
     #[arg(long)]
     quick: bool,
+    /// Kernels with subgroup operations too; whole networks run in them.
+    #[arg(long)]
+    subgroup: bool,
     /// Only kernels whose name contains this [default: all].
     #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     filter: Option<String>,
@@ -50,7 +53,7 @@ struct SummaryFields<'a> {
 }
 
 pub fn run(args: &VerifyArgs, output: &Output, started: Instant) -> Result<()> {
-    let gpu = open(args.adapter.as_deref(), output)?;
+    let gpu = open(args, output)?;
     let info = gpu.info();
     output.event("device", &info);
     let mut list = Table::list();
@@ -103,12 +106,12 @@ fn verdict(row: &Row) -> &'static str {
 }
 
 /// The adapter that was asked for; else the best real one; else the first software one, which is said.
-fn open(name: Option<&str>, output: &Output) -> Result<Gpu> {
-    let request = match name {
-        Some(name) => GpuRequest::Named(name.to_owned()),
+fn open(args: &VerifyArgs, output: &Output) -> Result<Gpu> {
+    let request = match &args.adapter {
+        Some(name) => GpuRequest::Named(name.clone()),
         None => best(output),
     };
-    Ok(Gpu::request_blocking(&GpuOptions { request, default_limits: false })?)
+    Ok(Gpu::request_blocking(&GpuOptions { request, default_limits: false, subgroups: args.subgroup })?)
 }
 
 fn best(output: &Output) -> GpuRequest {

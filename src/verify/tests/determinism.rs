@@ -1,12 +1,13 @@
 //! The same bits: run after run, alone or beside other replicas, on any number of threads.
 
+use super::subgroups::subgroup_gpu;
 use super::training::{Setup, run};
 use crate::cpu::CpuExecutor;
 use crate::executor::Executor;
 use crate::gpu::{Gpu, GpuExecutor};
 use crate::ops::optimizer::Optimizer;
-use crate::ops::{Activation, InputKind, Loss, TargetKind};
-use crate::plan::{Plan, Role};
+use crate::ops::{Activation, InputKind, Loss, SUBGROUP, TargetKind};
+use crate::plan::{Plan, ProgramId, Role};
 use crate::random::{Purpose, Stream, epoch_order};
 use crate::spec::{LossOptions, MAX_REPLICAS, Sequential};
 use crate::verify::cases::ANY;
@@ -110,6 +111,21 @@ fn the_gpu_gives_the_same_bits_again() {
             let [first, second] = [(); 2].map(|()| trained(&setup, on(&gpu)(setup.plan()).as_mut()));
             assert!(first == second, "{name}, R = {count}: the second run differs");
         }
+    }
+}
+
+/// The order of a subgroup's addition is the driver's, but always the same.
+#[test]
+fn subgroup_kernels_give_the_same_bits_again() {
+    let Some(gpu) = subgroup_gpu() else { return };
+    let setup = setup(OPTIMIZERS[0].1, REPLICAS);
+    let kernels = on(&gpu)(setup.plan()).kernels(ProgramId::Train);
+    assert!(kernels.iter().all(|kernel| kernel.variant == SUBGROUP && !kernel.tuned), "{kernels:?}");
+    let [first, second] = [(); 2].map(|()| trained(&setup, on(&gpu)(setup.plan()).as_mut()));
+    assert!(first == second, "the second run differs");
+    for (r, together) in first.iter().enumerate() {
+        let single = alone(&setup, r);
+        assert!(trained(&single, on(&gpu)(single.plan()).as_mut())[0] == *together, "replica {r} differs");
     }
 }
 

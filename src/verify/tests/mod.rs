@@ -8,4 +8,5 @@ mod gradients;
 mod inputs;
 mod parity;
 mod registry;
+mod subgroups;
 mod training;

@@ -1,6 +1,6 @@
 //! Every shader of the registry: its files, what it says of itself against what Rust says, and its translations.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem::{offset_of, size_of};
 use std::path::{Path, PathBuf};
 
@@ -145,6 +145,30 @@ fn translate(name: &str, entry: &str, module: &Module, info: &ModuleInfo) {
     let translated = hlsl::Writer::new(&mut text, &own, &options).write(module, info, None);
     translated.unwrap_or_else(|error| panic!("{name}: {error}"));
     assert!(text.contains("numthreads"), "{name}");
+}
+
+#[test]
+fn subgroup_variants_translate_to_every_backend() {
+    let mut known = BTreeSet::new();
+    for (name, op) in operations() {
+        let Some(kernel) = op.subgroup() else { continue };
+        known.insert(kernel.shader.stem.replace("subgroup/", ""));
+        let source = format!("{}\n{}", op.shader().source, kernel.shader.source);
+        let module = naga::front::wgsl::parse_str(&source).unwrap();
+        let capabilities = Capabilities::default() | Capabilities::SUBGROUP;
+        let mut validator = Validator::new(ValidationFlags::all(), capabilities);
+        validator.subgroup_stages(naga::valid::ShaderStages::COMPUTE);
+        validator.subgroup_operations(naga::valid::SubgroupOperationSet::all());
+        let info = validator.validate(&module).unwrap_or_else(|error| panic!("{name}: {error:?}"));
+        let reflection = Reflection::of(op.shader()).unwrap();
+        let constants = crate::gpu::constants(&op, &kernel.variant, &reflection).unwrap();
+        let constants = constants.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let entry = Some((ShaderStage::Compute, kernel.variant.entry));
+        let (module, info) = process_overrides(&module, &info, entry, &constants).unwrap();
+        translate(&name, kernel.variant.entry, &module, &info);
+    }
+    let all: BTreeSet<_> = files("shaders/subgroup", "wgsl").iter().map(|path| stem(path).to_owned()).collect();
+    assert_eq!(known, all);
 }
 
 #[test]
