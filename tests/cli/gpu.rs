@@ -101,3 +101,23 @@ fn the_adapter_is_measured() {
     assert!(!kernels.is_empty() && kernels.iter().all(sound), "{kernels:?}");
     assert_eq!(training[0]["dispatches_per_step"], kernels.len());
 }
+
+#[test]
+fn subgroup_kernels_run_where_they_are_asked_for_and_are_said() {
+    let (adapter, place) = (adapter(), Place::new());
+    wgrad(&["train", "mnist", "--device", "cpu", "--kernels", "subgroup"]).refused(2, &["--kernels subgroup", "GPU"]);
+    let data = place.dataset("ten", 100, 10);
+    let base = ["train", &data, "--hidden", "16", "--epochs", "1", "--adapter", &adapter, "--json", "-q"];
+    let has = |report: &wgrad::gpu::AdapterReport| report.name.to_lowercase().contains(&adapter.to_lowercase());
+    let reports = adapters_blocking();
+    let own =
+        reports.iter().find(|report| has(report)).or_else(|| reports.get(adapter.parse::<usize>().ok()?)).unwrap();
+    let run = wgrad(&[&base[..], &["--kernels", "subgroup"]].concat());
+    if !own.subgroups {
+        run.refused(2, &["no subgroup operations", "--kernels"]);
+        return;
+    }
+    let variants = |summary: &serde_json::Value| summary["kernels"].to_string().matches("\"subgroup\"").count();
+    assert_eq!(variants(&run.events_called("summary")[0]), 5, "{run:?}");
+    assert_eq!(variants(&wgrad(&base).events_called("summary")[0]), 0, "never by default");
+}
