@@ -64,15 +64,15 @@ pub use gpu::{Gpu, GpuOptions, GpuRequest};
 pub use ops::optimizer::Optimizer;
 pub use ops::{Activation, Loss};
 pub use spec::{
-    Adadelta, Adagrad, Adam, AdamW, Augment, Clip, DenseSpec, GradientDescent, Init, Lion, LossOptions, Nadam,
+    Adadelta, Adagrad, Adam, AdamW, Augment, Clip, DenseSpec, GradientDescent, Init, Lion, LossOptions, Nadam, Norm,
     OptimizerSpec, Replica, Rmsprop, Schedule, Sequential, Sgd, TrainSpec,
 };
 #[cfg(feature = "cli")]
 pub use train::ProgressBar;
 pub use train::{
     Callback, Checkpoints, Classification, Deviation, Device, EarlyStopping, End, EpochReport, Evaluation, Fit,
-    History, LayerWeights, Metrics, ModelFile, Monitor, Progress, Rates, Reference, Regression, RunInfo, Scores,
-    StepReport, Trainer, TrainerBuilder, TrainingFacts, epochs,
+    History, LayerWeights, Metrics, ModelFile, Monitor, NormWeights, Progress, Rates, Reference, Regression, RunInfo,
+    Scores, StepReport, Trainer, TrainerBuilder, TrainingFacts, epochs,
 };
 
 /// The README's examples, compiled.

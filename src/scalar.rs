@@ -50,6 +50,10 @@ pub trait Scalar:
     fn if_above(self, than: Self, yes: Self, no: Self) -> Self;
     /// Sum of the terms in any order.
     fn sum(terms: impl Iterator<Item = Self>) -> Self;
+    /// Sum of a slice in any order.
+    fn slice_sum(values: &[Self]) -> Self {
+        Self::sum(values.iter().copied())
+    }
     /// `c = a b`, shapes (M, K), (K, N), (M, N).
     fn matmul(a: ArrayView2<Self>, b: ArrayView2<Self>, c: ArrayViewMut2<Self>);
     /// The sum of each column of a matrix (M, N) into `sums` (N).
@@ -84,6 +88,9 @@ pub trait Scalar:
         self.max(Self::real(-limit)).min(Self::real(limit))
     }
 }
+
+/// Parts that a slice is summed in.
+const LANES: usize = 16;
 
 macro_rules! float_scalar {
     ($float:ty, $matmul:path, $smallest:expr, $exp_m1:path, $ln_1p:path, $erfc:path) => {
@@ -132,6 +139,16 @@ macro_rules! float_scalar {
             #[inline(always)]
             fn sum(terms: impl Iterator<Item = Self>) -> Self {
                 terms.fold(0.0, |total, term| total + term)
+            }
+            #[inline(always)]
+            fn slice_sum(values: &[Self]) -> Self {
+                // Lane by lane, so that a vector is added at a time.
+                let (whole, rest) = values.as_chunks::<LANES>();
+                let mut lanes = [0.0; LANES];
+                for chunk in whole {
+                    lanes.iter_mut().zip(chunk).for_each(|(lane, term)| *lane += *term);
+                }
+                lanes.iter().chain(rest).fold(0.0, |total, term| total + *term)
             }
             fn matmul(a: ArrayView2<Self>, b: ArrayView2<Self>, c: ArrayViewMut2<Self>) {
                 $matmul(a, b, c);

@@ -90,3 +90,10 @@ fn activation_derivative(a: f32) -> f32 {
         default: { return 1.0; }
     }
 }
+
+// The derivative in terms of the sum z.
+fn activation_slope(z: f32) -> f32 {
+    switch params.activation {
+        default: { return activation_derivative(activate(z)); }
+    }
+}

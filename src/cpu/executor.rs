@@ -4,7 +4,7 @@ use super::Memory;
 use crate::error::Result;
 use crate::executor::{Clock, DeviceInfo, Executor, StepMetrics, TensorData, Timing, own_weights, slot_metrics};
 use crate::ops::{Hyper, Operation};
-use crate::plan::{Iteration, Plan, ProgramId, Role, TensorId};
+use crate::plan::{Iteration, Plan, ProgramId, TensorId};
 use crate::scalar::Scalar;
 use crate::spec::Pace;
 
@@ -132,7 +132,7 @@ impl<T: Scalar> Executor for CpuExecutor<T> {
     }
 
     fn keep_parameters(&mut self, generation: usize) -> Result<()> {
-        let parameters = self.plan.ids().filter(|id| self.plan.tensor(*id).role == Role::Parameter);
+        let parameters = self.plan.ids().filter(|id| self.plan.tensor(*id).role.is_model());
         let kept = &mut self.kept[generation];
         if kept.is_empty() {
             kept.extend(parameters.map(|id| (id, Vec::new())));

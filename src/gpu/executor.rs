@@ -6,7 +6,7 @@ use super::reflect::Access;
 use crate::error::{Error, Result};
 use crate::executor::{DeviceInfo, Executor, KernelChoice, StepMetrics, TensorData, Timing, own_weights, slot_metrics};
 use crate::ops::{Hyper, Operation};
-use crate::plan::{Iteration, Plan, Program, ProgramId, Role, Step, TensorId};
+use crate::plan::{Iteration, Plan, Program, ProgramId, Step, TensorId};
 use crate::spec::{MAX_REPLICAS, Pace};
 
 /// The smallest stride that every adapter at default limits allows between dynamic uniform offsets.
@@ -68,7 +68,7 @@ impl GpuExecutor {
 
     fn build(gpu: Gpu, plan: Plan, choice: Choice) -> Result<Self> {
         let buffers: Vec<_> = plan.tensors.iter().map(|t| storage(&gpu, &t.name, t.bytes())).collect();
-        let parameters: Vec<_> = plan.ids().filter(|id| plan.tensor(*id).role == Role::Parameter).collect();
+        let parameters: Vec<_> = plan.ids().filter(|id| plan.tensor(*id).role.is_model()).collect();
         let keep = || parameters.iter().map(|id| (*id, storage(&gpu, "kept", plan.tensor(*id).bytes()))).collect();
         let kept = [keep(), keep()];
         let stride =

@@ -5,6 +5,8 @@
 //! Bindings, access, parameter layout and tile constants belong to the WGSL; Rust looks them up by name.
 
 mod activation;
+mod batch_norm_backward;
+mod batch_norm_forward;
 mod class_counts;
 mod clip_norm;
 mod dense;
@@ -15,12 +17,18 @@ mod dense_weight_gradient;
 mod difference_sums;
 mod gradient_norm;
 mod input;
+mod layer_norm_backward;
+mod layer_norm_forward;
+mod layer_norm_gradient;
 mod loss;
 mod loss_step;
 mod matmul;
 mod max_norm;
 mod prepare_input;
 mod softmax;
+mod tail;
+mod tail_backward;
+mod tail_forward;
 mod update;
 
 pub mod optimizer;
@@ -28,6 +36,8 @@ pub mod optimizer;
 pub use activation::Activation;
 pub use loss::Loss;
 
+pub(crate) use batch_norm_backward::BatchNormBackward;
+pub(crate) use batch_norm_forward::BatchNormForward;
 pub(crate) use class_counts::ClassCounts;
 pub(crate) use clip_norm::ClipNorm;
 pub(crate) use dense::{Dense, DenseLayer};
@@ -38,6 +48,9 @@ pub(crate) use dense_weight_gradient::{DenseWeightGradient, Destination};
 pub(crate) use difference_sums::DifferenceSums;
 pub(crate) use gradient_norm::GradientNorm;
 pub(crate) use input::{Input, InputKind};
+pub(crate) use layer_norm_backward::LayerNormBackward;
+pub(crate) use layer_norm_forward::LayerNormForward;
+pub(crate) use layer_norm_gradient::LayerNormGradient;
 pub(crate) use loss::{Head, LossRows, LossWeights, TargetKind};
 pub(crate) use loss_step::LossStep;
 pub(crate) use matmul::{MATMUL_VARIANTS, tile};
@@ -45,6 +58,9 @@ pub(crate) use max_norm::MaxNorm;
 pub(crate) use optimizer::Hyper;
 pub(crate) use prepare_input::PrepareInput;
 pub(crate) use softmax::Softmax;
+pub(crate) use tail::{Dropout, Passed, Tail};
+pub(crate) use tail_backward::{Incoming, TailBackward};
+pub(crate) use tail_forward::{Running, TailForward};
 pub(crate) use update::{UpdateStep, Updated};
 
 use crate::cpu::Memory;
@@ -210,16 +226,23 @@ macro_rules! operations {
 operations! {
     ClassCounts(ClassCounts),
     ClipNorm(ClipNorm),
+    BatchNormBackward(BatchNormBackward),
+    BatchNormForward(BatchNormForward),
     DenseForward(DenseForward),
     DenseInputGradient(DenseInputGradient),
     DenseLoss(DenseLoss),
     DenseWeightGradient(DenseWeightGradient),
     DifferenceSums(DifferenceSums),
     GradientNorm(GradientNorm),
+    LayerNormBackward(LayerNormBackward),
+    LayerNormForward(LayerNormForward),
+    LayerNormGradient(LayerNormGradient),
     LossStep(LossStep),
     MaxNorm(MaxNorm),
     PrepareInput(PrepareInput),
     Softmax(Softmax),
+    TailBackward(TailBackward),
+    TailForward(TailForward),
     Update(UpdateStep),
 }
 
@@ -228,16 +251,23 @@ pub fn shaders() -> Vec<&'static Shader> {
     vec![
         &class_counts::SHADER,
         &clip_norm::SHADER,
+        &batch_norm_backward::SHADER,
+        &batch_norm_forward::SHADER,
         &dense_forward::SHADER,
         &dense_input_gradient::SHADER,
         &dense_loss::SHADER,
         &dense_weight_gradient::SHADER,
         &difference_sums::SHADER,
         &gradient_norm::SHADER,
+        &layer_norm_backward::SHADER,
+        &layer_norm_forward::SHADER,
+        &layer_norm_gradient::SHADER,
         &loss_step::SHADER,
         &max_norm::SHADER,
         &prepare_input::SHADER,
         &softmax::SHADER,
+        &tail_backward::SHADER,
+        &tail_forward::SHADER,
         &update::SHADER,
     ]
 }

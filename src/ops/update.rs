@@ -30,6 +30,13 @@ pub(crate) struct Updated {
     pub is_weight: bool,
 }
 
+impl Updated {
+    /// The second of two tensors where there is only one.
+    pub fn without_numbers(self) -> Self {
+        Self { len: 0, ..self }
+    }
+}
+
 /// The update of two tensors.
 #[derive(Clone, Debug)]
 pub(crate) struct UpdateStep {

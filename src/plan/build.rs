@@ -1,5 +1,6 @@
 //! Spec to plan.
 
+use super::tail::TailTensors;
 use super::{Element, LayerTensors, Metrics, Plan, Program, Role, Step, Tensor, TensorId};
 use crate::error::{Error, Result};
 use crate::ops::{
@@ -81,14 +82,19 @@ pub(super) struct Builder<'a> {
 
 /// The tensors that the host fills, and the layers' outputs.
 pub(super) struct Pass {
-    capacity: Capacity,
+    pub capacity: Capacity,
+    pub training: bool,
     samples: TensorId,
     targets: TensorId,
     weights: Option<TensorId>,
     order: TensorId,
     /// Samples with noise on them, or moved and bent, where the first layer reads such.
     prepared: Option<TensorId>,
-    activations: Vec<TensorId>,
+    pub activations: Vec<TensorId>,
+    /// By layer, of those that have a tail.
+    pub tails: Vec<Option<TailTensors>>,
+    /// By layer, where the gradients by its output go together that layers behind the next one give.
+    pub skipped: Vec<Option<TensorId>>,
     pub steps: Vec<Step>,
 }
 
@@ -118,12 +124,13 @@ impl Builder<'_> {
                 let weight = tensor("weight.gradient", &[replicas, outputs, inputs], Role::Gradient);
                 [weight, tensor("bias.gradient", &[replicas, outputs], Role::Gradient)]
             });
-            self.layers.push(LayerTensors { weight, bias, weight_state, bias_state, gradient });
+            let norm = self.norm(n);
+            self.layers.push(LayerTensors { weight, bias, weight_state, bias_state, gradient, norm });
         }
     }
 
     /// Samples, targets and order of a program, and the forward steps of the first `layers` layers.
-    fn forward(&mut self, prefix: &str, capacity: Capacity, layers: usize) -> Pass {
+    fn forward(&mut self, prefix: &str, capacity: Capacity, layers: usize, training: bool) -> Pass {
         let (model, replicas) = (self.request.model, self.replicas());
         let element = match self.request.samples {
             InputKind::SamplesU8 => Element::U8,
@@ -145,16 +152,36 @@ impl Builder<'_> {
             0 => self.tensor(name("order"), &[capacity.samples], Element::U32, Role::Order),
             len => self.tensor(name("order"), &[replicas, len], Element::U32, Role::Order),
         };
-        let (activations, steps) = (Vec::new(), Vec::new());
-        let mut pass = Pass { capacity, samples, targets, weights, order, prepared: None, activations, steps };
-        if prefix == "train" {
+        let mut pass = Pass {
+            capacity,
+            training,
+            samples,
+            targets,
+            weights,
+            order,
+            prepared: None,
+            activations: Vec::new(),
+            tails: vec![None; model.layers.len()],
+            skipped: vec![None; model.layers.len()],
+            steps: Vec::new(),
+        };
+        if training {
             self.prepare_input(&mut pass);
         }
         for n in 0..layers {
             let shape = [replicas, capacity.batch, model.layers[n].units];
             let output = self.tensor(name(&format!("layers.{n}.output")), &shape, Element::F32, Role::Activation);
-            let op = DenseForward { layer: self.layer(&pass, n), output };
-            pass.steps.push(step(format!("layers.{n} forward"), Op::DenseForward(op)));
+            let layer = self.layer(&pass, n);
+            if self.is_tailed(n, training) {
+                let sums = self.tensor(name(&format!("layers.{n}.sums")), &shape, Element::F32, Role::Activation);
+                let layer = DenseLayer { activation: Activation::Linear, ..layer };
+                let op = DenseForward { layer, output: sums };
+                pass.steps.push(step(format!("layers.{n} forward"), Op::DenseForward(op)));
+                self.tail_forward(&mut pass, prefix, n, sums, output);
+            } else {
+                let op = DenseForward { layer, output };
+                pass.steps.push(step(format!("layers.{n} forward"), Op::DenseForward(op)));
+            }
             pass.activations.push(output);
         }
         pass
@@ -257,16 +284,17 @@ impl Builder<'_> {
         let (capacity, layers) = (self.request.train, self.layers.len());
         let (mut pass, rows);
         if self.request.model.outputs() <= DenseLoss::MOST_OUTPUTS {
-            pass = self.forward(TRAIN, capacity, layers - 1);
+            pass = self.forward(TRAIN, capacity, layers - 1, true);
             rows = self.dense_loss(TRAIN, &mut pass);
         } else {
-            pass = self.forward(TRAIN, capacity, layers);
+            pass = self.forward(TRAIN, capacity, layers, true);
             rows = self.loss_step(TRAIN, &mut pass);
         }
         let mut gradient = rows.gradient;
         for n in (0..self.layers.len()).rev() {
             // The input gradient goes first: it needs the weights from before the update.
             let own = gradient;
+            self.tail_backward(&mut pass, n, own);
             if n > 0 {
                 gradient = self.input_gradient(&mut pass, n, own);
             }
@@ -287,14 +315,18 @@ impl Builder<'_> {
             weight: self.layers[n].weight,
             input: pass.activations[n - 1],
             input_gradient,
-            activation: self.trained_activation(n - 1),
+            // What has a tail takes the gradient by its output.
+            activation: match pass.tails[n - 1] {
+                Some(_) => Activation::Linear,
+                None => self.trained_activation(n - 1),
+            },
         };
         pass.steps.push(step(format!("layers.{n} input gradient"), Op::DenseInputGradient(op)));
         input_gradient
     }
 
     fn weight_gradient(&self, pass: &mut Pass, n: usize, output_gradient: TensorId) {
-        let LayerTensors { weight, bias, weight_state, bias_state, gradient } = self.layers[n];
+        let LayerTensors { weight, bias, weight_state, bias_state, gradient, .. } = self.layers[n];
         let (what, destination) = match gradient {
             Some([weight, bias]) => ("weight gradient", Destination::Gradient { weight, bias }),
             None => {
@@ -309,7 +341,7 @@ impl Builder<'_> {
 
     fn evaluate(&mut self) -> Program {
         // The loss is a step of its own, since the outputs are asked for.
-        let mut pass = self.forward("evaluate", self.request.evaluate, self.layers.len());
+        let mut pass = self.forward("evaluate", self.request.evaluate, self.layers.len(), false);
         let rows = self.loss_step("evaluate", &mut pass);
         self.program(pass, rows.metrics)
     }
@@ -322,8 +354,9 @@ impl Builder<'_> {
         let (batch, outputs) = (evaluate.batch, self.request.model.outputs());
         let shape = [self.replicas(), batch, outputs];
         let answer = self.tensor("predict.output".to_owned(), &shape, Element::F32, Role::Activation);
-        let mut steps: Vec<Step> = evaluate.steps[..=last].to_vec();
-        if let Op::DenseForward(forward) = &mut steps[last].op {
+        // All but the loss; the output layer has no tail.
+        let mut steps: Vec<Step> = evaluate.steps[..evaluate.steps.len() - 1].to_vec();
+        if let Some(Step { op: Op::DenseForward(forward), .. }) = steps.last_mut() {
             if activation == Activation::Softmax {
                 let op = Softmax { batch, outputs, logits: forward.output, probabilities: answer };
                 steps.push(step("softmax".to_owned(), Op::Softmax(op)));

@@ -51,7 +51,11 @@ impl Builder<'_> {
             });
             Some((format!("layers.{n}"), updated))
         });
-        layers.collect()
+        let norms =
+            self.layers.iter().enumerate().filter_map(|(n, layer)| {
+                layer.norm.map(|norm| (format!("layers.{n} norm"), self.norm_updated(n, norm)))
+            });
+        layers.chain(norms).collect()
     }
 
     fn clip_norm(&mut self, pass: &mut Pass, metrics: Metrics, limit: f32) {

@@ -5,6 +5,7 @@ mod build;
 mod judge;
 mod limits;
 mod print;
+mod tail;
 
 pub(crate) use assemble::Assembly;
 pub(crate) use build::{Capacity, PlanRequest};
@@ -45,6 +46,8 @@ pub enum Role {
     Gradient,
     /// The optimizer's memory.
     OptimizerState,
+    /// Running statistics: part of the model, though no gradient moves them.
+    Statistics,
     /// Between two steps.
     Activation,
     /// The samples.
@@ -61,7 +64,7 @@ impl Role {
     /// Whether a run's future depends on what is in it: what checkpoints hold.
     pub fn is_state(self) -> bool {
         match self {
-            Self::Parameter | Self::OptimizerState => true,
+            Self::Parameter | Self::Statistics | Self::OptimizerState => true,
             Self::Gradient | Self::Activation | Self::Input | Self::Target | Self::Order | Self::Metric => false,
         }
     }
@@ -215,6 +218,21 @@ pub struct LayerTensors {
     pub bias_state: TensorId,
     /// (R, O, I) and (R, O), of plans that keep gradients.
     pub gradient: Option<[TensorId; 2]>,
+    /// Those of its norm.
+    pub norm: Option<NormTensors>,
+}
+
+/// One norm's parameters and statistics, each as first and second of a pair for every unit.
+#[derive(Clone, Copy, Debug)]
+pub struct NormTensors {
+    /// Scale and shift, (R, 2, O).
+    pub scales: TensorId,
+    /// (R, S, 2, O)
+    pub state: TensorId,
+    /// (R, 2, O)
+    pub gradient: TensorId,
+    /// Of batch norm: running mean and variance, (R, 2, O).
+    pub running: Option<TensorId>,
 }
 
 /// What both executors run.

@@ -87,6 +87,7 @@ impl Display for Role {
             Self::Parameter => "parameter",
             Self::Gradient => "gradient",
             Self::OptimizerState => "optimizer state",
+            Self::Statistics => "statistics",
             Self::Activation => "activation",
             Self::Input => "input",
             Self::Target => "target",

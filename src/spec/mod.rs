@@ -4,6 +4,7 @@ mod augment;
 mod init;
 mod loss;
 mod model;
+mod norm;
 mod orthogonal;
 mod schedule;
 mod train;
@@ -12,6 +13,7 @@ pub use augment::Augment;
 pub use init::Init;
 pub use loss::LossOptions;
 pub use model::{DenseSpec, Sequential};
+pub use norm::Norm;
 
 pub use crate::ops::optimizer::{Adadelta, Adagrad, Adam, AdamW, GradientDescent, Lion, Nadam, Rmsprop, Sgd};
 pub use schedule::{Pace, PlateauState, Schedule};

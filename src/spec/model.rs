@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::Init;
+use super::{Init, Norm};
 use crate::error::{Error, Result};
 use crate::ops::Activation;
 
@@ -8,7 +8,11 @@ use crate::ops::Activation;
 /// from overflowing before the limits are checked.
 const MAX_WIDTH: usize = 1 << 24;
 
-/// One dense layer: `a = activation(W x + b)`, W of shape (O, I), b of shape (O).
+/// One dense layer, `y = activation(W x + b)`, W of shape (O, I), b of shape (O), and what may go with it:
+///
+/// ```text
+/// z = W x + b;  n = norm(z);  a = activation(n) + the output of an earlier layer;  y = dropout(a)
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DenseSpec {
     /// O, the layer's outputs.
@@ -17,6 +21,28 @@ pub struct DenseSpec {
     pub activation: Activation,
     /// How the weights start.
     pub init: Init,
+    /// What normalizes the sums.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub norm: Option<Norm>,
+    /// Adds the output of the layer so many places before this one, which must be as wide: 1 is the layer's own input (He
+    /// et al., "Deep residual learning", CVPR 2016).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub residual: Option<usize>,
+    /// The share of outputs that training sets to zero, anew in each step; the others are divided by 1 - dropout, so that
+    /// evaluation, which keeps all, sees the same mean (Srivastava et al., JMLR 2014, in the inverted form of PyTorch).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dropout: f32,
+}
+
+impl DenseSpec {
+    /// A layer without norm, residual and dropout.
+    pub fn new(units: usize, activation: Activation, init: Init) -> Self {
+        Self { units, activation, init, norm: None, residual: None, dropout: 0.0 }
+    }
+}
+
+fn is_zero(value: &f32) -> bool {
+    *value == 0.0
 }
 
 /// A stack of dense layers: what a model is.
@@ -49,7 +75,57 @@ impl Sequential {
     /// Adds a dense layer with a chosen initialization.
     #[must_use]
     pub fn dense_with(mut self, units: usize, activation: Activation, init: Init) -> Self {
-        self.layers.push(DenseSpec { units, activation, init });
+        self.layers.push(DenseSpec::new(units, activation, init));
+        self
+    }
+
+    /// Puts a batch norm with PyTorch's defaults between the last layer's sums and its activation.
+    ///
+    /// ```
+    /// use wgrad::{Activation::*, Sequential};
+    /// let block = |model: Sequential| model.dense(64, Relu).batch_norm().residual(1).dropout(0.2);
+    /// let model = block(block(Sequential::new(784).dense(64, Relu))).dense(10, Linear);
+    /// assert!(model.validate().is_ok());
+    /// ```
+    #[must_use]
+    pub fn batch_norm(self) -> Self {
+        self.norm(Norm::BATCH)
+    }
+
+    /// Puts a layer norm with PyTorch's defaults between the last layer's sums and its activation.
+    #[must_use]
+    pub fn layer_norm(self) -> Self {
+        self.norm(Norm::LAYER)
+    }
+
+    /// Puts a norm between the last layer's sums and its activation.
+    #[must_use]
+    pub fn norm(self, norm: Norm) -> Self {
+        self.with_last(|layer| layer.norm = Some(norm))
+    }
+
+    /// Adds to the last layer's activation the output of the layer so many places before it, which must be as wide; 1 is
+    /// its own input.
+    #[must_use]
+    pub fn residual(self, layers_back: usize) -> Self {
+        self.with_last(|layer| layer.residual = Some(layers_back))
+    }
+
+    /// Drops this share of the last layer's outputs in training.
+    #[must_use]
+    pub fn dropout(self, rate: f32) -> Self {
+        self.with_last(|layer| layer.dropout = rate)
+    }
+
+    /// Changes the last layer. Before the first there is none: [`Sequential::validate`] refuses the one of no units that
+    /// stands in for it.
+    fn with_last(mut self, change: impl FnOnce(&mut DenseSpec)) -> Self {
+        if self.layers.is_empty() {
+            self = self.dense(0, Activation::Linear);
+        }
+        if let Some(layer) = self.layers.last_mut() {
+            change(layer);
+        }
         self
     }
 
@@ -64,9 +140,15 @@ impl Sequential {
         self.layers.iter().map(|layer| layer.units).zip(inputs)
     }
 
-    /// Trained numbers: weights and biases.
+    /// Trained numbers: weights, biases, and the norms' scales and shifts.
     pub fn parameters(&self) -> usize {
-        self.shapes().map(|(outputs, inputs)| outputs * inputs + outputs).sum()
+        let dense: usize = self.shapes().map(|(outputs, inputs)| outputs * inputs + outputs).sum();
+        dense + self.layers.iter().filter(|layer| layer.norm.is_some()).map(|layer| 2 * layer.units).sum::<usize>()
+    }
+
+    /// Whether a layer has a batch norm, which needs at least two rows in every batch.
+    pub fn has_batch_norm(&self) -> bool {
+        self.layers.iter().any(|layer| matches!(layer.norm, Some(Norm::Batch { .. })))
     }
 
     /// `784-128-10`.
@@ -85,13 +167,53 @@ impl Sequential {
             return Err(Error::spec("layers", "the model has none; add at least the output layer"));
         }
         for (index, layer) in self.layers.iter().enumerate() {
+            if layer.units == 0 && *layer != DenseSpec::new(0, layer.activation, layer.init) {
+                let reason = "has a norm, residual or dropout before the first layer; give it to the layer it is for";
+                return Err(Error::spec("layers", reason));
+            }
             check_width(&format!("layers.{index}.units"), layer.units)?;
             if layer.activation == Activation::Softmax && index + 1 < self.layers.len() {
                 let field = format!("layers.{index}.activation");
                 return Err(Error::spec(field, "softmax is for the output layer only"));
             }
+            self.check_tail(index)?;
         }
         Ok(())
+    }
+
+    /// Norm, residual and dropout of a layer.
+    fn check_tail(&self, index: usize) -> Result<()> {
+        let layer = &self.layers[index];
+        let field = |what: &str| format!("layers.{index}.{what}");
+        if index + 1 == self.layers.len() {
+            let set = [("norm", layer.norm.is_some()), ("residual", layer.residual.is_some())];
+            let set = set.into_iter().chain([("dropout", layer.dropout != 0.0)]).find(|(_, set)| *set);
+            return set.map_or(Ok(()), |(what, _)| {
+                Err(Error::spec(field(what), format!("the output layer has no {what}; it is for hidden layers")))
+            });
+        }
+        if !(0.0..1.0).contains(&layer.dropout) {
+            return Err(Error::spec(
+                field("dropout"),
+                format!("must be at least 0 and below 1, got {}", layer.dropout),
+            ));
+        }
+        layer.norm.map_or(Ok(()), |norm| norm.validate(&field("norm")))?;
+        let Some(back) = layer.residual else { return Ok(()) };
+        let wrong = |reason: String| Err(Error::spec(field("residual"), reason));
+        match back {
+            0 => wrong("0 would be the layer itself; give 1 for its input, or more".to_owned()),
+            _ if index == 0 => wrong("the first layer has no layer before it; leave it out".to_owned()),
+            _ if back > index => wrong(format!("{back} layers back there is no layer; give at most {index}")),
+            _ => match self.layers[index - back].units {
+                units if units == layer.units => Ok(()),
+                units => wrong(format!(
+                    "layer {} has {units} units, this one {}: widths must agree",
+                    index - back,
+                    layer.units
+                )),
+            },
+        }
     }
 }
 

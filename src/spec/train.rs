@@ -207,6 +207,10 @@ impl TrainSpec {
         if self.batch == 0 {
             return Err(Error::spec("batch", "must be at least 1, got 0"));
         }
+        if self.batch == 1 && model.has_batch_norm() {
+            let reason = "batch norm needs at least 2 rows, of which a variance can be taken; use layer norm for 1";
+            return Err(Error::spec("batch", reason));
+        }
         if self.replicas.is_empty() || self.replicas.len() > MAX_REPLICAS {
             let got = self.replicas.len();
             return Err(Error::spec("replicas", format!("must be 1 to {MAX_REPLICAS}, got {got}")));
@@ -224,6 +228,11 @@ impl TrainSpec {
         self.augment.iter().try_for_each(|augment| augment.validate(model))?;
         self.replicas.iter().try_for_each(|replica| replica.validate(self.optimizer))?;
         self.loss_options.validate(self.loss, model)?;
+        let drops = model.layers.iter().any(|layer| layer.dropout > 0.0);
+        if self.replicas.iter().any(|replica| replica.dropout.is_some()) && !drops {
+            let reason = "a replica has its own rate, but no layer drops anything; give a layer a rate";
+            return Err(Error::spec("dropout", reason));
+        }
         self.check_output(model)
     }
 

@@ -261,6 +261,13 @@ impl Trainer {
             let reason = format!("gradient descent takes all {samples} samples a step, got {batch}; sgd takes fewer");
             return Err(Error::spec("batch", reason));
         }
+        if self.model.has_batch_norm() && data.len() % self.spec.batch == 1 {
+            let (batch, samples) = (self.spec.batch, data.len());
+            let reason = format!(
+                "{batch} leaves a last batch of 1 of {samples} samples, but batch norm needs at least 2; use another"
+            );
+            return Err(Error::spec("batch", reason));
+        }
         Ok(())
     }
 

@@ -26,7 +26,7 @@ pub use builder::TrainerBuilder;
 pub use device::Device;
 pub use fit::{Fit, epochs};
 pub use metrics::{Classification, Deviation, Metrics, Rates, Regression};
-pub use model_file::{LayerWeights, ModelFile, TrainingFacts};
+pub use model_file::{LayerWeights, ModelFile, NormWeights, TrainingFacts};
 #[cfg(feature = "cli")]
 pub use progress::ProgressBar;
 pub use report::{Callback, End, EpochReport, Evaluation, History, Progress, RunInfo, Scores, StepReport};

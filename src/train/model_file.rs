@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::Preprocessing;
 use crate::error::{Error, Result};
-use crate::spec::{Sequential, TrainSpec};
+use crate::spec::{DenseSpec, Norm, Sequential, TrainSpec};
 
 /// The metadata key under which a model file carries its spec.
 const METADATA_KEY: &str = "wgrad";
@@ -21,16 +21,61 @@ pub struct LayerWeights {
     pub weight: Array2<f32>,
     /// (O)
     pub bias: Array1<f32>,
+    /// Of its norm, if it has one.
+    pub norm: Option<NormWeights>,
 }
+
+/// A norm's numbers, all (O), as in PyTorch's `nn.BatchNorm1d` and `nn.LayerNorm`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NormWeights {
+    /// The scales.
+    pub weight: Array1<f32>,
+    /// The shifts.
+    pub bias: Array1<f32>,
+    /// Of batch norm: running mean and variance.
+    pub running: Option<[Array1<f32>; 2]>,
+}
+
+impl NormWeights {
+    /// Before training: scales and variances 1, shifts and means 0.
+    fn initial(layer: &DenseSpec) -> Option<Self> {
+        let (ones, zeros) = (|| Array1::ones(layer.units), || Array1::zeros(layer.units));
+        let running = matches!(layer.norm?, Norm::Batch { .. }).then(|| [zeros(), ones()]);
+        Some(Self { weight: ones(), bias: zeros(), running })
+    }
+
+    /// Its tensors with PyTorch's names.
+    pub fn tensors(&self) -> impl Iterator<Item = (&'static str, &Array1<f32>)> {
+        let [mean, variance] =
+            self.running.as_ref().map_or([None, None], |[mean, variance]| [Some(mean), Some(variance)]);
+        let all = [Some(&self.weight), Some(&self.bias), mean, variance];
+        NORM_NAMES.into_iter().zip(all).filter_map(|(name, values)| Some((name, values?)))
+    }
+
+    /// From tensors asked for by name.
+    fn of<E>(layer: &DenseSpec, get: impl Fn(&str) -> Result<Vec<f32>, E>) -> Result<Option<Self>, E> {
+        let Some(norm) = layer.norm else { return Ok(None) };
+        let array = |name| get(name).map(Array1::from);
+        let [weight, bias, mean, variance] = NORM_NAMES;
+        let running = match norm {
+            Norm::Batch { .. } => Some([array(mean)?, array(variance)?]),
+            Norm::Layer { .. } => None,
+        };
+        Ok(Some(Self { weight: array(weight)?, bias: array(bias)?, running }))
+    }
+}
+
+const NORM_NAMES: [&str; 4] = ["norm.weight", "norm.bias", "norm.running_mean", "norm.running_var"];
 
 impl LayerWeights {
     /// A model's parameters before training: drawn from `seed`, biases zero.
     pub fn initial(model: &Sequential, seed: u64) -> Vec<Self> {
         let layers = model.shapes().zip(&model.layers).enumerate();
-        let draw = |(n, ((outputs, inputs), layer)): (usize, ((usize, usize), &crate::spec::DenseSpec))| Self {
+        let draw = |(n, ((outputs, inputs), layer)): (usize, ((usize, usize), &DenseSpec))| Self {
             weight: Array2::from_shape_vec((outputs, inputs), layer.init.weights(seed, n, outputs, inputs))
                 .unwrap_or_else(|_| Array2::zeros((outputs, inputs))),
             bias: Array1::zeros(outputs),
+            norm: NormWeights::initial(layer),
         };
         layers.map(draw).collect()
     }
@@ -43,7 +88,18 @@ impl LayerWeights {
             wanted: format!("{shape:?}"),
             got: format!("{} numbers", weight.len()),
         })?;
-        Ok(Self { weight, bias: Array1::from(bias.to_vec()) })
+        Ok(Self { weight, bias: Array1::from(bias.to_vec()), norm: None })
+    }
+
+    /// With its norm's numbers, of which executors have (2, O) scales and shifts, and running means and variances.
+    pub(super) fn with_norm(mut self, scales: &[f32], running: Option<&[f32]>) -> Self {
+        let halves = |pair: &[f32]| {
+            let (first, second) = pair.split_at(pair.len() / 2);
+            [first, second].map(|half| Array1::from(half.to_vec()))
+        };
+        let [weight, bias] = halves(scales);
+        self.norm = Some(NormWeights { weight, bias, running: running.map(halves) });
+        self
     }
 
     /// Whether layers are those of a model.
@@ -63,12 +119,23 @@ impl LayerWeights {
             if layer.bias.len() != outputs {
                 return mismatch(format!("layers.{n}.bias"), format!("({outputs})"), format!("({})", layer.bias.len()));
             }
+            let wanted = NormWeights::initial(&model.layers[n]);
+            let names = |norm: &Option<NormWeights>| {
+                let tensors = norm.iter().flat_map(NormWeights::tensors);
+                let texts: Vec<_> = tensors.map(|(name, values)| format!("{name} ({})", values.len())).collect();
+                if texts.is_empty() { "no norm".to_owned() } else { texts.join(", ") }
+            };
+            let (wanted, got) = (names(&wanted), names(&layer.norm));
+            if wanted != got {
+                return mismatch(format!("layers.{n}.norm"), wanted, got);
+            }
         }
         Ok(())
     }
 
     fn is_finite(&self) -> bool {
-        self.weight.iter().chain(&self.bias).all(|value| value.is_finite())
+        let norm = self.norm.iter().flat_map(NormWeights::tensors).flat_map(|(_, values)| values);
+        self.weight.iter().chain(&self.bias).chain(norm).all(|value| value.is_finite())
     }
 }
 
@@ -92,8 +159,8 @@ pub struct TrainingFacts {
 /// A trained model: spec, parameters and where they come from.
 ///
 /// On disk it is a safetensors file with f32 tensors `layers.N.weight` (O, I) and `layers.N.bias` (O), N counting dense
-/// layers from 0, and under the metadata key `wgrad` a JSON object of `model`, `spec`, `facts` and, where raw rows need it,
-/// `preprocessing`.
+/// layers from 0, those of norms `layers.N.norm.weight`, `.bias`, `.running_mean` and `.running_var` (O), and under the
+/// metadata key `wgrad` a JSON object of `model`, `spec`, `facts` and, where raw rows need it, `preprocessing`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelFile {
     /// The layers.
@@ -151,6 +218,10 @@ impl ModelFile {
             let bias: Vec<u8> = layer.bias.iter().flat_map(|value| value.to_le_bytes()).collect();
             tensors.push((format!("layers.{n}.weight"), vec![outputs, inputs], weight));
             tensors.push((format!("layers.{n}.bias"), vec![outputs], bias));
+            for (name, values) in layer.norm.iter().flat_map(NormWeights::tensors) {
+                let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+                tensors.push((format!("layers.{n}.{name}"), vec![outputs], bytes));
+            }
         }
         let views = tensors.iter().map(|(name, shape, bytes)| {
             TensorView::new(Dtype::F32, shape.clone(), bytes).map(|view| (name.as_str(), view))
@@ -176,11 +247,16 @@ impl ModelFile {
         let weights = layers.map(|(n, (outputs, inputs))| {
             let weight = numbers(&tensors, &format!("layers.{n}.weight"), &[outputs, inputs])?;
             let bias = numbers(&tensors, &format!("layers.{n}.bias"), &[outputs])?;
-            LayerWeights::from_parts(&weight, &bias, inputs).map_err(|e| e.to_string())
+            let norm =
+                NormWeights::of(&model.layers[n], |name| numbers(&tensors, &format!("layers.{n}.{name}"), &[outputs]));
+            let weights = LayerWeights::from_parts(&weight, &bias, inputs).map_err(|e| e.to_string())?;
+            Ok(LayerWeights { norm: norm?, ..weights })
         });
         let weights = weights.collect::<Result<Vec<_>, String>>()?;
-        if tensors.len() != 2 * weights.len() {
-            return Err(format!("{} tensors, but the model has {}", tensors.len(), 2 * weights.len()));
+        let wanted: usize =
+            weights.iter().map(|layer| 2 + layer.norm.iter().flat_map(NormWeights::tensors).count()).sum();
+        if tensors.len() != wanted {
+            return Err(format!("{} tensors, but the model has {wanted}", tensors.len()));
         }
         Ok(Self { model, spec, facts, preprocessing, weights })
     }

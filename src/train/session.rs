@@ -126,6 +126,14 @@ impl Session {
             let bias: Vec<f32> = replicas.iter().flat_map(|layers| layers[n].bias.iter().copied()).collect();
             self.executor.write(tensors.weight, 0, TensorData::F32(&weight))?;
             self.executor.write(tensors.bias, 0, TensorData::F32(&bias))?;
+            let Some(norm) = tensors.norm else { continue };
+            let norms = || replicas.iter().filter_map(|layers| layers[n].norm.as_ref());
+            let scales: Vec<f32> = norms().flat_map(|own| own.weight.iter().chain(&own.bias).copied()).collect();
+            self.executor.write(norm.scales, 0, TensorData::F32(&scales))?;
+            let Some(running) = norm.running else { continue };
+            let statistics: Vec<f32> =
+                norms().flat_map(|own| own.running.iter().flatten().flatten().copied()).collect();
+            self.executor.write(running, 0, TensorData::F32(&statistics))?;
         }
         Ok(())
     }
@@ -138,9 +146,17 @@ impl Session {
             let tensors = self.executor.plan().layers[n];
             let weight = self.executor.read(tensors.weight)?;
             let bias = self.executor.read(tensors.bias)?;
-            let parts = weight.chunks(outputs * inputs).zip(bias.chunks(outputs));
-            for (layers, (weight, bias)) in all.iter_mut().zip(parts) {
-                layers.push(LayerWeights::from_parts(weight, bias, inputs)?);
+            let scales = tensors.norm.map(|norm| self.executor.read(norm.scales)).transpose()?;
+            let running = tensors.norm.and_then(|norm| norm.running).map(|id| self.executor.read(id)).transpose()?;
+            for (r, layers) in all.iter_mut().enumerate() {
+                let part = |values: &'_ [f32], len: usize| values[r * len..(r + 1) * len].to_vec();
+                let (weight, bias) = (part(&weight, outputs * inputs), part(&bias, outputs));
+                let layer = LayerWeights::from_parts(&weight, &bias, inputs)?;
+                let [scales, running] = [&scales, &running].map(|own| own.as_ref().map(|own| part(own, 2 * outputs)));
+                layers.push(match scales {
+                    Some(scales) => layer.with_norm(&scales, running.as_deref()),
+                    None => layer,
+                });
             }
         }
         Ok(all)

@@ -1,7 +1,7 @@
 //! The cases: every kernel family at awkward sizes, with every activation, input, optimizer, loss and target.
 
 use super::suite::{Fill, Suite, SuiteBuilder};
-use super::{input_cases, loss_cases, metric_cases, optimizer_cases};
+use super::{input_cases, loss_cases, metric_cases, optimizer_cases, tail_cases};
 use crate::error::Result;
 use crate::gpu::reflect::{Reflection, Specialized};
 use crate::ops::optimizer::{Optimizer, sgd};
@@ -64,6 +64,7 @@ pub(super) fn suites(seed: u64, quick: bool) -> Result<Vec<Suite>> {
         suites.push(input_cases::prepare_inputs(seed, replicas, quick || replicas == 1));
         suites.push(metric_cases::class_counts(seed, replicas)?);
         suites.push(metric_cases::difference_sums(seed, replicas));
+        suites.extend(tail_cases::tails(seed, replicas, quick));
     }
     Ok(suites)
 }

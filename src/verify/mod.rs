@@ -13,6 +13,7 @@ mod network;
 mod optimizer_cases;
 mod report;
 mod suite;
+mod tail_cases;
 
 #[cfg(test)]
 pub(crate) mod tests;

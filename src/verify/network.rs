@@ -41,30 +41,67 @@ pub(super) struct Network {
     numbers: Vec<(TensorId, Numbers)>,
 }
 
-/// A network for every optimizer, each with another loss, and for every loss and target.
+/// A network for every optimizer, each with another loss, for every loss and target, and those with norms, residuals and
+/// dropout.
 pub(super) fn networks(seed: u64) -> Result<Vec<Network>> {
     let mut all = Vec::new();
     let presets = Optimizer::presets();
     for (n, preset) in presets.iter().enumerate() {
-        all.push(Network::new(seed, SMOOTH[n % SMOOTH.len()], TargetKind::Classes, preset)?);
+        all.push(Network::new(seed, plain(), SMOOTH[n % SMOOTH.len()], TargetKind::Classes, (preset.0, &preset.1))?);
     }
     for loss in Loss::ALL {
         for (name, targets) in [("sgd", TargetKind::Classes), ("adam", TargetKind::Values)] {
             if let Some(preset) = presets.iter().find(|(own, _)| *own == name) {
-                all.push(Network::new(seed, *loss, targets, preset)?);
+                all.push(Network::new(seed, plain(), *loss, targets, (preset.0, &preset.1))?);
             }
+        }
+    }
+    for ((what, model), name) in tailed().into_iter().zip(["sgd", "nesterov", "adam", "adam"]) {
+        if let Some((_, preset)) = presets.iter().find(|(own, _)| *own == name) {
+            let name = format!("{name}, {what}");
+            all.push(Network::new(seed, model, Loss::SoftmaxCrossEntropy, TargetKind::Classes, (&name, preset))?);
         }
     }
     Ok(all)
 }
 
+fn plain() -> Sequential {
+    let [inputs, first, second, outputs] = WIDTHS;
+    let model = Sequential::new(inputs).dense(first, Activation::Relu).dense(second, Activation::Tanh);
+    model.dense(outputs, Activation::Linear)
+}
+
+/// Networks whose layers have more than an activation, alone and together. Their activations have no kinks: norms put sums
+/// around zero, where rounding would take the other branch sooner or later.
+fn tailed() -> [(&'static str, Sequential); 4] {
+    let [inputs, width, other, outputs] = WIDTHS;
+    let first = || Sequential::new(inputs).dense(width, Activation::Tanh);
+    let end = |model: Sequential| model.dense(outputs, Activation::Linear);
+    let skipping = first().dense(width, Activation::Sigmoid).residual(1).dense(width, Activation::Tanh).residual(2);
+    let together =
+        first().layer_norm().dropout(0.2).dense(width, Activation::Tanh).batch_norm().residual(1).dropout(0.1);
+    [
+        ("batch norm", end(first().batch_norm().dense(other, Activation::Sigmoid).batch_norm())),
+        ("layer norm, dropout", end(first().layer_norm().dense(other, Activation::Sigmoid).dropout(0.3))),
+        ("residuals", end(skipping)),
+        ("everything", end(together.dense(width, Activation::Tanh).layer_norm().residual(2))),
+    ]
+}
+
 impl Network {
-    fn new(seed: u64, loss: Loss, targets: TargetKind, (name, preset): &(&'static str, OptimizerSpec)) -> Result<Self> {
-        let [inputs, first, second, outputs] = WIDTHS;
-        let model = Sequential::new(inputs).dense(first, Activation::Relu).dense(second, Activation::Tanh);
-        let model = model.dense(outputs, Activation::Linear);
+    fn new(
+        seed: u64,
+        model: Sequential,
+        loss: Loss,
+        targets: TargetKind,
+        (name, preset): (&str, &OptimizerSpec),
+    ) -> Result<Self> {
         let mut replicas = replicas_for(preset.optimizer, REPLICAS);
         replicas.iter_mut().for_each(|replica| replica.learning_rate *= (TAME * preset.learning_rate).min(1.0));
+        if model.layers.iter().any(|layer| layer.norm.is_some()) {
+            // L1 pulls what a norm makes small gradients of to zero, where its sign depends on the last bit.
+            replicas.iter_mut().for_each(|replica| replica.l1 = 0.0);
+        }
         let spec = TrainSpec::new(loss, preset.optimizer, BATCH, replicas);
         let capacity = Capacity { batch: BATCH, samples: SAMPLES, order: SAMPLES };
         let plan = PlanRequest {
@@ -113,13 +150,19 @@ fn data(plan: &Plan, seed: u64) -> Vec<(TensorId, Numbers)> {
         .collect()
 }
 
-/// Writes each replica's initial weights. Biases and states are zero to begin with.
+/// Writes each replica's initial weights and norms. Biases and states are zero to begin with.
 pub(super) fn initialize(model: &Sequential, executor: &mut dyn Executor) -> Result<()> {
     let (layers, replicas) = (executor.plan().layers.clone(), executor.plan().replicas.clone());
     for (n, ((outputs, inputs), spec)) in model.shapes().zip(&model.layers).enumerate() {
         for (r, replica) in replicas.iter().enumerate() {
             let weights = spec.init.weights(replica.seed, n, outputs, inputs);
             executor.write(layers[n].weight, r * outputs * inputs, TensorData::F32(&weights))?;
+        }
+        let pairs = |pair: [f32; 2]| pair.map(|value| vec![value; outputs]).concat().repeat(replicas.len());
+        if let Some(norm) = layers[n].norm {
+            executor.write(norm.scales, 0, TensorData::F32(&pairs([1.0, 0.0])))?;
+            let running = norm.running.map_or(Ok(()), |id| executor.write(id, 0, TensorData::F32(&pairs([0.0, 1.0]))));
+            running?;
         }
     }
     Ok(())

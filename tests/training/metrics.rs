@@ -32,7 +32,9 @@ fn identity(width: usize, loss: Loss, device: &Device) -> Trainer {
     let builder = Trainer::new(Sequential::new(width).dense(width, Linear), loss, Adam::new(0.01));
     let builder = builder.batch_size(1).replicas(vec![Replica::new(0, &adam), Replica::new(1, &adam)]);
     let mut trainer = builder.device(device.clone()).build().unwrap();
-    trainer.set_weights(&[LayerWeights { weight: Array2::eye(width), bias: Array1::zeros(width) }]).unwrap();
+    trainer
+        .set_weights(&[LayerWeights { weight: Array2::eye(width), bias: Array1::zeros(width), norm: None }])
+        .unwrap();
     trainer
 }
 
@@ -161,7 +163,7 @@ fn probabilities_are_judged_where_the_output_is_a_softmax() {
     for device in devices() {
         let model = Sequential::new(2).dense(2, Softmax);
         let mut trainer = Trainer::new(model, MeanSquaredError, Adam::new(0.1)).device(device).build().unwrap();
-        trainer.set_weights(&[LayerWeights { weight: Array2::eye(2), bias: Array1::zeros(2) }]).unwrap();
+        trainer.set_weights(&[LayerWeights { weight: Array2::eye(2), bias: Array1::zeros(2), norm: None }]).unwrap();
         let own = trainer.evaluate(&data).unwrap().metrics().regression.clone().unwrap();
         // Of the second row, each output is 1 / (1 + e³) off.
         assert!((own.mae - 0.5 / (1.0 + 3f64.exp())).abs() < 1e-7, "{own:?}");

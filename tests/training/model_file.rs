@@ -98,7 +98,7 @@ fn weights_of_another_model_are_not_taken() {
     let mut trainer = trained(Device::cpu());
     let before = bits(&trainer.weights(0).unwrap());
     let mut other = trainer.weights(0).unwrap();
-    other[1] = LayerWeights { weight: Array2::zeros((5, 9)), bias: ndarray::Array1::zeros(5) };
+    other[1] = LayerWeights { weight: Array2::zeros((5, 9)), bias: ndarray::Array1::zeros(5), norm: None };
     let message = trainer.set_weights(&other).unwrap_err().to_string();
     assert!(message.contains("layers.1.weight") && message.contains("(4, 9)"), "{message}");
     assert_eq!(bits(&trainer.weights(0).unwrap()), before);

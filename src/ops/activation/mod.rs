@@ -12,6 +12,14 @@ pub(crate) trait Function {
     fn value<T: Scalar>(z: T) -> T;
     /// The derivative, in terms of the value `a = f(z)`.
     fn derivative<T: Scalar>(a: T) -> T;
+    /// The derivative, in terms of the sum `z`.
+    #[inline(always)]
+    fn slope<T: Scalar>(z: T) -> T {
+        Self::derivative(Self::value(z))
+    }
+    /// Whether the value does not tell the derivative: the layer's sums are then kept, and [`Function::slope`] has the
+    /// formula (WGSL: a case of `activation_slope`).
+    const NEEDS_SUM: bool = false;
     /// The initialization that keeps variances level through a layer with this activation.
     const INIT: Init;
 }
@@ -54,6 +62,29 @@ macro_rules! activations {
                         sums.iter_mut().zip(bias).for_each(|(sum, b)| *sum = $module::$name::value(*sum + *b))
                     }),+
                 }
+            }
+
+            /// A row's sums become `f(sum)`.
+            #[inline(always)]
+            pub(crate) fn apply<T: Scalar>(self, sums: &mut [T]) {
+                match self {
+                    $(Self::$name => sums.iter_mut().for_each(|sum| *sum = $module::$name::value(*sum))),+
+                }
+            }
+
+            /// Gradients by the values become gradients by the sums, which are given.
+            #[inline(always)]
+            pub(crate) fn chain_sums<T: Scalar>(self, gradients: &mut [T], sums: &[T]) {
+                match self {
+                    $(Self::$name => {
+                        gradients.iter_mut().zip(sums).for_each(|(g, z)| *g = *g * $module::$name::slope(*z))
+                    }),+
+                }
+            }
+
+            /// Whether its derivative needs the sum, which makes a layer with it keep its sums.
+            pub(crate) fn needs_sum(self) -> bool {
+                match self { $(Self::$name => $module::$name::NEEDS_SUM),+ }
             }
 
             /// Gradients by the values become gradients by the sums.

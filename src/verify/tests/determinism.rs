@@ -24,7 +24,7 @@ const SAMPLES: usize = 150;
 const STEPS: u32 = 7;
 const REPLICAS: usize = 3;
 
-fn setup(optimizer: Optimizer, count: usize) -> Setup {
+pub(super) fn setup(optimizer: Optimizer, count: usize) -> Setup {
     let mut stream = Stream::new(5, Purpose::Inputs, 0);
     let replicas = replicas_for(optimizer, count);
     Setup {
@@ -46,13 +46,13 @@ fn setup(optimizer: Optimizer, count: usize) -> Setup {
 }
 
 /// The bits of all losses and of all trained numbers and optimizer states, replica by replica.
-fn trained(setup: &Setup, executor: &mut dyn Executor) -> Vec<Vec<u32>> {
+pub(super) fn trained(setup: &Setup, executor: &mut dyn Executor) -> Vec<Vec<u32>> {
     setup.fill(executor);
     let losses = run(setup, executor, STEPS);
     let count = setup.replicas.len();
     let mut bits: Vec<Vec<u32>> = vec![Vec::new(); count];
     losses.iter().enumerate().for_each(|(at, loss)| bits[at % count].push(loss.to_bits()));
-    let kept = executor.plan().tensors.iter().map(|t| matches!(t.role, Role::Parameter | Role::OptimizerState));
+    let kept = executor.plan().tensors.iter().map(|t| t.role.is_model() || t.role == Role::OptimizerState);
     let ids: Vec<_> = executor.plan().ids().zip(kept).filter(|(_, kept)| *kept).map(|(id, _)| id).collect();
     for id in ids {
         let values = executor.read(id).unwrap();
@@ -67,29 +67,33 @@ fn trained(setup: &Setup, executor: &mut dyn Executor) -> Vec<Vec<u32>> {
 }
 
 /// The setup of one replica alone.
-fn alone(setup: &Setup, r: usize) -> Setup {
+pub(super) fn alone(setup: &Setup, r: usize) -> Setup {
     Setup { replicas: vec![setup.replicas[r]], orders: vec![setup.orders[r].clone()], ..setup.clone() }
 }
 
-fn cpu(plan: Plan) -> Box<dyn Executor> {
+pub(super) fn cpu(plan: Plan) -> Box<dyn Executor> {
     Box::new(CpuExecutor::<f32>::new(plan).unwrap())
 }
 
-fn on(gpu: &Gpu) -> impl Fn(Plan) -> Box<dyn Executor> + '_ {
+pub(super) fn on(gpu: &Gpu) -> impl Fn(Plan) -> Box<dyn Executor> + '_ {
     |plan| Box::new(GpuExecutor::new(gpu.clone(), plan).unwrap())
 }
 
 fn replicas_agree_with_single_runs(make: &dyn Fn(Plan) -> Box<dyn Executor>) {
     for (name, optimizer) in optimizers() {
-        let setup = setup(optimizer, REPLICAS);
-        let together = trained(&setup, make(setup.plan()).as_mut());
-        for (r, together) in together.iter().enumerate() {
-            let single = alone(&setup, r);
-            let single = trained(&single, make(single.plan()).as_mut());
-            assert!(single[0] == *together, "{name}: replica {r} differs from a run of its own");
-        }
-        assert_ne!(together[0], together[1]);
+        check_replicas(name, &setup(optimizer, REPLICAS), make);
     }
+}
+
+/// Each replica's bits must be those of a run of its own.
+pub(super) fn check_replicas(name: &str, setup: &Setup, make: &dyn Fn(Plan) -> Box<dyn Executor>) {
+    let together = trained(setup, make(setup.plan()).as_mut());
+    for (r, together) in together.iter().enumerate() {
+        let single = alone(setup, r);
+        let single = trained(&single, make(single.plan()).as_mut());
+        assert!(single[0] == *together, "{name}: replica {r} differs from a run of its own");
+    }
+    assert_ne!(together[0], together[1]);
 }
 
 #[test]

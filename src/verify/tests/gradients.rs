@@ -27,7 +27,14 @@ const TOLERANCE: f64 = 1e-9;
 /// How far the sums before a kinked activation must be from its kink: the step moves them by less than 1e-4.
 const KINK_MARGIN: f64 = 1e-3;
 
-fn setup(loss: Loss, targets: TargetKind, hidden: Activation, output: Activation, outputs: usize, seed: u64) -> Setup {
+pub(super) fn setup(
+    loss: Loss,
+    targets: TargetKind,
+    hidden: Activation,
+    output: Activation,
+    outputs: usize,
+    seed: u64,
+) -> Setup {
     let mut stream = Stream::new(seed, Purpose::Inputs, 0);
     let model = Sequential::new(INPUTS).dense(HIDDEN, hidden).dense(HIDDEN - 1, hidden).dense(outputs, output);
     let classes = match (loss.head(), outputs) {
@@ -55,13 +62,16 @@ fn setup(loss: Loss, targets: TargetKind, hidden: Activation, output: Activation
     }
 }
 
-/// The executor with its tensors filled, biases too, and one iteration run.
-fn executor(setup: &Setup) -> CpuExecutor<f64> {
+/// The executor with its tensors filled, biases and norms too, and one iteration run.
+pub(super) fn executor(setup: &Setup) -> CpuExecutor<f64> {
     let mut executor = CpuExecutor::<f64>::new(setup.plan()).unwrap();
     setup.fill(&mut executor);
     let mut stream = Stream::new(9, Purpose::Inputs, 1);
     for layer in executor.plan().layers.clone() {
         executor.memory_mut().real_mut(layer.bias).iter_mut().for_each(|b| *b = f64::from(stream.symmetric(0.5)));
+        if let Some(norm) = layer.norm {
+            executor.memory_mut().real_mut(norm.scales).iter_mut().for_each(|s| *s += f64::from(stream.symmetric(0.5)));
+        }
     }
     // Training leaves gradients, evaluation all layers' outputs.
     for program in [ProgramId::Train, ProgramId::Evaluate] {
@@ -127,14 +137,24 @@ fn check_with(name: &str, draw: impl Fn(u64) -> Setup) -> Vec<String> {
     let draws = (1..100).map(draw);
     let mut clear = draws.map(|setup| (executor(&setup), setup)).filter(|(e, s)| kink_distance(s, e) > KINK_MARGIN);
     let (mut executor, setup) = clear.next().expect("one in a hundred networks stays clear of kinks");
+    wrong_gradients(name, &setup, &mut executor, TOLERANCE)
+}
+
+/// Which gradients of an executor that has run are wrong.
+pub(super) fn wrong_gradients(
+    name: &str,
+    setup: &Setup,
+    executor: &mut CpuExecutor<f64>,
+    tolerance: f64,
+) -> Vec<String> {
     let mut wrong = Vec::new();
     let layers = executor.plan().layers.clone();
     // All gradients first: taking differences writes them anew.
-    let gradients: Vec<_> = layers.iter().map(|layer| gradients(&executor, layer)).collect();
-    for (n, (layer, [weight, bias])) in layers.iter().zip(gradients).enumerate() {
-        for (what, parameter, gradients) in [("weight", layer.weight, weight), ("bias", layer.bias, bias)] {
-            let error = worst_error(&setup, &mut executor, parameter, &gradients);
-            let close = error <= TOLERANCE;
+    let gradients: Vec<_> = layers.iter().map(|layer| gradients(executor, layer)).collect();
+    for (n, own) in gradients.into_iter().enumerate() {
+        for (what, parameter, gradients) in own {
+            let error = worst_error(setup, executor, parameter, &gradients);
+            let close = error <= tolerance;
             if !close {
                 wrong.push(format!("{name}: {what} gradient of layer {n} is {error:e} off"));
             }
@@ -143,9 +163,12 @@ fn check_with(name: &str, draw: impl Fn(u64) -> Setup) -> Vec<String> {
     wrong
 }
 
-/// Weight and bias gradients.
-fn gradients(executor: &CpuExecutor<f64>, layer: &LayerTensors) -> [Vec<f64>; 2] {
-    layer.gradient.unwrap().map(|id| executor.memory().real(id).to_vec())
+/// Weight and bias gradients, and those of norms.
+fn gradients(executor: &CpuExecutor<f64>, layer: &LayerTensors) -> Vec<(&'static str, TensorId, Vec<f64>)> {
+    let [weight, bias] = layer.gradient.unwrap();
+    let dense = [("weight", layer.weight, weight), ("bias", layer.bias, bias)].into_iter();
+    let all = dense.chain(layer.norm.map(|norm| ("scale", norm.scales, norm.gradient)));
+    all.map(|(what, parameter, gradient)| (what, parameter, executor.memory().real(gradient).to_vec())).collect()
 }
 
 /// The largest difference of a tensor's gradients from the quotients, relative to the largest gradient or 1.
@@ -230,7 +253,7 @@ fn a_wrong_gradient_is_seen() {
     let setup = setup(Loss::MeanSquaredError, TargetKind::Values, Activation::Tanh, Activation::Linear, 3, 1);
     let mut executor = executor(&setup);
     let layer = executor.plan().layers[0];
-    let [mut spoiled, _] = gradients(&executor, &layer);
+    let (_, _, mut spoiled) = gradients(&executor, &layer).swap_remove(0);
     assert!(worst_error(&setup, &mut executor, layer.weight, &spoiled) <= TOLERANCE);
     spoiled[3] *= 1.001;
     assert!(worst_error(&setup, &mut executor, layer.weight, &spoiled) > 100.0 * TOLERANCE);

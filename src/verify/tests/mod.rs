@@ -9,4 +9,5 @@ mod inputs;
 mod parity;
 mod registry;
 mod subgroups;
+mod tails;
 mod training;

@@ -1,0 +1,148 @@
+//! The backward step of a tail with batch norm. With g the gradient by `n = scale x + shift` and `x = (z - mean) deviation`:
+//! shift's gradient is `sum_b g`, scale's `sum_b g x`, and the one by z, in place of that by the outputs,
+//! `scale deviation (g - sum_b g / rows - x sum_b (g x) / rows)`; shapes (R, B, O). Source: Ioffe and Szegedy, "Batch
+//! normalization", ICML 2015, section 3, simplified as in every framework.
+
+use ndarray::{ArrayViewMut2, s};
+use rayon::prelude::*;
+
+use super::tail::{Passed, Tail, in_columns, rows_mut};
+use super::tail_backward::Incoming;
+use super::{Constant, Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
+use crate::cpu::{Memory, matrix, vectorized};
+use crate::plan::{Iteration, TensorId};
+use crate::scalar::Scalar;
+
+pub(super) static SHADER: Shader = shader!(
+    "batch_norm_backward",
+    "iteration",
+    "activation",
+    "random",
+    "tail",
+    "tail_gradient",
+    "tail_store",
+    "columns"
+);
+
+/// From the gradient by a layer's outputs to those by its sums, scales and shifts.
+#[derive(Clone, Debug)]
+pub(crate) struct BatchNormBackward {
+    pub tail: Tail,
+    pub incoming: Incoming,
+    /// (R, 2, O): scale, shift
+    pub scales: TensorId,
+    /// (R, 2, O): mean, deviation
+    pub statistics: TensorId,
+    /// (R, 2, O)
+    pub scales_gradient: TensorId,
+}
+
+impl Operation for BatchNormBackward {
+    fn shader(&self) -> &'static Shader {
+        &SHADER
+    }
+
+    fn constants(&self) -> Vec<(&'static str, Constant)> {
+        Vec::new()
+    }
+
+    fn params(&self) -> Vec<(&'static str, Param)> {
+        self.tail.params().into_iter().chain(self.incoming.params()).collect()
+    }
+
+    fn arguments(&self) -> Vec<(&'static str, TensorId)> {
+        let Incoming { gradient, skipped, passed } = self.incoming;
+        vec![
+            ("sums", self.tail.sums),
+            ("scales", self.scales),
+            ("statistics", self.statistics),
+            ("skipped", skipped.unwrap_or(self.tail.sums)),
+            ("gradient", gradient),
+            ("scales_gradient", self.scales_gradient),
+            ("passed", passed.map_or(gradient, |Passed { tensor, .. }| tensor)),
+        ]
+    }
+
+    fn grid(&self, _: &Variant, module: &dyn ModuleConstants) -> [usize; 2] {
+        self.tail.column_grid(module)
+    }
+
+    fn flops(&self) -> u64 {
+        self.tail.flops()
+    }
+
+    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hypers: &[Hyper]) {
+        let Tail { batch, outputs, .. } = self.tail;
+        let mut gradient = self.incoming.whole(memory, &self.tail, iteration, hypers);
+        let mut totals = memory.take(self.scales_gradient);
+        let (rows, tasks) = (iteration.rows as usize, self.tail.tasks(hypers.len()));
+        let replicas = gradient.par_chunks_mut(batch * outputs).zip(totals.par_chunks_mut(2 * outputs));
+        replicas.enumerate().for_each(|(r, (gradient, totals))| {
+            let live = ArrayViewMut2::from_shape((rows, outputs), &mut gradient[..rows * outputs]);
+            let (Ok(live), Ok(totals)) = (live, ArrayViewMut2::from_shape((2, outputs), totals)) else { return };
+            in_columns([live, totals], 0, tasks, &|start, columns| self.columns(memory, r, start, columns));
+        });
+        memory.put(self.incoming.gradient, gradient);
+        memory.put(self.scales_gradient, totals);
+    }
+}
+
+impl BatchNormBackward {
+    fn columns<T: Scalar>(
+        &self,
+        memory: &Memory<T>,
+        r: usize,
+        start: usize,
+        [mut gradient, mut totals]: [ArrayViewMut2<T>; 2],
+    ) {
+        let (rows, width) = gradient.dim();
+        let outputs = self.tail.outputs;
+        let pair = |id, which: usize| &memory.real(id)[(2 * r + which) * outputs + start..][..width];
+        let [mean, deviation] = [0, 1].map(|which| pair(self.statistics, which));
+        let [scale, shift] = [0, 1].map(|which| pair(self.scales, which));
+        let sums = |b| self.tail.sums(memory, [r, b], start..start + width);
+        let (mut scale_totals, mut shift_totals) = totals.multi_slice_mut((s![0, ..], s![1, ..]));
+        let (Some(products_total), Some(total)) = (scale_totals.as_slice_mut(), shift_totals.as_slice_mut()) else {
+            return;
+        };
+        memory.with_scratch(rows * width, |products| {
+            vectorized(
+                #[inline(always)]
+                || {
+                    for (b, (g, product)) in rows_mut(&mut gradient).zip(products.chunks_mut(width)).enumerate() {
+                        let normalized = sums(b).iter().zip(mean).zip(deviation).map(|((z, m), d)| (*z - *m) * *d);
+                        for (n, (x, (scale, shift))) in product.iter_mut().zip(normalized.zip(scale.iter().zip(shift)))
+                        {
+                            *n = x * *scale + *shift;
+                        }
+                        self.tail.activation.chain_sums(g, product);
+                        let normalized = sums(b).iter().zip(mean).zip(deviation).map(|((z, m), d)| (*z - *m) * *d);
+                        product.iter_mut().zip(normalized.zip(&*g)).for_each(|(p, (x, g))| *p = *g * x);
+                    }
+                },
+            );
+            T::column_sums(matrix(products, rows, width), products_total);
+        });
+        T::column_sums(gradient.view(), total);
+        let count = T::real(rows as f32);
+        memory.with_scratch(2 * width, |means| {
+            let (means, product_means) = means.split_at_mut(width);
+            means.iter_mut().zip(&*total).for_each(|(mean, total)| *mean = *total / count);
+            product_means.iter_mut().zip(&*products_total).for_each(|(mean, total)| *mean = *total / count);
+            vectorized(
+                #[inline(always)]
+                || {
+                    for (b, g) in rows_mut(&mut gradient).enumerate() {
+                        let units = sums(b).iter().zip(mean).zip(deviation.iter().zip(scale));
+                        let means = means.iter().zip(&*product_means);
+                        for ((g, ((z, mean), (deviation, scale))), (own, product)) in g.iter_mut().zip(units).zip(means)
+                        {
+                            let x = (*z - *mean) * *deviation;
+                            *g = *scale * *deviation * (*g - *own - x * *product);
+                        }
+                    }
+                },
+            );
+        });
+    }
+}

@@ -1,0 +1,105 @@
+//! The backward step of a tail with layer norm. With g the gradient by `n = scale x + shift`, `x = (z - mean) deviation` and
+//! `h = scale g`, the gradient by z, in place of that by the outputs, is
+//! `deviation (h - sum_o h / O - x sum_o (h x) / O)`; shapes (R, B, O).
+
+use super::tail::{Passed, Tail};
+use super::tail_backward::Incoming;
+use super::{Constant, Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
+use crate::cpu::{Memory, vectorized};
+use crate::plan::{Iteration, TensorId};
+use crate::scalar::Scalar;
+
+pub(super) static SHADER: Shader = shader!(
+    "layer_norm_backward",
+    "iteration",
+    "activation",
+    "random",
+    "tail",
+    "tail_gradient",
+    "tail_store",
+    "rows",
+    "row_statistics"
+);
+
+/// From the gradient by a layer's outputs to that by its sums.
+#[derive(Clone, Debug)]
+pub(crate) struct LayerNormBackward {
+    pub tail: Tail,
+    pub incoming: Incoming,
+    /// (R, 2, O): scale, shift
+    pub scales: TensorId,
+    /// (R, 2, B): mean, deviation
+    pub statistics: TensorId,
+}
+
+impl Operation for LayerNormBackward {
+    fn shader(&self) -> &'static Shader {
+        &SHADER
+    }
+
+    fn constants(&self) -> Vec<(&'static str, Constant)> {
+        Vec::new()
+    }
+
+    fn params(&self) -> Vec<(&'static str, Param)> {
+        self.tail.params().into_iter().chain(self.incoming.params()).collect()
+    }
+
+    fn arguments(&self) -> Vec<(&'static str, TensorId)> {
+        let Incoming { gradient, skipped, passed } = self.incoming;
+        vec![
+            ("sums", self.tail.sums),
+            ("scales", self.scales),
+            ("statistics", self.statistics),
+            ("skipped", skipped.unwrap_or(self.tail.sums)),
+            ("gradient", gradient),
+            ("passed", passed.map_or(gradient, |Passed { tensor, .. }| tensor)),
+        ]
+    }
+
+    fn grid(&self, _: &Variant, _: &dyn ModuleConstants) -> [usize; 2] {
+        self.tail.row_grid()
+    }
+
+    fn flops(&self) -> u64 {
+        self.tail.flops()
+    }
+
+    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hypers: &[Hyper]) {
+        let mut gradient = self.incoming.whole(memory, &self.tail, iteration, hypers);
+        self.tail.for_parts(&mut gradient, iteration, hypers.len(), |at, part| self.rows(memory, at, part));
+        memory.put(self.incoming.gradient, gradient);
+    }
+}
+
+impl LayerNormBackward {
+    /// Rows from row `first` on, (rows, O).
+    fn rows<T: Scalar>(&self, memory: &Memory<T>, [r, first]: [usize; 2], gradient: &mut [T]) {
+        let Tail { batch, outputs, activation, .. } = self.tail;
+        let (scale, shift) = memory.real(self.scales)[2 * r * outputs..2 * (r + 1) * outputs].split_at(outputs);
+        let (means, deviations) = memory.real(self.statistics)[2 * r * batch..2 * (r + 1) * batch].split_at(batch);
+        let share = T::one() / T::real(outputs as f32);
+        memory.with_scratch(2 * outputs, |scratch| {
+            vectorized(
+                #[inline(always)]
+                || {
+                    let (x, n) = scratch.split_at_mut(outputs);
+                    for (b, g) in gradient.chunks_mut(outputs).enumerate() {
+                        let sums = self.tail.sums(memory, [r, first + b], 0..outputs);
+                        let (mean, deviation) = (means[first + b], deviations[first + b]);
+                        x.iter_mut().zip(sums).for_each(|(x, z)| *x = (*z - mean) * deviation);
+                        for (n, (x, (scale, shift))) in n.iter_mut().zip(x.iter().zip(scale.iter().zip(shift))) {
+                            *n = *x * *scale + *shift;
+                        }
+                        activation.chain_sums(g, n);
+                        g.iter_mut().zip(scale).for_each(|(g, scale)| *g = *scale * *g);
+                        let own = T::slice_sum(g) * share;
+                        n.iter_mut().zip(g.iter().zip(&*x)).for_each(|(product, (h, x))| *product = *h * *x);
+                        let product = T::slice_sum(n) * share;
+                        g.iter_mut().zip(&*x).for_each(|(h, x)| *h = deviation * (*h - own - *x * product));
+                    }
+                },
+            );
+        });
+    }
+}

@@ -1,0 +1,112 @@
+//! A layer's tail with layer norm: mean and variance of each row over its units,
+//! `n = scale (z - mean) / sqrt(variance + epsilon) + shift`, `y = (activation(n) + residual) * kept`; shapes (R, B, O).
+//! Source: Ba, Kiros and Hinton, "Layer normalization", 2016.
+
+use rayon::prelude::*;
+
+use super::tail::{Tail, flag};
+use super::{Constant, Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
+use crate::cpu::{Memory, vectorized};
+use crate::plan::{Iteration, TensorId};
+use crate::scalar::Scalar;
+
+pub(super) static SHADER: Shader =
+    shader!("layer_norm_forward", "iteration", "activation", "random", "tail", "tail_output", "rows");
+
+/// A tail with layer norm.
+#[derive(Clone, Debug)]
+pub(crate) struct LayerNormForward {
+    pub tail: Tail,
+    pub epsilon: f32,
+    /// (R, 2, O): scale, shift
+    pub scales: TensorId,
+    /// (R, 2, B): mean, 1 / sqrt(variance + epsilon)
+    pub statistics: TensorId,
+    /// (R, B, O)
+    pub residual: Option<TensorId>,
+    /// (R, B, O)
+    pub output: TensorId,
+}
+
+impl Operation for LayerNormForward {
+    fn shader(&self) -> &'static Shader {
+        &SHADER
+    }
+
+    fn constants(&self) -> Vec<(&'static str, Constant)> {
+        Vec::new()
+    }
+
+    fn params(&self) -> Vec<(&'static str, Param)> {
+        let own = [("added", flag(self.residual.is_some())), ("epsilon", Param::Float(self.epsilon))];
+        self.tail.params().into_iter().chain(own).collect()
+    }
+
+    fn arguments(&self) -> Vec<(&'static str, TensorId)> {
+        vec![
+            ("sums", self.tail.sums),
+            ("scales", self.scales),
+            ("residual", self.residual.unwrap_or(self.tail.sums)),
+            ("statistics", self.statistics),
+            ("output", self.output),
+        ]
+    }
+
+    fn grid(&self, _: &Variant, _: &dyn ModuleConstants) -> [usize; 2] {
+        self.tail.row_grid()
+    }
+
+    fn flops(&self) -> u64 {
+        self.tail.flops()
+    }
+
+    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hypers: &[Hyper]) {
+        let Tail { batch, outputs, .. } = self.tail;
+        let [mut output, mut statistics] = [self.output, self.statistics].map(|id| memory.take(id));
+        let rows = iteration.rows as usize;
+        let part = self.tail.part_rows(rows, hypers.len());
+        let replicas = output.par_chunks_mut(batch * outputs).zip(statistics.par_chunks_mut(2 * batch));
+        replicas.enumerate().for_each(|(r, (output, statistics))| {
+            let (means, deviations) = statistics.split_at_mut(batch);
+            let parts = output[..rows * outputs].par_chunks_mut(part * outputs);
+            let statistics = means[..rows].par_chunks_mut(part).zip(deviations[..rows].par_chunks_mut(part));
+            parts.zip(statistics).enumerate().for_each(|(n, (part_output, statistics))| {
+                let first = n * part;
+                self.normalize(memory, [r, first], part_output, statistics);
+                self.tail.finish(memory, (iteration, &hypers[r]), [r, first], self.residual, part_output);
+            });
+        });
+        memory.put(self.output, output);
+        memory.put(self.statistics, statistics);
+    }
+}
+
+impl LayerNormForward {
+    /// n of rows from row `first` on, (rows, O), and their means and deviations.
+    fn normalize<T: Scalar>(
+        &self,
+        memory: &Memory<T>,
+        [r, first]: [usize; 2],
+        n: &mut [T],
+        (means, deviations): (&mut [T], &mut [T]),
+    ) {
+        let outputs = self.tail.outputs;
+        let (scale, shift) = memory.real(self.scales)[2 * r * outputs..2 * (r + 1) * outputs].split_at(outputs);
+        let (units, epsilon) = (T::real(outputs as f32), T::real(self.epsilon));
+        vectorized(
+            #[inline(always)]
+            || {
+                let statistics = means.iter_mut().zip(deviations);
+                for (b, (row, (mean, deviation))) in n.chunks_mut(outputs).zip(statistics).enumerate() {
+                    let sums = self.tail.sums(memory, [r, first + b], 0..outputs);
+                    *mean = T::slice_sum(sums) / units;
+                    row.iter_mut().zip(sums).for_each(|(n, z)| *n = (*z - *mean) * (*z - *mean));
+                    *deviation = T::one() / (T::slice_sum(row) / units + epsilon).sqrt();
+                    for ((n, z), (scale, shift)) in row.iter_mut().zip(sums).zip(scale.iter().zip(shift)) {
+                        *n = (*z - *mean) * *deviation * *scale + *shift;
+                    }
+                }
+            },
+        );
+    }
+}

@@ -1,0 +1,133 @@
+//! The gradients of a layer norm's scales and shifts. With g the gradient by `n = scale x + shift` and
+//! `x = (z - mean) deviation`: shift's is `sum_b g`, scale's `sum_b g x`; shapes (R, O) of (R, B, O). It goes before
+//! `layer_norm_backward`, which puts the gradient by z in place of that by the outputs.
+
+use ndarray::{ArrayViewMut2, s};
+use rayon::prelude::*;
+
+use super::tail::{Tail, flag, in_columns};
+use super::{Constant, Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
+use crate::cpu::{Memory, matrix, vectorized};
+use crate::plan::{Iteration, TensorId};
+use crate::scalar::Scalar;
+
+pub(super) static SHADER: Shader = shader!(
+    "layer_norm_gradient",
+    "iteration",
+    "activation",
+    "random",
+    "tail",
+    "tail_gradient",
+    "columns",
+    "row_statistics"
+);
+
+/// The gradient by a layer norm's parameters.
+#[derive(Clone, Debug)]
+pub(crate) struct LayerNormGradient {
+    pub tail: Tail,
+    /// By the outputs, as the next layer gives it, (R, B, O).
+    pub gradient: TensorId,
+    /// By the outputs, as later layers give it that add them, (R, B, O).
+    pub skipped: Option<TensorId>,
+    /// (R, 2, O): scale, shift
+    pub scales: TensorId,
+    /// (R, 2, B): mean, deviation
+    pub statistics: TensorId,
+    /// (R, 2, O)
+    pub scales_gradient: TensorId,
+}
+
+impl Operation for LayerNormGradient {
+    fn shader(&self) -> &'static Shader {
+        &SHADER
+    }
+
+    fn constants(&self) -> Vec<(&'static str, Constant)> {
+        Vec::new()
+    }
+
+    fn params(&self) -> Vec<(&'static str, Param)> {
+        self.tail.params().into_iter().chain([("skips", flag(self.skipped.is_some()))]).collect()
+    }
+
+    fn arguments(&self) -> Vec<(&'static str, TensorId)> {
+        vec![
+            ("sums", self.tail.sums),
+            ("scales", self.scales),
+            ("statistics", self.statistics),
+            ("skipped", self.skipped.unwrap_or(self.tail.sums)),
+            ("gradient", self.gradient),
+            ("scales_gradient", self.scales_gradient),
+        ]
+    }
+
+    fn grid(&self, _: &Variant, module: &dyn ModuleConstants) -> [usize; 2] {
+        self.tail.column_grid(module)
+    }
+
+    fn flops(&self) -> u64 {
+        self.tail.flops()
+    }
+
+    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hypers: &[Hyper]) {
+        let outputs = self.tail.outputs;
+        let mut totals = memory.take(self.scales_gradient);
+        let tasks = self.tail.tasks(hypers.len());
+        totals.par_chunks_mut(2 * outputs).enumerate().for_each(|(r, totals)| {
+            let Ok(totals) = ArrayViewMut2::from_shape((2, outputs), totals) else { return };
+            in_columns([totals], 0, tasks, &|start, [totals]| {
+                self.columns(memory, (iteration, &hypers[r]), [r, start], totals);
+            });
+        });
+        memory.put(self.scales_gradient, totals);
+    }
+}
+
+impl LayerNormGradient {
+    /// Columns from `start` on.
+    fn columns<T: Scalar>(
+        &self,
+        memory: &Memory<T>,
+        step: (&Iteration, &Hyper),
+        [r, start]: [usize; 2],
+        mut totals: ArrayViewMut2<T>,
+    ) {
+        let Tail { batch, outputs, activation, .. } = self.tail;
+        let (rows, width) = (step.0.rows as usize, totals.ncols());
+        let columns = start..start + width;
+        let (scale, shift) = memory.real(self.scales)[2 * r * outputs..2 * (r + 1) * outputs].split_at(outputs);
+        let (scale, shift) = (&scale[columns.clone()], &shift[columns.clone()]);
+        let (means, deviations) = memory.real(self.statistics)[2 * r * batch..2 * (r + 1) * batch].split_at(batch);
+        let row = |id, b: usize| &memory.real(id)[(r * batch + b) * outputs..][columns.clone()];
+        let (mut products_total, mut total) = totals.multi_slice_mut((s![0, ..], s![1, ..]));
+        let (Some(products_total), Some(total)) = (products_total.as_slice_mut(), total.as_slice_mut()) else { return };
+        memory.with_scratch(2 * rows * width, |scratch| {
+            let (gradient, products) = scratch.split_at_mut(rows * width);
+            for (b, g) in gradient.chunks_mut(width).enumerate() {
+                g.copy_from_slice(row(self.gradient, b));
+                if let Some(skipped) = self.skipped {
+                    g.iter_mut().zip(row(skipped, b)).for_each(|(g, s)| *g = *g + *s);
+                }
+            }
+            self.tail.drop(memory, step, 0, columns.clone(), gradient);
+            vectorized(
+                #[inline(always)]
+                || {
+                    for (b, (g, product)) in gradient.chunks_mut(width).zip(products.chunks_mut(width)).enumerate() {
+                        let sums = self.tail.sums(memory, [r, b], columns.clone());
+                        let (mean, deviation) = (means[b], deviations[b]);
+                        for ((n, z), (scale, shift)) in product.iter_mut().zip(sums).zip(scale.iter().zip(shift)) {
+                            *n = (*z - mean) * deviation * *scale + *shift;
+                        }
+                        activation.chain_sums(g, product);
+                        let terms = sums.iter().zip(&*g);
+                        product.iter_mut().zip(terms).for_each(|(p, (z, g))| *p = *g * ((*z - mean) * deviation));
+                    }
+                },
+            );
+            T::column_sums(matrix(gradient, rows, width), total);
+            T::column_sums(matrix(products, rows, width), products_total);
+        });
+    }
+}

@@ -1,0 +1,277 @@
+//! What comes after a dense layer's sums z, where a layer has more than a plain activation:
+//! `n = norm(z)`, `y = (activation(n) + residual) * kept`, shapes (R, B, O). `kept` is what dropout multiplies by: 0, or
+//! 1 / (1 - rate), drawn for rows in quads, since a block of random words is four (`shaders/include/tail.wgsl`).
+
+use std::ops::Range;
+
+use ndarray::{ArrayViewMut2, Axis};
+use rayon::prelude::*;
+
+use super::{Activation, Hyper, ModuleConstants, Param};
+use crate::cpu::{Memory, share, tasks, vectorized};
+use crate::plan::{Iteration, TensorId};
+use crate::random::{Purpose, step_word_lanes, unit_of};
+use crate::scalar::Scalar;
+
+/// Rows that share a block of random words.
+pub(super) const QUAD: usize = 4;
+/// Units whose random words are drawn at a time on the CPU.
+const LANES: usize = 16;
+/// Floating-point operations that an element costs, about.
+const COST: u64 = 16;
+/// Columns that a cut falls on.
+const COLUMNS: usize = 16;
+
+/// What all steps of a layer's tail share.
+#[derive(Clone, Debug)]
+pub(crate) struct Tail {
+    /// B
+    pub batch: usize,
+    /// O
+    pub outputs: usize,
+    /// z, (R, B, O)
+    pub sums: TensorId,
+    pub activation: Activation,
+    /// In training, of a layer that has it.
+    pub dropout: Option<Dropout>,
+}
+
+/// Which outputs are dropped.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Dropout {
+    /// The layer's rate; a replica may have its own.
+    pub rate: f32,
+    /// Tells the layers' draws apart.
+    pub layer: usize,
+}
+
+impl Tail {
+    /// The fields of `Params` that all tail shaders begin with.
+    pub fn params(&self) -> Vec<(&'static str, Param)> {
+        let Dropout { rate, layer } = self.dropout.unwrap_or(Dropout { rate: 0.0, layer: 0 });
+        vec![
+            ("batch", Param::Unsigned(self.batch)),
+            ("outputs", Param::Unsigned(self.outputs)),
+            ("activation", self.activation.param()),
+            ("dropout", Param::Float(rate)),
+            ("dropped", flag(self.dropout.is_some())),
+            ("layer", Param::Unsigned(layer)),
+        ]
+    }
+
+    /// Workgroups of kernels with an invocation for each unit of a quad.
+    pub fn elementwise_grid(&self, module: &dyn ModuleConstants) -> [usize; 2] {
+        [self.outputs.div_ceil(module.value("GROUP") as usize), self.batch.div_ceil(QUAD)]
+    }
+
+    /// Workgroups of kernels that sum over rows.
+    pub fn column_grid(&self, module: &dyn ModuleConstants) -> [usize; 2] {
+        [self.outputs.div_ceil(module.value("COLUMNS") as usize), 1]
+    }
+
+    /// Workgroups of kernels with a workgroup for each quad.
+    pub fn row_grid(&self) -> [usize; 2] {
+        [self.batch.div_ceil(QUAD), 1]
+    }
+
+    pub fn flops(&self) -> u64 {
+        COST * (self.batch * self.outputs) as u64
+    }
+
+    /// How many tasks a replica's work is worth.
+    pub fn tasks(&self, replicas: usize) -> usize {
+        tasks(self.flops(), replicas)
+    }
+
+    /// Rows of a task: whole quads.
+    pub fn part_rows(&self, rows: usize, replicas: usize) -> usize {
+        rows.div_ceil(self.tasks(replicas)).next_multiple_of(QUAD)
+    }
+
+    /// The sums of replica `r` in row `row`, of these columns.
+    #[inline(always)]
+    pub fn sums<'a, T: Scalar>(&self, memory: &'a Memory<T>, [r, row]: [usize; 2], columns: Range<usize>) -> &'a [T] {
+        &memory.real(self.sums)[(r * self.batch + row) * self.outputs..][columns]
+    }
+
+    /// Hands every part of the live rows of `values` (R, B, O) to `body`, in parallel, with its replica and first row.
+    pub fn for_parts<T: Scalar>(
+        &self,
+        values: &mut [T],
+        iteration: &Iteration,
+        replicas: usize,
+        body: impl Fn([usize; 2], &mut [T]) + Sync,
+    ) {
+        let rows = iteration.rows as usize;
+        let part = self.part_rows(rows, replicas);
+        values.par_chunks_mut(self.batch * self.outputs).enumerate().for_each(|(r, replica)| {
+            let parts = replica[..rows * self.outputs].par_chunks_mut(part * self.outputs).enumerate();
+            parts.for_each(|(n, values)| body([r, n * part], values));
+        });
+    }
+
+    /// Rows of n from row `first` on, (rows, O), become y.
+    pub fn finish<T: Scalar>(
+        &self,
+        memory: &Memory<T>,
+        (iteration, hyper): (&Iteration, &Hyper),
+        [r, first]: [usize; 2],
+        residual: Option<TensorId>,
+        values: &mut [T],
+    ) {
+        vectorized(
+            #[inline(always)]
+            || {
+                for (n, row) in values.chunks_mut(self.outputs).enumerate() {
+                    self.activation.apply(row);
+                    if let Some(residual) = residual {
+                        let start = (r * self.batch + first + n) * self.outputs;
+                        let added = &memory.real(residual)[start..start + self.outputs];
+                        row.iter_mut().zip(added).for_each(|(y, x)| *y = *y + *x);
+                    }
+                }
+            },
+        );
+        self.drop(memory, (iteration, hyper), first, 0..self.outputs, values);
+    }
+
+    /// Gradients by y, rows from row `first` on, (rows, O), become those by activation(n) + residual.
+    pub fn incoming<T: Scalar>(
+        &self,
+        memory: &Memory<T>,
+        step: (&Iteration, &Hyper),
+        [r, first]: [usize; 2],
+        skipped: Option<TensorId>,
+        values: &mut [T],
+    ) {
+        if let Some(skipped) = skipped {
+            let start = (r * self.batch + first) * self.outputs;
+            let own = &memory.real(skipped)[start..start + values.len()];
+            values.iter_mut().zip(own).for_each(|(g, s)| *g = *g + *s);
+        }
+        self.drop(memory, step, first, 0..self.outputs, values);
+    }
+
+    /// Multiplies rows from row `first` on, a multiple of four, (rows, columns), by what dropout says.
+    pub fn drop<T: Scalar>(
+        &self,
+        memory: &Memory<T>,
+        (iteration, hyper): (&Iteration, &Hyper),
+        first: usize,
+        columns: Range<usize>,
+        values: &mut [T],
+    ) {
+        let Some(dropout) = self.dropout else { return };
+        let width = columns.len();
+        memory.with_scratch(QUAD * width, |kept| {
+            for (n, rows) in values.chunks_mut(QUAD * width).enumerate() {
+                let block = (first / QUAD + n) * self.outputs + columns.start;
+                vectorized(
+                    #[inline(always)]
+                    || {
+                        dropout.kept(hyper, iteration.number, block, width, kept);
+                        rows.iter_mut().zip(kept.iter()).for_each(|(value, kept)| *value = *value * *kept);
+                    },
+                );
+            }
+        });
+    }
+}
+
+impl Dropout {
+    /// What dropout multiplies a quad's rows by, (4, width); their random words begin at a block.
+    #[inline(always)]
+    fn kept<T: Scalar>(self, hyper: &Hyper, number: u32, block: usize, width: usize, kept: &mut [T]) {
+        let rate = if hyper.dropout < 0.0 { self.rate } else { hyper.dropout };
+        let scale = T::one() / (T::one() - T::real(rate));
+        let seed = u64::from(hyper.seed_low) | u64::from(hyper.seed_high) << 32;
+        let mut rows = quad_rows(kept, width);
+        for start in (0..width).step_by(LANES) {
+            let end = width.min(start + LANES);
+            let counter = [number, self.layer as u32];
+            let words = step_word_lanes::<LANES>(seed, (block + start) as u32, counter, Purpose::Dropout);
+            for (row, words) in rows.iter_mut().zip(&words) {
+                for (kept, word) in row[start..end].iter_mut().zip(words) {
+                    *kept = if unit_of(*word) >= rate { scale } else { T::zero() };
+                }
+            }
+        }
+    }
+}
+
+/// The four rows of a quad.
+#[inline(always)]
+fn quad_rows<T>(kept: &mut [T], width: usize) -> [&mut [T]; QUAD] {
+    let (upper, lower) = kept.split_at_mut(2 * width);
+    let ((first, second), (third, fourth)) = (upper.split_at_mut(width), lower.split_at_mut(width));
+    [first, second, third, fourth]
+}
+
+/// Where the gradient by a residual goes: to that of its source, (R, B, O), which the last of the layers that add it
+/// writes first.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Passed {
+    pub tensor: TensorId,
+    /// Whether there is the gradient of a later layer that adds it too.
+    pub more: bool,
+}
+
+impl Passed {
+    /// The value of `Params`' field, by the name of WGSL's constant.
+    pub fn param(passed: Option<Self>) -> Param {
+        Param::Named(match passed {
+            None => "pass_nothing",
+            Some(Self { more: false, .. }) => "pass_first",
+            Some(Self { more: true, .. }) => "pass_more",
+        })
+    }
+
+    /// Hands gradients on, the live rows of (R, B, O).
+    pub fn pass_on<T: Scalar>(self, memory: &mut Memory<T>, tail: &Tail, iteration: &Iteration, gradient: &[T]) {
+        let mut passed = memory.take(self.tensor);
+        let replicas = passed.len() / (tail.batch * tail.outputs);
+        tail.for_parts(&mut passed, iteration, replicas, |[r, first], part| {
+            let own = &gradient[(r * tail.batch + first) * tail.outputs..][..part.len()];
+            match self.more {
+                true => part.iter_mut().zip(own).for_each(|(all, g)| *all = *g + *all),
+                false => part.copy_from_slice(own),
+            }
+        });
+        memory.put(self.tensor, passed);
+    }
+}
+
+/// A flag in `Params`.
+pub(super) fn flag(on: bool) -> Param {
+    Param::Unsigned(usize::from(on))
+}
+
+/// Cuts matrices of equal widths between columns into tasks and hands them to `body`, in parallel, with the first column.
+pub(super) fn in_columns<T: Send, const N: usize>(
+    matrices: [ArrayViewMut2<T>; N],
+    start: usize,
+    tasks: usize,
+    body: &(impl Fn(usize, [ArrayViewMut2<T>; N]) + Sync),
+) {
+    let columns = matrices[0].ncols();
+    if tasks < 2 || columns <= COLUMNS {
+        return body(start, matrices);
+    }
+    let at = share(columns, COLUMNS, tasks);
+    let mut halves = matrices.map(|matrix| {
+        let (first, second) = matrix.split_at(Axis(1), at);
+        (first, Some(second))
+    });
+    let second = halves.each_mut().map(|half| half.1.take().expect("each was put there just now"));
+    let first = halves.map(|half| half.0);
+    rayon::join(
+        || in_columns(first, start, tasks / 2, body),
+        || in_columns(second, start + at, tasks - tasks / 2, body),
+    );
+}
+
+/// The rows of a matrix whose rows are contiguous.
+#[inline(always)]
+pub(super) fn rows_mut<'a, T>(matrix: &'a mut ArrayViewMut2<T>) -> impl Iterator<Item = &'a mut [T]> {
+    matrix.axis_iter_mut(Axis(0)).filter_map(|row| row.into_slice())
+}

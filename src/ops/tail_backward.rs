@@ -1,0 +1,102 @@
+//! The backward step of a tail without a norm: `gradient = (gradient + skipped) * kept * activation'(z)`, in place, shapes
+//! (R, B, O). The gradient by the activation goes to the residual's source too.
+
+use super::tail::{Passed, Tail, flag};
+use super::{Constant, Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
+use crate::cpu::{Memory, vectorized};
+use crate::plan::{Iteration, TensorId};
+use crate::scalar::Scalar;
+
+pub(super) static SHADER: Shader =
+    shader!("tail_backward", "iteration", "activation", "random", "tail", "tail_gradient", "tail_store");
+
+/// From the gradient by a layer's outputs to that by its sums.
+#[derive(Clone, Debug)]
+pub(crate) struct TailBackward {
+    pub tail: Tail,
+    pub incoming: Incoming,
+}
+
+/// The gradient by a tail's outputs, and where it goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Incoming {
+    /// By the outputs, as the next layer gives it, (R, B, O); by the sums in the end.
+    pub gradient: TensorId,
+    /// By the outputs, as later layers give it that add them, (R, B, O).
+    pub skipped: Option<TensorId>,
+    /// What becomes of the gradient by a residual.
+    pub passed: Option<Passed>,
+}
+
+impl Operation for TailBackward {
+    fn shader(&self) -> &'static Shader {
+        &SHADER
+    }
+
+    fn constants(&self) -> Vec<(&'static str, Constant)> {
+        Vec::new()
+    }
+
+    fn params(&self) -> Vec<(&'static str, Param)> {
+        self.tail.params().into_iter().chain(self.incoming.params()).collect()
+    }
+
+    fn arguments(&self) -> Vec<(&'static str, TensorId)> {
+        let Incoming { gradient, skipped, passed } = self.incoming;
+        // Others of the same access stand in for what is not there, so that the layout is one.
+        vec![
+            ("sums", self.tail.sums),
+            ("skipped", skipped.unwrap_or(self.tail.sums)),
+            ("gradient", gradient),
+            ("passed", passed.map_or(gradient, |passed| passed.tensor)),
+        ]
+    }
+
+    fn grid(&self, _: &Variant, module: &dyn ModuleConstants) -> [usize; 2] {
+        self.tail.elementwise_grid(module)
+    }
+
+    fn flops(&self) -> u64 {
+        self.tail.flops()
+    }
+
+    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hypers: &[Hyper]) {
+        let mut gradient = self.incoming.whole(memory, &self.tail, iteration, hypers);
+        self.tail.for_parts(&mut gradient, iteration, hypers.len(), |[r, first], part| {
+            let start = (r * self.tail.batch + first) * self.tail.outputs;
+            let sums = &memory.real(self.tail.sums)[start..start + part.len()];
+            vectorized(
+                #[inline(always)]
+                || self.tail.activation.chain_sums(part, sums),
+            );
+        });
+        memory.put(self.incoming.gradient, gradient);
+    }
+}
+
+impl Incoming {
+    /// The fields of `Params`.
+    pub fn params(&self) -> [(&'static str, Param); 2] {
+        [("skips", flag(self.skipped.is_some())), ("passing", Passed::param(self.passed))]
+    }
+
+    /// Takes the gradient out, which is by activation(n) + residual then; the residual's source has been given it.
+    pub fn whole<T: Scalar>(
+        &self,
+        memory: &mut Memory<T>,
+        tail: &Tail,
+        iteration: &Iteration,
+        hypers: &[Hyper],
+    ) -> Vec<T> {
+        let mut gradient = memory.take(self.gradient);
+        if self.skipped.is_some() || tail.dropout.is_some() {
+            tail.for_parts(&mut gradient, iteration, hypers.len(), |[r, first], part| {
+                tail.incoming(memory, (iteration, &hypers[r]), [r, first], self.skipped, part);
+            });
+        }
+        if let Some(passed) = self.passed {
+            passed.pass_on(memory, tail, iteration, &gradient);
+        }
+        gradient
+    }
+}

@@ -1,0 +1,107 @@
+//! `y = (activation(n) + residual) * kept`, shapes (R, B, O), where n is the sum z itself or, for a batch norm that is not
+//! training, `n = scale (z - mean) / sqrt(variance + epsilon) + shift` with the running mean and variance.
+
+use super::tail::{Tail, flag};
+use super::{Constant, Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
+use crate::cpu::{Memory, vectorized};
+use crate::plan::{Iteration, TensorId};
+use crate::scalar::Scalar;
+
+pub(super) static SHADER: Shader = shader!("tail_forward", "iteration", "activation", "random", "tail", "tail_output");
+
+/// A layer's tail without a norm, or with running statistics.
+#[derive(Clone, Debug)]
+pub(crate) struct TailForward {
+    pub tail: Tail,
+    pub running: Option<Running>,
+    /// (R, B, O)
+    pub residual: Option<TensorId>,
+    /// (R, B, O)
+    pub output: TensorId,
+}
+
+/// A batch norm with running statistics.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Running {
+    /// (R, 2, O): scale, shift
+    pub scales: TensorId,
+    /// (R, 2, O): mean, variance
+    pub statistics: TensorId,
+    pub epsilon: f32,
+}
+
+impl Operation for TailForward {
+    fn shader(&self) -> &'static Shader {
+        &SHADER
+    }
+
+    fn constants(&self) -> Vec<(&'static str, Constant)> {
+        Vec::new()
+    }
+
+    fn params(&self) -> Vec<(&'static str, Param)> {
+        let own = [
+            ("added", flag(self.residual.is_some())),
+            ("norm", Param::Named(if self.running.is_some() { "running_norm" } else { "no_norm" })),
+            ("epsilon", Param::Float(self.running.map_or(0.0, |running| running.epsilon))),
+        ];
+        self.tail.params().into_iter().chain(own).collect()
+    }
+
+    fn arguments(&self) -> Vec<(&'static str, TensorId)> {
+        // The sums stand in for what is not there, so that the layout is one.
+        let sums = self.tail.sums;
+        vec![
+            ("sums", sums),
+            ("scales", self.running.map_or(sums, |running| running.scales)),
+            ("running", self.running.map_or(sums, |running| running.statistics)),
+            ("residual", self.residual.unwrap_or(sums)),
+            ("output", self.output),
+        ]
+    }
+
+    fn grid(&self, _: &Variant, module: &dyn ModuleConstants) -> [usize; 2] {
+        self.tail.elementwise_grid(module)
+    }
+
+    fn flops(&self) -> u64 {
+        self.tail.flops()
+    }
+
+    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hypers: &[Hyper]) {
+        let mut output = memory.take(self.output);
+        self.tail.for_parts(&mut output, iteration, hypers.len(), |[r, first], part| {
+            let start = (r * self.tail.batch + first) * self.tail.outputs;
+            part.copy_from_slice(&memory.real(self.tail.sums)[start..start + part.len()]);
+            if let Some(running) = self.running {
+                running.normalize(memory, r, self.tail.outputs, part);
+            }
+            self.tail.finish(memory, (iteration, &hypers[r]), [r, first], self.residual, part);
+        });
+        memory.put(self.output, output);
+    }
+}
+
+impl Running {
+    /// Rows of z, (rows, O), become n.
+    fn normalize<T: Scalar>(self, memory: &Memory<T>, r: usize, outputs: usize, rows: &mut [T]) {
+        let own = 2 * r * outputs..2 * (r + 1) * outputs;
+        let (mean, variance) = memory.real(self.statistics)[own.clone()].split_at(outputs);
+        let (scale, shift) = memory.real(self.scales)[own].split_at(outputs);
+        memory.with_scratch(outputs, |deviation| {
+            let epsilon = T::real(self.epsilon);
+            deviation.iter_mut().zip(variance).for_each(|(d, v)| *d = T::one() / (*v + epsilon).sqrt());
+            vectorized(
+                #[inline(always)]
+                || {
+                    for row in rows.chunks_mut(outputs) {
+                        let units = mean.iter().zip(&*deviation).zip(scale.iter().zip(shift));
+                        for (z, ((mean, deviation), (scale, shift))) in row.iter_mut().zip(units) {
+                            *z = (*z - *mean) * *deviation * *scale + *shift;
+                        }
+                    }
+                },
+            );
+        });
+    }
+}
