@@ -8,6 +8,7 @@ mod files;
 mod gpu;
 mod help;
 mod inputs;
+mod layers;
 mod results;
 mod resume;
 mod support;

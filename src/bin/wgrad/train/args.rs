@@ -21,6 +21,7 @@ Examples:
   wgrad train mnist --hidden 256,128 --epochs 20 --out runs/wide
   wgrad train mnist --optimizer nesterov --lr 0.05 --weight-decay 1e-4
   wgrad train mnist --optimizer adamw --weight-decay 0.05 --no-decay-biases
+  wgrad train mnist --hidden 512,512 --norm batch --dropout 0.2
   wgrad train mnist --hidden none --loss mse --limit 10000
   wgrad train mnist --augment shift=2,rotate=10,scale=0.1 --noise 0.05
   wgrad train mnist --label-smoothing 0.1 --class-weights balanced

@@ -3,6 +3,7 @@
 mod args;
 mod going_on;
 mod input;
+mod layers;
 mod length;
 mod loss;
 mod model;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use wgrad::{Activation, Dataset, Error, Init, Loss, ModelFile, Sequential, Targets};
 
+use super::layers::LayerArgs;
 use crate::Result;
 use crate::args::{self, Widths};
 
@@ -23,6 +24,8 @@ pub struct ModelArgs {
     /// lecun-normal, orthogonal, zeros, or a number for all [default: what suits the activation].
     #[arg(long, value_name = "NAME", value_parser = args::init, allow_hyphen_values = true)]
     weights: Option<Init>,
+    #[command(flatten)]
+    layers: LayerArgs,
     /// Start from the weights of this model, which must have the same widths.
     #[arg(long, value_name = "FILE.safetensors")]
     from: Option<PathBuf>,
@@ -33,8 +36,9 @@ impl ModelArgs {
     pub fn model(&self, data: &Dataset, loss: Loss) -> Sequential {
         let hidden = self.hidden.0.iter();
         let init = self.weights.unwrap_or(self.activation.default_init());
-        let model =
-            hidden.fold(Sequential::new(data.inputs()), |model, units| model.dense_with(*units, self.activation, init));
+        let model = hidden.fold(Sequential::new(data.inputs()), |model, units| {
+            self.layers.dressed(model.dense_with(*units, self.activation, init))
+        });
         let outputs = match data.targets() {
             Targets::Values(y) => y.ncols(),
             // One unit says how probable the second class is.
