@@ -291,11 +291,13 @@ impl Builder<'_> {
             rows = self.loss_step(TRAIN, &mut pass);
         }
         let mut gradient = rows.gradient;
-        for n in (0..self.layers.len()).rev() {
+        // Nothing below the lowest trained layer needs a gradient.
+        let frozen = self.request.spec.frozen;
+        for n in (frozen..self.layers.len()).rev() {
             // The input gradient goes first: it needs the weights from before the update.
             let own = gradient;
             self.tail_backward(&mut pass, n, own);
-            if n > 0 {
+            if n > frozen {
                 gradient = self.input_gradient(&mut pass, n, own);
             }
             self.weight_gradient(&mut pass, n, own);

@@ -157,6 +157,13 @@ impl Sequential {
         widths.map(|width| width.to_string()).collect::<Vec<_>>().join("-")
     }
 
+    /// `784-128`: without the output layer.
+    pub fn hidden_architecture(&self) -> String {
+        let mut hidden = self.clone();
+        hidden.layers.pop();
+        hidden.architecture()
+    }
+
     /// Checks widths and the place of softmax.
     ///
     /// # Errors

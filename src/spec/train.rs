@@ -169,6 +169,13 @@ pub struct TrainSpec {
     /// are put into a parameter group of their own.
     #[serde(default = "yes", skip_serializing_if = "is_true")]
     pub decay_biases: bool,
+    /// How many of the first layers keep their weights: no step computes their gradients.
+    #[serde(default, skip_serializing_if = "is_none_frozen")]
+    pub frozen: usize,
+}
+
+fn is_none_frozen(frozen: &usize) -> bool {
+    *frozen == 0
 }
 
 fn yes() -> bool {
@@ -195,6 +202,7 @@ impl TrainSpec {
             clip: None,
             max_norm: None,
             decay_biases: true,
+            frozen: 0,
         }
     }
 
@@ -218,6 +226,11 @@ impl TrainSpec {
         self.clip.map_or(Ok(()), Clip::validate)?;
         if let Some(limit) = self.max_norm.filter(|limit| !(limit.is_finite() && *limit > 0.0)) {
             return Err(Error::spec("max norm", format!("must be a finite number above 0, got {limit}")));
+        }
+        if self.frozen >= model.layers.len() {
+            let (frozen, layers) = (self.frozen, model.layers.len());
+            let reason = format!("{frozen} of {layers} layers leaves none to train; freeze at most {}", layers - 1);
+            return Err(Error::spec("freeze", reason));
         }
         if !self.pixel_scale.is_finite() {
             return Err(Error::spec("pixel scale", format!("must be finite, got {}", self.pixel_scale)));

@@ -120,6 +120,13 @@ impl TrainerBuilder {
         self
     }
 
+    /// Keeps the weights of the first `layers` layers as they are: no step computes their gradients; 0 unless told
+    /// otherwise. [`Trainer::set_first_layers`] gives them those of another model.
+    pub fn freeze(mut self, layers: usize) -> Self {
+        self.spec.frozen = layers;
+        self
+    }
+
     /// Streams training sets of more bytes through the device in chunks; the device's largest binding unless told
     /// otherwise. The results are the same.
     pub fn streaming_above(mut self, bytes: u64) -> Self {

@@ -217,6 +217,27 @@ impl Trainer {
         }
     }
 
+    /// Gives the first layers of every replica these parameters, as many as there are; the others keep their own. So a
+    /// new head goes on top of layers that learned something else: give all of a model's layers but the last.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] that names the layer whose shape is not the model's, or where there are too many.
+    pub fn set_first_layers(&mut self, layers: &[LayerWeights]) -> Result<()> {
+        let mut all = Vec::new();
+        for replica in 0..self.spec.replicas.len() {
+            let mut own = self.weights(replica)?;
+            let kept = own.split_off(layers.len().min(own.len()));
+            let together = [layers, &kept].concat();
+            LayerWeights::check(&together, &self.model)?;
+            all.push(together);
+        }
+        self.weights = all;
+        match &mut self.session {
+            Some(session) => session.write_weights(&self.weights),
+            None => Ok(()),
+        }
+    }
+
     /// Saves the first replica; [`ModelFile`] describes the format. The file appears whole or not at all.
     ///
     /// # Errors

@@ -13,4 +13,5 @@ mod results;
 mod resume;
 mod support;
 mod train;
+mod transfer;
 mod tune;

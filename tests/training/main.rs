@@ -8,3 +8,4 @@ mod resume;
 mod same_results;
 mod schedules;
 mod support;
+mod transfer;

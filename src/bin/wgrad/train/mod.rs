@@ -91,13 +91,13 @@ fn trainer(args: &TrainArgs, data: &Dataset, device: &Device) -> Result<Trainer>
     let builder = args.optimizer.apply(builder).loss_options(args.loss.options(data)?);
     let builder = builder.batch_size(args.batch(data)).seed(args.length.seed);
     let builder = args.input.apply(builder, data.inputs())?;
-    let builder = builder.shuffle(!args.length.no_shuffle);
+    let builder = builder.shuffle(!args.length.no_shuffle).freeze(args.model.freeze);
     if let Some((path, _)) = resumed {
         return Ok(builder.resume(path)?);
     }
     let mut trainer = builder.build()?;
-    if let Some(file) = start {
-        trainer.set_weights(&file.weights)?;
+    if let Some(layers) = start {
+        trainer.set_first_layers(&layers)?;
     }
     Ok(trainer)
 }

@@ -1,13 +1,13 @@
 //! The arguments of `wgrad train` that say what the model is.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
-use wgrad::{Activation, Dataset, Error, Init, Loss, ModelFile, Sequential, Targets};
+use wgrad::{Activation, Dataset, Error, Init, LayerWeights, Loss, ModelFile, Sequential, Targets};
 
 use super::layers::LayerArgs;
-use crate::Result;
 use crate::args::{self, Widths};
+use crate::{Failure, Result};
 
 /// What the model is.
 #[derive(Args)]
@@ -29,6 +29,12 @@ pub struct ModelArgs {
     /// Start from the weights of this model, which must have the same widths.
     #[arg(long, value_name = "FILE.safetensors")]
     from: Option<PathBuf>,
+    /// Take all layers of --from but the last, which starts anew, for as many classes as there are now.
+    #[arg(long)]
+    replace_head: bool,
+    /// Keep the weights of the first N layers as they are; the output layer counts too.
+    #[arg(long, value_name = "N", default_value_t = 0, allow_hyphen_values = true)]
+    pub freeze: usize,
 }
 
 impl ModelArgs {
@@ -48,19 +54,27 @@ impl ModelArgs {
         model.dense(outputs, Activation::Linear)
     }
 
-    /// The file of `--from`, if there is one; its model must have the widths of this one.
-    pub fn start(&self, model: &Sequential) -> Result<Option<ModelFile>> {
-        self.from.as_deref().map(|path| same_widths(path, model)).transpose()
+    /// The layers of `--from`, if there is one, that training starts from: its widths must be those of this model.
+    pub fn start(&self, model: &Sequential) -> Result<Option<Vec<LayerWeights>>> {
+        let Some(path) = &self.from else {
+            return match self.replace_head {
+                true => Err(Failure::Usage("--replace-head is for --from; add --from FILE.safetensors".to_owned())),
+                false => Ok(None),
+            };
+        };
+        let mut file = ModelFile::load(path)?;
+        let compared = if self.replace_head { Sequential::hidden_architecture } else { Sequential::architecture };
+        let (had, wanted) = (compared(&file.model), compared(model));
+        if had != wanted {
+            let what = if self.replace_head { "below the head" } else { "model" };
+            let reason = format!(
+                "holds {had} ({what}), but dataset and --hidden make it {wanted}; widths must agree for --from"
+            );
+            return Err(Error::Model { path: path.clone(), reason }.into());
+        }
+        if self.replace_head {
+            file.weights.pop();
+        }
+        Ok(Some(file.weights))
     }
-}
-
-fn same_widths(path: &Path, model: &Sequential) -> Result<ModelFile> {
-    let file = ModelFile::load(path)?;
-    if file.model.architecture() == model.architecture() {
-        return Ok(file);
-    }
-    let (had, wanted) = (file.model.architecture(), model.architecture());
-    let reason =
-        format!("holds a {had} model, but dataset and --hidden make it {wanted}; widths must agree for --from");
-    Err(Error::Model { path: path.to_path_buf(), reason }.into())
 }
