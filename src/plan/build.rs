@@ -111,7 +111,7 @@ impl Builder<'_> {
     fn parameters(&mut self) {
         let slots = self.request.spec.optimizer.slots();
         let replicas = self.replicas();
-        let stores_gradients = self.stores_gradients();
+        let (stores_gradients, frozen) = (self.stores_gradients(), self.request.spec.frozen);
         for (n, (outputs, inputs)) in self.request.model.shapes().enumerate() {
             let mut tensor = |what: &str, shape: &[usize], role| {
                 self.tensor(format!("layers.{n}.{what}"), shape, Element::F32, role)
@@ -120,7 +120,7 @@ impl Builder<'_> {
             let bias = tensor("bias", &[replicas, outputs], Role::Parameter);
             let weight_state = tensor("weight.state", &[replicas, slots, outputs, inputs], Role::OptimizerState);
             let bias_state = tensor("bias.state", &[replicas, slots, outputs], Role::OptimizerState);
-            let gradient = stores_gradients.then(|| {
+            let gradient = (stores_gradients && n >= frozen).then(|| {
                 let weight = tensor("weight.gradient", &[replicas, outputs, inputs], Role::Gradient);
                 [weight, tensor("bias.gradient", &[replicas, outputs], Role::Gradient)]
             });

@@ -26,7 +26,7 @@ impl Builder<'_> {
             self.clip_norm(pass, metrics, limit);
         }
         let Some(limit) = self.request.spec.max_norm.filter(|_| !self.request.keep_gradients) else { return };
-        for (n, (outputs, inputs)) in self.request.model.shapes().enumerate() {
+        for (n, (outputs, inputs)) in self.request.model.shapes().enumerate().skip(self.request.spec.frozen) {
             let op = MaxNorm { weight: self.layers[n].weight, inputs, outputs, limit };
             pass.steps.push(step(format!("layers.{n} max norm"), Op::MaxNorm(op)));
         }
