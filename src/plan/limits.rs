@@ -52,7 +52,7 @@ impl Builder<'_> {
             Some((format!("layers.{n}"), updated))
         });
         let norms =
-            self.layers.iter().enumerate().filter_map(|(n, layer)| {
+            self.layers.iter().enumerate().skip(self.request.spec.frozen).filter_map(|(n, layer)| {
                 layer.norm.map(|norm| (format!("layers.{n} norm"), self.norm_updated(n, norm)))
             });
         layers.chain(norms).collect()

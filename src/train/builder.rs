@@ -121,7 +121,8 @@ impl TrainerBuilder {
     }
 
     /// Keeps the weights of the first `layers` layers as they are: no step computes their gradients; 0 unless told
-    /// otherwise. [`Trainer::set_first_layers`] gives them those of another model.
+    /// otherwise. [`Trainer::set_first_layers`] gives them those of another model. Running statistics of frozen batch norms
+    /// follow the new samples, as in PyTorch's training mode.
     pub fn freeze(mut self, layers: usize) -> Self {
         self.spec.frozen = layers;
         self
