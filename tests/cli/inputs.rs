@@ -41,3 +41,9 @@ fn noise_and_augmentation_are_the_runs_own() {
         assert_eq!(own, losses(more), "{more:?}");
     }
 }
+
+#[test]
+fn recipes_are_for_what_they_are_for() {
+    refused(&["--recipe", "best"], &["best", "mnist and fashion-mnist"]);
+    refused(&["--recipe", "worst"], &["--recipe", "worst", "best"]);
+}

@@ -10,6 +10,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use toml::{Table, Value};
 
 use crate::args::ALIKE;
+use crate::recipe::Recipe;
 use crate::run_directory::SETTINGS;
 use crate::{Failure, Result};
 
@@ -28,9 +29,30 @@ const NOT_WRITTEN: [&str; 1] = ["out"];
 /// A file that cannot be read, is no TOML, has an unknown key or a value that is no argument. Clap's own errors come out
 /// as they are.
 pub fn parse(command: &Command, line: &[OsString]) -> Result<Result<ArgMatches, clap::Error>> {
-    let Some((at, path)) = named(line) else { return Ok(command.clone().try_get_matches_from(line)) };
+    let parsed = parse_after(command, line, &[])?;
+    let Some((recipe, dataset)) = parsed.as_ref().ok().and_then(recipe) else { return Ok(parsed) };
     let train = command.find_subcommand(TRAIN).ok_or_else(|| Failure::Usage("no such subcommand".to_owned()))?;
-    let (arguments, dataset) = arguments(&path, train)?;
+    let refused = |reason: String| Failure::Usage(format!("recipe {}: {reason}", recipe.name()));
+    parse_after(command, line, &arguments(recipe.text(&dataset)?, train, refused)?.0)
+}
+
+/// The recipe that is asked for, and the dataset that it is for.
+fn recipe(matches: &ArgMatches) -> Option<(Recipe, String)> {
+    let (_, train) = matches.subcommand().filter(|(name, _)| *name == TRAIN)?;
+    Some((*train.get_one::<Recipe>("recipe")?, train.get_one::<String>(DATASET)?.clone()))
+}
+
+/// As [`parse`], with arguments that stand before all others, those of the configuration too.
+fn parse_after(command: &Command, line: &[OsString], usual: &[OsString]) -> Result<Result<ArgMatches, clap::Error>> {
+    let named = named(line);
+    if named.is_none() && usual.is_empty() {
+        return Ok(command.clone().try_get_matches_from(line));
+    }
+    let train = command.find_subcommand(TRAIN).ok_or_else(|| Failure::Usage("no such subcommand".to_owned()))?;
+    let (file, dataset) = named.as_ref().map(|path| read(path, train)).transpose()?.unwrap_or_default();
+    let at = train_at(line).unwrap_or(0);
+    let path = named.unwrap_or_default();
+    let arguments = [usual, &file].concat();
     // What is said twice is meant the second time: on the command line.
     let command = command.clone().mut_subcommand(TRAIN, |train| {
         train.args_override_self(true).mut_args(switchable).mut_arg(DATASET, |arg| arg.required(false))
@@ -51,12 +73,15 @@ pub fn parse(command: &Command, line: &[OsString]) -> Result<Result<ArgMatches, 
     }
 }
 
-/// Where `train` stands on a command line, and the file that its `--config` names or that is in its `--resume`.
-fn named(line: &[OsString]) -> Option<(usize, PathBuf)> {
+/// Where `train` stands on a command line.
+fn train_at(line: &[OsString]) -> Option<usize> {
     let at = 1 + line.iter().skip(1).position(|word| !word.to_string_lossy().starts_with('-'))?;
-    if line[at] != TRAIN {
-        return None;
-    }
+    (line[at] == TRAIN).then_some(at)
+}
+
+/// The file that `train`'s `--config` names or that is in its `--resume`.
+fn named(line: &[OsString]) -> Option<PathBuf> {
+    let at = train_at(line)?;
     let words = || line[at + 1..].iter().take_while(|word| *word != "--");
     let value = |flag: &str| {
         words().zip(words().skip(1).map(Some).chain([None])).find_map(|(word, next)| {
@@ -66,8 +91,7 @@ fn named(line: &[OsString]) -> Option<(usize, PathBuf)> {
             }
         })
     };
-    let file = value("--config").or_else(|| Some(value("--resume")?.join(SETTINGS)))?;
-    Some((at, file))
+    value("--config").or_else(|| Some(value("--resume")?.join(SETTINGS)))
 }
 
 /// On a command line beside a configuration, a switch can be turned off again: `--log-steps=false`.
@@ -80,21 +104,29 @@ fn switchable(arg: Arg) -> Arg {
 }
 
 /// A file's content as arguments, and its dataset.
-fn arguments(path: &Path, train: &Command) -> Result<(Vec<OsString>, Option<OsString>)> {
+fn read(path: &Path, train: &Command) -> Result<(Vec<OsString>, Option<OsString>)> {
     let text = std::fs::read_to_string(path).map_err(|source| wgrad::Error::Io {
         path: path.to_path_buf(),
         action: "read this configuration",
         source,
     })?;
-    let refused = |reason: String| Failure::Usage(format!("{}: {reason}", path.display()));
+    arguments(&text, train, |reason| Failure::Usage(format!("{}: {reason}", path.display())))
+}
+
+/// A configuration as arguments, and its dataset.
+fn arguments(
+    text: &str,
+    train: &Command,
+    refused: impl Fn(String) -> Failure,
+) -> Result<(Vec<OsString>, Option<OsString>)> {
     let table: Table = text.parse().map_err(|error: toml::de::Error| {
         let line = error.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
         refused(format!("line {line}: not TOML: {}", error.message()))
     })?;
     let (mut arguments, mut dataset) = (Vec::new(), None);
     for (key, value) in &table {
-        let arg = find(key, train).map_err(refused)?;
-        let words = words(key, value, arg).map_err(refused)?;
+        let arg = find(key, train).map_err(&refused)?;
+        let words = words(key, value, arg).map_err(&refused)?;
         match arg.get_long() {
             Some(long) => arguments.extend(words.into_iter().map(|word| OsString::from(format!("--{long}={word}")))),
             None => dataset = words.into_iter().next().map(OsString::from),

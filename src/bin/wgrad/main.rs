@@ -12,6 +12,7 @@ mod interrupt;
 mod metrics;
 mod output;
 mod predict;
+mod recipe;
 mod run_directory;
 mod table;
 mod train;

@@ -20,7 +20,7 @@ pub struct TrainDataArgs {
     /// ones take options, as in make-moons:samples=500,noise=0.1), a CSV, NPZ or NPY file, or a directory with four IDX
     /// files.
     #[arg(value_name = "DATASET")]
-    dataset: String,
+    pub dataset: String,
     /// Directory that holds the built-in datasets [default: $WGRAD_DATA, else where they came with wgrad].
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,

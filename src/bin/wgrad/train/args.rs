@@ -14,6 +14,7 @@ use super::optimizer::OptimizerArgs;
 use crate::args::DeviceArgs;
 use crate::config::Settings;
 use crate::data::TrainDataArgs;
+use crate::recipe::Recipe;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -23,6 +24,7 @@ Examples:
   wgrad train mnist --optimizer adamw --weight-decay 0.05 --no-decay-biases
   wgrad train mnist --hidden 512,512 --norm batch --dropout 0.2
   wgrad train mnist --hidden none --loss mse --limit 10000
+  wgrad train mnist --recipe best
   wgrad train mnist --augment shift=2,rotate=10,scale=0.1 --noise 0.05
   wgrad train mnist --label-smoothing 0.1 --class-weights balanced
   wgrad train mnist --from runs/wide/model.safetensors --hidden 256,128
@@ -51,6 +53,10 @@ JSON events: step (with --log-steps), epoch, summary; plan (with --print-plan)."
 pub struct TrainArgs {
     #[command(flatten)]
     pub data: TrainDataArgs,
+    /// Begin from settings that are known to train well; other arguments override them. `best`: for mnist and
+    /// fashion-mnist.
+    #[arg(long, value_enum, value_name = "best", hide_possible_values = true)]
+    pub recipe: Option<Recipe>,
     #[command(flatten)]
     pub model: ModelArgs,
     #[command(flatten)]

@@ -29,6 +29,9 @@ use report::Report;
 use summary::{Scored, Summary, summarize};
 
 pub fn run(args: &TrainArgs, mut settings: Settings, output: &Output, started: Instant) -> Result<()> {
+    if let Some(recipe) = args.recipe {
+        output.note(&format!("recipe {}: {}", recipe.name(), recipe.flags(&args.data.dataset)?));
+    }
     let device = args.device.open()?;
     let data = args.data.load()?;
     let (validation, test) = (data.validation, data.test);
