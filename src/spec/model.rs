@@ -183,6 +183,10 @@ impl Sequential {
                 let field = format!("layers.{index}.activation");
                 return Err(Error::spec(field, "softmax is for the output layer only"));
             }
+            if layer.activation.needs_sum() && index + 1 == self.layers.len() {
+                let reason = format!("{} is for hidden layers only; use linear at the output", layer.activation);
+                return Err(Error::spec("output activation", reason));
+            }
             self.check_tail(index)?;
         }
         Ok(())

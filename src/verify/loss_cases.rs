@@ -28,8 +28,9 @@ impl std::fmt::Display for Setting {
 
 /// The output activations, targets and options that a loss takes.
 fn settings(loss: Loss) -> Vec<Setting> {
+    let every = Activation::told_by_value();
     let activations = match loss {
-        Loss::MeanSquaredError => Activation::ALL,
+        Loss::MeanSquaredError => &every[..],
         Loss::MeanAbsoluteError | Loss::Huber => &[Activation::Linear, Activation::Tanh, Activation::Softmax],
         _ => &[Activation::Linear],
     };

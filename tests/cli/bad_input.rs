@@ -51,7 +51,7 @@ fn hyper_parameters() {
 
 #[test]
 fn names() {
-    refused(&["--activation", "gelu"], 2, &["--activation", "gelu", "leaky-relu"]);
+    refused(&["--activation", "gelux"], 2, &["--activation", "gelux", "leaky-relu"]);
     refused(&["--activation", "softmax"], 2, &["--activation", "softmax", "known are"]);
     refused(&["--loss", "triplet"], 2, &["--loss", "triplet", "softmax-cross-entropy"]);
     refused(&["--label-smoothing", "1"], 2, &["--label-smoothing", "below 1"]);

@@ -42,8 +42,19 @@ fn noise_and_augmentation_are_the_runs_own() {
     }
 }
 
+/// A recipe's settings are told, flags override them, and the configuration that the run leaves has both.
 #[test]
-fn recipes_are_for_what_they_are_for() {
+fn a_recipe_sets_what_is_not_said() {
+    let place = Place::new();
+    let (data, out) = (place.dataset("ten", 100, 10), place.path("out"));
+    let line = ["train", &data, "--device", "cpu", "--recipe", "classic", "--hidden", "4", "--epochs", "1"];
+    let run = wgrad(&[&line[..], &["--batch", "50", "--out", &out]].concat());
+    run.ok();
+    assert!(run.stderr.contains("recipe classic: --hidden 512,512 --dropout 0.2 "), "{run:?}");
+    let written = std::fs::read_to_string(format!("{out}/config.toml")).unwrap();
+    for wanted in ["recipe = \"classic\"", "hidden = 4", "epochs = 1", "optimizer = \"rmsprop\"", "dropout = 0.2"] {
+        assert!(written.lines().any(|line| line.starts_with(wanted)), "{wanted} in {written}");
+    }
     refused(&["--recipe", "best"], &["best", "mnist and fashion-mnist"]);
-    refused(&["--recipe", "worst"], &["--recipe", "worst", "best"]);
+    refused(&["--recipe", "worst"], &["--recipe", "worst", "classic"]);
 }

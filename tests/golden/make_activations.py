@@ -41,7 +41,7 @@ ACTIVATIONS = {
     "tanh": (torch.tanh, []),
     "softmax": (lambda z: torch.softmax(z, dim=1), []),
 }
-HIDDEN = [name for name in ACTIVATIONS if name != "softmax" and name not in ("gelu", "gelu_tanh", "silu")]
+HIDDEN = [name for name in ACTIVATIONS if name != "softmax"]
 # Those whose derivative needs the sum are not for the output in wgrad.
 OUTPUT = [name for name in ACTIVATIONS if name not in ("gelu", "gelu_tanh", "silu")]
 

@@ -8,6 +8,8 @@ use crate::{Failure, Result};
 /// A set of defaults by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Recipe {
+    /// 784-512-512-10 with dropout and RMSprop, as in Keras's examples.
+    Classic,
     /// The best that we know of for the dataset: mnist or fashion-mnist.
     Best,
 }
@@ -16,6 +18,7 @@ impl Recipe {
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Classic => "classic",
             Self::Best => "best",
         }
     }
@@ -26,11 +29,12 @@ impl Recipe {
     /// [`Failure::Usage`] where it is not for that dataset.
     pub fn text(self, dataset: &str) -> Result<&'static str> {
         match (self, dataset) {
+            (Self::Classic, _) => Ok(include_str!("recipes/classic.toml")),
             (Self::Best, "mnist") => Ok(include_str!("recipes/best-mnist.toml")),
             (Self::Best, "fashion-mnist") => Ok(include_str!("recipes/best-fashion-mnist.toml")),
-            (Self::Best, other) => {
-                Err(Failure::Usage(format!("--recipe best is for mnist and fashion-mnist, not for {other}")))
-            }
+            (Self::Best, other) => Err(Failure::Usage(format!(
+                "--recipe best is for mnist and fashion-mnist, not for {other}; try classic"
+            ))),
         }
     }
 

@@ -10,8 +10,11 @@ use crate::spec::Init;
 pub(crate) trait Function {
     /// The value at `z`.
     fn value<T: Scalar>(z: T) -> T;
-    /// The derivative, in terms of the value `a = f(z)`.
-    fn derivative<T: Scalar>(a: T) -> T;
+    /// The derivative, in terms of the value `a = f(z)`; not a number where that does not tell it.
+    #[inline(always)]
+    fn derivative<T: Scalar>(_a: T) -> T {
+        T::real(f32::NAN)
+    }
     /// The derivative, in terms of the sum `z`.
     #[inline(always)]
     fn slope<T: Scalar>(z: T) -> T {
@@ -111,6 +114,9 @@ activations! {
     leaky_relu: LeakyRelu,
     elu: Elu,
     selu: Selu,
+    gelu: Gelu,
+    gelu_tanh: GeluTanh,
+    silu: Silu,
     softplus: Softplus,
     sigmoid: Sigmoid,
     hard_sigmoid: HardSigmoid,
@@ -119,6 +125,11 @@ activations! {
 }
 
 impl Activation {
+    /// Those whose value tells the derivative: they may stand at the output, whose sums no tensor keeps.
+    pub(crate) fn told_by_value() -> Vec<Self> {
+        Self::ALL.iter().copied().filter(|activation| !activation.needs_sum()).collect()
+    }
+
     /// Its number in WGSL.
     pub(super) fn param(self) -> Param {
         Param::Named(self.name())

@@ -211,10 +211,10 @@ fn every_hidden_activation_has_its_derivative() {
 #[test]
 fn every_loss_has_its_gradient_for_every_target_and_output() {
     let mut wrong = Vec::new();
-    let hidden = Activation::Tanh;
+    let (hidden, every) = (Activation::Tanh, Activation::told_by_value());
     for loss in Loss::ALL {
         let outputs = match loss.output_activations() {
-            [] => Activation::ALL,
+            [] => &every[..],
             own => own,
         };
         for (output, units) in outputs.iter().flat_map(|output| [(*output, 4), (*output, 1)]) {

@@ -53,9 +53,9 @@ JSON events: step (with --log-steps), epoch, summary; plan (with --print-plan)."
 pub struct TrainArgs {
     #[command(flatten)]
     pub data: TrainDataArgs,
-    /// Begin from settings that are known to train well; other arguments override them. `best`: for mnist and
-    /// fashion-mnist.
-    #[arg(long, value_enum, value_name = "best", hide_possible_values = true)]
+    /// Begin from settings that are known to train well; other arguments override them. `classic`: 512,512 hidden units,
+    /// dropout 0.2, RMSprop 0.001, batch 128, 20 epochs; `best`: for mnist and fashion-mnist.
+    #[arg(long, value_enum, value_name = "classic|best", hide_possible_values = true)]
     pub recipe: Option<Recipe>,
     #[command(flatten)]
     pub model: ModelArgs,
