@@ -50,7 +50,8 @@ pub(super) fn networks(seed: u64) -> Result<Vec<Network>> {
         all.push(Network::new(seed, plain(), SMOOTH[n % SMOOTH.len()], TargetKind::Classes, (preset.0, &preset.1))?);
     }
     for loss in Loss::ALL {
-        for (name, targets) in [("sgd", TargetKind::Classes), ("adam", TargetKind::Values)] {
+        let adaptive = if SMOOTH.contains(loss) { "adam" } else { "nesterov" };
+        for (name, targets) in [("sgd", TargetKind::Classes), (adaptive, TargetKind::Values)] {
             if let Some(preset) = presets.iter().find(|(own, _)| *own == name) {
                 all.push(Network::new(seed, plain(), *loss, targets, (preset.0, &preset.1))?);
             }
@@ -99,7 +100,9 @@ impl Network {
         (name, preset): (&str, &OptimizerSpec),
     ) -> Result<Self> {
         let mut replicas = replicas_for(preset.optimizer, REPLICAS);
-        replicas.iter_mut().for_each(|replica| replica.learning_rate *= (TAME * preset.learning_rate).min(1.0));
+        // Momentum on top of steps of a given length makes them ten times as long.
+        let tame = if name == "rmsprop-momentum" { 1.0 } else { TAME };
+        replicas.iter_mut().for_each(|replica| replica.learning_rate *= (tame * preset.learning_rate).min(1.0));
         if model.layers.iter().any(|layer| layer.norm.is_some()) {
             // L1 pulls what a norm makes small gradients of to zero, where its sign depends on the last bit.
             replicas.iter_mut().for_each(|replica| replica.l1 = 0.0);
