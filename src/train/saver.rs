@@ -16,7 +16,7 @@ const BEST: &str = "best.safetensors";
 /// Epochs shorter than this share a checkpoint.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(250);
 /// Seconds within an epoch after which there is a checkpoint: what a crash costs at most. Writing one takes the loop
-/// the time to read the parameters and the optimizer's state, under a thousandth of this.
+/// the time to read the parameters and the optimizer's state.
 const DEFAULT_SECONDS: f64 = 10.0;
 
 /// Where and how often a fit writes checkpoints: `checkpoint.0.safetensors` and `checkpoint.1.safetensors` in turn, at
