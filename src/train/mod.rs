@@ -7,7 +7,7 @@ mod epoch;
 mod fit;
 mod fit_state;
 #[cfg(test)]
-mod golden_runs;
+mod golden;
 mod judge;
 mod metrics;
 mod model_file;

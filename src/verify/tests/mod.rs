@@ -1,9 +1,6 @@
 pub(crate) mod broken;
 mod determinism;
 mod fused;
-mod golden;
-mod golden_activations;
-mod golden_losses;
 mod gradients;
 mod inputs;
 mod parity;
