@@ -100,6 +100,17 @@ fn killed_twenty_times_it_ends_as_if_nothing_had_happened() {
     assert!(killed >= 15, "only {killed} of 20 came in time");
 }
 
+/// Running statistics and the draws of dropout go on where they were.
+#[test]
+fn killed_with_norms_and_dropout_it_ends_as_if_nothing_had_happened() {
+    let place = Place::new();
+    let data = place.dataset("ten", 1000, 10);
+    let args = ["train", &data, "--device", "cpu", "--hidden", "16,16", "--batch", "8", "--epochs", "40"];
+    let more = ["--norm", "batch", "--dropout", "0.3", "--residual", "--checkpoint-every", "7"];
+    let killed = killed_and_resumed(&place, &[&args[..], &more].concat(), 8, 0.25);
+    assert!(killed >= 5, "only {killed} of 8 came in time");
+}
+
 #[test]
 fn killed_on_a_gpu_it_ends_as_if_nothing_had_happened() {
     let (adapter, place) = (adapter(), Place::new());

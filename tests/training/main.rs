@@ -1,6 +1,7 @@
 //! Training through the public API, on both executors.
 
 mod fitting;
+mod layers;
 mod metrics;
 mod model_file;
 mod problems;

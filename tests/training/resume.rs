@@ -54,7 +54,7 @@ fn told(history: &History) -> Vec<EpochReport> {
 }
 
 /// Runs `fit` whole, then again with a stop after each of `stops` steps and a resumption, and compares.
-fn same_after_stops(
+pub fn same_after_stops(
     device: &Device,
     data: &Dataset,
     fit: Fit<'_>,
