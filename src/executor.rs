@@ -147,6 +147,15 @@ pub trait Executor: Send {
     /// What runs it.
     fn info(&self) -> DeviceInfo;
 
+    /// Bytes of the buffers that it has made for the plan: once a fit has begun, those that
+    /// [`Device::memory`](crate::train::Device::memory) foretells in all.
+    fn held_bytes(&self) -> u64;
+
+    /// Bytes of buffers that steps have borrowed so far, beside those.
+    fn borrowed_bytes(&self) -> u64 {
+        0
+    }
+
     /// Writes elements of a tensor from `offset` on, behind all work submitted so far.
     ///
     /// # Errors

@@ -1,10 +1,11 @@
 use std::time::Instant;
 
-use super::Memory;
+use super::memory::{Memory, tensor_bytes};
+use super::scratch::scratch_bytes;
 use crate::error::Result;
 use crate::executor::{Clock, DeviceInfo, Executor, StepMetrics, TensorData, Timing, own_weights, slot_metrics};
 use crate::ops::{Hyper, Operation};
-use crate::plan::{Iteration, Plan, ProgramId, TensorId};
+use crate::plan::{Iteration, MemoryLimits, MemoryReport, Plan, ProgramId, TensorId};
 use crate::scalar::Scalar;
 use crate::spec::Pace;
 
@@ -24,15 +25,16 @@ impl<T: Scalar> CpuExecutor<T> {
     /// # Errors
     /// [`Error::Limit`](crate::Error::Limit) if the machine has less free memory than the plan needs.
     pub fn new(plan: Plan) -> Result<Self> {
-        Self::check(&plan)?;
+        Self::footprint(&plan).check()?;
         let memory = Memory::new(&plan);
         Ok(Self { plan, memory, kept: Default::default(), hypers: Vec::new(), finished: Vec::new() })
     }
 
-    /// Whether the machine has the memory for a plan.
-    pub(crate) fn check(plan: &Plan) -> Result<()> {
-        let widening = size_of::<T>().div_ceil(4) as u64;
-        plan.check_memory("the machine's free memory", available_memory() / widening)
+    /// What it takes for a plan, and what the machine has.
+    pub(crate) fn footprint(plan: &Plan) -> MemoryReport {
+        let limits = MemoryLimits { available: available_memory(), ..MemoryLimits::default() };
+        let report = plan.memory_report(plan.memory(tensor_bytes::<T>), limits);
+        MemoryReport { scratch: scratch_bytes(plan), ..report }
     }
 
     /// One iteration of a program.
@@ -88,6 +90,15 @@ impl<T: Scalar> Executor for CpuExecutor<T> {
         info()
     }
 
+    fn held_bytes(&self) -> u64 {
+        let kept = self.kept.iter().flatten().map(|(_, values)| (values.capacity() * size_of::<T>()) as u64);
+        self.memory.held()[0] + kept.sum::<u64>()
+    }
+
+    fn borrowed_bytes(&self) -> u64 {
+        self.memory.held()[1]
+    }
+
     fn write(&mut self, id: TensorId, offset: usize, data: TensorData<'_>) -> Result<()> {
         data.check(&self.plan, id, offset)?;
         self.memory.write(id, offset, data);
@@ -139,6 +150,7 @@ impl<T: Scalar> Executor for CpuExecutor<T> {
         }
         for (id, values) in kept {
             values.clear();
+            values.reserve_exact(self.memory.real(*id).len());
             values.extend_from_slice(self.memory.real(*id));
         }
         Ok(())
@@ -164,10 +176,10 @@ pub(crate) fn info() -> DeviceInfo {
     DeviceInfo { device: "cpu", adapter, backend: "ndarray".to_owned(), driver: String::new() }
 }
 
-/// Bytes that the machine can still give out. Where the system does not say, no limit: the allocator then decides.
-pub(crate) fn available_memory() -> u64 {
+/// Bytes that the machine can still give out. Where the system does not say, the allocator decides.
+pub(crate) fn available_memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
     let kibibytes = line.and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
-    kibibytes.map_or(u64::MAX, |kibibytes| kibibytes * 1024)
+    kibibytes.map(|kibibytes| kibibytes * 1024)
 }

@@ -4,7 +4,7 @@ use ndarray::ArrayView2;
 
 use crate::executor::TensorData;
 use crate::ops::Input;
-use crate::plan::{Element, Iteration, Plan, TensorId};
+use crate::plan::{Element, Iteration, Plan, Tensor, TensorId};
 use crate::scalar::Scalar;
 
 /// One tensor's numbers.
@@ -33,6 +33,18 @@ pub(crate) type GatherKey = (Input, Iteration, [usize; 3]);
 pub(crate) struct Gathered<T> {
     pub key: Option<GatherKey>,
     pub rows: Vec<T>,
+}
+
+/// Bytes that a tensor of T takes here.
+pub(super) fn tensor_bytes<T>(tensor: &Tensor) -> u64 {
+    let element = match tensor.element {
+        Element::F32 => size_of::<T>(),
+        Element::U32 => size_of::<u32>(),
+        Element::U8 => size_of::<u8>(),
+    };
+    // In u128, for shapes that no machine can hold.
+    let exact = tensor.shape.iter().fold(element as u128, |product, extent| product.saturating_mul(*extent as u128));
+    u64::try_from(exact).unwrap_or(u64::MAX)
 }
 
 impl<T: Scalar> Memory<T> {
@@ -98,6 +110,18 @@ impl<T: Scalar> Memory<T> {
         self.tensors[id.index()] = Storage::Real(values);
     }
 
+    /// Bytes of the tensors, and of the buffers that steps have asked for so far.
+    pub fn held(&self) -> [u64; 2] {
+        let tensors = self.tensors.iter().map(|tensor| match tensor {
+            Storage::Real(values) => values.capacity() * size_of::<T>(),
+            Storage::Words(values) => values.capacity() * size_of::<u32>(),
+            Storage::Bytes(values) => values.capacity(),
+        });
+        let scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        let borrowed = scratch.iter().map(Vec::capacity).chain([self.gathered.rows.capacity()]);
+        [tensors.sum::<usize>(), borrowed.sum::<usize>() * size_of::<T>()].map(|bytes| bytes as u64)
+    }
+
     /// What was gathered last.
     pub fn gathered(&self) -> &Gathered<T> {
         &self.gathered
@@ -119,6 +143,7 @@ impl<T: Scalar> Memory<T> {
         let lock = || self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
         let mut buffer = lock().pop().unwrap_or_default();
         if buffer.len() < len {
+            buffer.reserve_exact(len - buffer.len());
             buffer.resize(len, T::zero());
         }
         let result = body(&mut buffer[..len]);

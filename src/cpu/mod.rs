@@ -6,6 +6,7 @@ mod kernels;
 mod matmul;
 mod memory;
 mod probes;
+mod scratch;
 mod simd;
 mod tiles;
 mod turn;

@@ -266,8 +266,9 @@ fn pick<T: Clone>(values: &[T], rows: &[usize], width: usize) -> Vec<T> {
 }
 
 fn check_rows(source: &Path, x: &Features, y: &NpyArray) -> Result<()> {
+    let elements = y.shape.iter().try_fold(1_usize, |product, extent| product.checked_mul(*extent));
     match y.shape.first() {
-        Some(rows) if *rows == x.len() && y.shape.len() <= 2 => Ok(()),
+        Some(rows) if *rows == x.len() && y.shape.len() <= 2 && elements == Some(y.elements.len()) => Ok(()),
         _ => {
             let reason = format!(
                 "{} rows of features, but answers of shape {:?}; (N), (N, 1) or (N, O) is needed",

@@ -106,7 +106,9 @@ enum Fault {
 impl Fault {
     fn at(self, line: u64, column: usize, cell: &[u8], first: bool) -> CsvError {
         let hint = if first { " (a header line must not have numbers in it)" } else { "" };
-        let cell = String::from_utf8_lossy(cell).chars().take(CELL_SHOWN).collect();
+        // One line, whatever is in the cell.
+        let visible = |letter: char| if letter.is_control() { ' ' } else { letter };
+        let cell = String::from_utf8_lossy(cell).chars().take(CELL_SHOWN).map(visible).collect();
         match self {
             Self::NotUtf8 => CsvError::NotUtf8 { line, column },
             Self::NotANumber => CsvError::NotANumber { line, column, cell, hint },

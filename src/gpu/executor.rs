@@ -1,27 +1,21 @@
 use super::Gpu;
 use super::clock::time_pass;
+use super::footprint::{PARAMS_BYTES, PROGRAMS, iteration_bound, iterations_bytes, padded, stride};
 use super::pipelines::{Choice, Kernel, Pipelines};
 use super::queue::Flight;
 use super::reflect::Access;
+use super::upload::Uploads;
 use crate::error::{Error, Result};
 use crate::executor::{DeviceInfo, Executor, KernelChoice, StepMetrics, TensorData, Timing, own_weights, slot_metrics};
-use crate::ops::{Hyper, Operation};
+use crate::ops::Operation;
 use crate::plan::{Iteration, Plan, Program, ProgramId, Step, TensorId};
-use crate::spec::{MAX_REPLICAS, Pace};
-
-/// The smallest stride that every adapter at default limits allows between dynamic uniform offsets.
-const UNIFORM_ALIGNMENT: u64 = 256;
-/// Rows, first, slot, number: the words before the hyper-parameters in WGSL's `Iteration`.
-pub(crate) const ITERATION_HEADER: u64 = 16;
-/// Bytes of WGSL's `vec4<f32>`.
-const VEC4: u64 = 16;
-/// How much of a large upload is staged at a time.
-const UPLOAD_CHUNK: usize = 16 << 20;
+use crate::spec::Pace;
 
 /// One dispatch, ready.
 #[derive(Clone, Debug)]
 struct Dispatch {
     kernel: Kernel,
+    params: wgpu::Buffer,
     bind_group: wgpu::BindGroup,
     workgroups: [u32; 3],
 }
@@ -40,6 +34,7 @@ pub struct GpuExecutor {
     stride: u64,
     staged: Vec<u8>,
     flights: [Flight; 4],
+    uploads: Uploads,
 }
 
 impl GpuExecutor {
@@ -53,17 +48,8 @@ impl GpuExecutor {
 
     /// As [`GpuExecutor::new`], with the kernels' variants chosen.
     pub(crate) fn with_choice(gpu: Gpu, plan: Plan, choice: Choice) -> Result<Self> {
-        Self::check(&gpu, &plan)?;
+        Self::footprint(&gpu, &plan).check()?;
         guarded(&gpu.clone(), || Self::build(gpu, plan, choice))
-    }
-
-    /// Whether the device's limits allow a plan; a software rasterizer's memory is the machine's.
-    pub(crate) fn check(gpu: &Gpu, plan: &Plan) -> Result<()> {
-        plan.check_bindings("the adapter's max_storage_buffer_binding_size", gpu.largest_binding())?;
-        match gpu.is_software() {
-            true => plan.check_memory("the machine's free memory", crate::cpu::available_memory()),
-            false => Ok(()),
-        }
     }
 
     fn build(gpu: Gpu, plan: Plan, choice: Choice) -> Result<Self> {
@@ -71,12 +57,10 @@ impl GpuExecutor {
         let parameters: Vec<_> = plan.ids().filter(|id| plan.tensor(*id).role.is_model()).collect();
         let keep = || parameters.iter().map(|id| (*id, storage(&gpu, "kept", plan.tensor(*id).bytes()))).collect();
         let kept = [keep(), keep()];
-        let stride =
-            (ITERATION_HEADER + (plan.replicas.len() * size_of::<Hyper>()) as u64).next_multiple_of(UNIFORM_ALIGNMENT);
-        let bound = ITERATION_HEADER + (MAX_REPLICAS * size_of::<Hyper>()) as u64;
+        let (stride, bound) = (stride(&plan), iteration_bound());
         let iterations = gpu.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("iterations"),
-            size: plan.slots as u64 * stride + bound,
+            size: iterations_bytes(&plan),
             usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
@@ -100,7 +84,12 @@ impl GpuExecutor {
             steps.map(made).collect::<Result<Vec<_>>>()
         };
         let programs = [program(0, &plan.train)?, program(1, &plan.evaluate)?, program(2, &plan.predict)?, Vec::new()];
-        let flights = Default::default();
+        let mut flights: [Flight; 4] = Default::default();
+        for id in PROGRAMS {
+            if let Some(metrics) = plan.program(id).metrics {
+                flights[id as usize].reserve(&gpu, plan.tensor(metrics.tensor).bytes());
+            }
+        }
         let staged = Vec::new();
         let iteration_layout = layout;
         Ok(Self {
@@ -115,6 +104,7 @@ impl GpuExecutor {
             stride,
             staged,
             flights,
+            uploads: Uploads::default(),
         })
     }
 
@@ -132,6 +122,9 @@ impl GpuExecutor {
         })?;
         own.extend(more);
         self.programs[program as usize] = own;
+        if let Some(metrics) = plan.program(program).metrics {
+            self.flights[program as usize].reserve(gpu, plan.tensor(metrics.tensor).bytes());
+        }
         Ok(())
     }
 
@@ -154,7 +147,7 @@ impl GpuExecutor {
     fn submit_chunk(&mut self, program: ProgramId, iterations: &[Iteration], weights: &[f64]) -> Result<()> {
         let metrics = self.plan.program(program).metrics.map(|metrics| metrics.tensor);
         let staging = match metrics {
-            Some(id) => Some(self.flights[program as usize].staging(&self.gpu, self.plan.tensor(id).bytes())?),
+            Some(_) => Some(self.flights[program as usize].staging(&self.gpu)?),
             None => None,
         };
         self.write_iterations(iterations, weights);
@@ -206,14 +199,22 @@ impl Executor for GpuExecutor {
         self.gpu.info()
     }
 
+    fn held_bytes(&self) -> u64 {
+        let kept = self.kept.iter().flatten().map(|(_, buffer)| buffer);
+        let params = PROGRAMS.iter().flat_map(|id| &self.programs[*id as usize]).map(|dispatch| &dispatch.params);
+        let buffers = self.buffers.iter().chain(kept).chain(params).chain([&self.iterations]);
+        let staged = PROGRAMS.iter().map(|id| self.flights[*id as usize].held_bytes());
+        buffers.map(wgpu::Buffer::size).sum::<u64>() + staged.sum::<u64>()
+    }
+
     fn write(&mut self, id: TensorId, offset: usize, data: TensorData<'_>) -> Result<()> {
         data.check(&self.plan, id, offset)?;
-        let buffer = &self.buffers[id.index()];
-        match data {
-            TensorData::F32(values) => upload(&self.gpu, buffer, 4 * offset, bytemuck::cast_slice(values)),
-            TensorData::U32(values) => upload(&self.gpu, buffer, 4 * offset, bytemuck::cast_slice(values)),
-            TensorData::U8(values) => upload(&self.gpu, buffer, offset, values),
-        }
+        let (start, bytes) = match data {
+            TensorData::F32(values) => (4 * offset, bytemuck::cast_slice(values)),
+            TensorData::U32(values) => (4 * offset, bytemuck::cast_slice(values)),
+            TensorData::U8(values) => (offset, values),
+        };
+        self.uploads.write(&self.gpu, &self.buffers[id.index()], start, bytes)?;
         self.gpu.check()
     }
 
@@ -324,8 +325,7 @@ fn guarded<T>(gpu: &Gpu, make: impl FnOnce() -> Result<T>) -> Result<T> {
 fn storage(gpu: &Gpu, label: &str, bytes: u64) -> wgpu::Buffer {
     gpu.device.create_buffer(&wgpu::BufferDescriptor {
         label: Some(label),
-        // An optimizer without memory has states of no bytes, which cannot be bound.
-        size: bytes.next_multiple_of(VEC4).max(VEC4),
+        size: padded(bytes),
         usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
         mapped_at_creation: false,
     })
@@ -361,7 +361,7 @@ fn dispatch(
     let workgroups = workgroups(gpu, step, [x, y, replicas])?;
     let params_buffer = gpu.device.create_buffer(&wgpu::BufferDescriptor {
         label: Some(&step.label),
-        size: params.len() as u64,
+        size: (params.len() as u64).next_multiple_of(PARAMS_BYTES),
         usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
         mapped_at_creation: false,
     });
@@ -384,7 +384,7 @@ fn dispatch(
         layout: &kernel.layout,
         entries: &entries,
     });
-    Ok(Dispatch { kernel, bind_group, workgroups })
+    Ok(Dispatch { kernel, params: params_buffer, bind_group, workgroups })
 }
 
 /// Workgroup counts within the device's limit.
@@ -399,19 +399,5 @@ fn workgroups(gpu: &Gpu, step: &Step, counts: [usize; 3]) -> Result<[u32; 3]> {
             had: u64::from(limit),
             hint: "use narrower layers, a smaller batch or fewer replicas",
         }),
-    }
-}
-
-/// Uploads in pieces, so that staging memory stays small. A tail of less than a word is padded.
-fn upload(gpu: &Gpu, buffer: &wgpu::Buffer, offset: usize, bytes: &[u8]) {
-    for (index, chunk) in bytes.chunks(UPLOAD_CHUNK).enumerate() {
-        let at = (offset + index * UPLOAD_CHUNK) as u64;
-        let whole = chunk.len() / 4 * 4;
-        gpu.queue.write_buffer(buffer, at, &chunk[..whole]);
-        if whole < chunk.len() {
-            let mut tail = [0; 4];
-            tail[..chunk.len() - whole].copy_from_slice(&chunk[whole..]);
-            gpu.queue.write_buffer(buffer, at + whole as u64, &tail);
-        }
     }
 }

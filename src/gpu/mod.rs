@@ -3,6 +3,7 @@
 mod adapters;
 mod clock;
 mod executor;
+mod footprint;
 mod pipelines;
 mod probes;
 mod queue;
@@ -10,13 +11,14 @@ mod queue;
 mod random_tests;
 pub mod reflect;
 mod tuning;
+mod upload;
 
 pub use adapters::{
     AdapterReport, Gpu, GpuOptions, GpuRequest, HOW_TO_GET_ONE, adapters, adapters_blocking, automatic,
 };
 pub use executor::GpuExecutor;
 #[cfg(test)]
-pub(crate) use executor::ITERATION_HEADER;
+pub(crate) use footprint::ITERATION_HEADER;
 pub(crate) use pipelines::Choice;
 #[cfg(test)]
 pub(crate) use pipelines::{constants, specializations};

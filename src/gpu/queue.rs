@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::plan::{Iteration, ProgramId};
 
 /// Submissions that may be in flight: one runs, one waits, and the host encodes a third.
-const DEPTH: usize = 3;
+pub(super) const DEPTH: usize = 3;
 
 /// GPU time that a submission aims at, well under the 250 ms that a watchdog may allow.
 const TARGET: Duration = Duration::from_millis(80);
@@ -56,20 +56,29 @@ impl Flight {
         self.steps.max(1)
     }
 
-    /// A buffer for metrics of `bytes`, once there is room in the queue.
-    pub fn staging(&mut self, gpu: &Gpu, bytes: u64) -> Result<wgpu::Buffer> {
-        while self.queue.len() >= DEPTH {
-            self.wait_for_first(gpu)?;
-        }
-        let fits = self.spare.iter().position(|buffer| buffer.size() == bytes);
-        Ok(fits.map(|at| self.spare.swap_remove(at)).unwrap_or_else(|| {
+    /// Makes the buffers for metrics of `bytes`, one for each submission that may be in flight.
+    pub fn reserve(&mut self, gpu: &Gpu, bytes: u64) {
+        self.spare.resize_with(DEPTH, || {
             gpu.device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some("metrics staging"),
                 size: bytes,
                 usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
                 mapped_at_creation: false,
             })
-        }))
+        });
+    }
+
+    /// Bytes of its buffers.
+    pub fn held_bytes(&self) -> u64 {
+        self.spare.iter().chain(self.queue.iter().map(|flight| &flight.staging)).map(wgpu::Buffer::size).sum()
+    }
+
+    /// A buffer for metrics, once there is room in the queue.
+    pub fn staging(&mut self, gpu: &Gpu) -> Result<wgpu::Buffer> {
+        while self.queue.len() >= DEPTH {
+            self.wait_for_first(gpu)?;
+        }
+        self.spare.pop().ok_or_else(|| Error::Device("no buffer is left for metrics".to_owned()))
     }
 
     /// Notes a submission that copies its metrics into `staging`.

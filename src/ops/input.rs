@@ -78,6 +78,7 @@ impl Input {
             return;
         }
         let mut rows = memory.take_gathered();
+        rows.reserve_exact((replicas * batch * inputs).saturating_sub(rows.len()));
         rows.resize(replicas * batch * inputs, T::zero());
         rows.par_chunks_mut(batch * inputs).enumerate().for_each(|(r, replica)| {
             let live = &mut replica[..iteration.rows as usize * inputs];

@@ -4,13 +4,14 @@ mod assemble;
 mod build;
 mod judge;
 mod limits;
+mod memory;
 mod print;
 mod tail;
 
 pub(crate) use assemble::Assembly;
 pub(crate) use build::{Capacity, PlanRequest};
+pub use memory::{MemoryLimits, MemoryReport, MemoryUse, TensorSize};
 
-use crate::error::{Error, Result};
 use crate::ops::optimizer::Optimizer;
 use crate::ops::{Hyper, Op, Operation, TargetKind};
 use crate::spec::{Pace, Replica};
@@ -292,33 +293,5 @@ impl Plan {
             let hyper = Hyper::at(replica, self.optimizer, &iteration, rate);
             weights.get(r).map_or(hyper, |weight| hyper.with_weight(*weight))
         })
-    }
-
-    /// Checks every tensor against a device's largest binding, before anything is allocated.
-    ///
-    /// # Errors
-    /// [`Error::Limit`] that names the tensor.
-    pub(crate) fn check_bindings(&self, limit: &'static str, had: u64) -> Result<()> {
-        let Some(largest) = self.tensors.iter().max_by_key(|tensor| tensor.bytes()) else { return Ok(()) };
-        if largest.bytes() <= had {
-            return Ok(());
-        }
-        let what = format!("{} {:?}", largest.name, largest.shape);
-        let hint = "use narrower layers, a smaller batch or fewer replicas, or `--device cpu`";
-        Err(Error::Limit { what, limit, wanted: largest.bytes(), had, hint })
-    }
-
-    /// Checks the whole against a memory size, before anything is allocated.
-    ///
-    /// # Errors
-    /// [`Error::Limit`] with the total.
-    pub(crate) fn check_memory(&self, limit: &'static str, had: u64) -> Result<()> {
-        let wanted = self.bytes();
-        if wanted <= had {
-            return Ok(());
-        }
-        let what = format!("the plan ({} tensors)", self.tensors.len());
-        let hint = "use narrower layers, a smaller batch or fewer replicas";
-        Err(Error::Limit { what, limit, wanted, had, hint })
     }
 }

@@ -1,14 +1,15 @@
 use super::session::Shape;
 use super::trainer::Trainer;
 use super::{Device, LayerWeights};
-use crate::cpu::available_memory;
-use crate::error::{Error, Result};
+use crate::data::Dataset;
+use crate::error::Result;
 use crate::ops::{InputKind, Loss};
+use crate::plan::{MemoryReport, Plan};
 use crate::spec::{Augment, Clip, LossOptions, OptimizerSpec, Replica, Sequential, TrainSpec};
 
-/// Copies of the parameters that a run has in host memory at one time, those of the plan not counted: the initial ones,
-/// the one on its way to the device, and on the CPU the two that are kept for a loss that diverges.
-const HOST_COPIES: u64 = 4;
+/// Copies of the parameters that a trainer has in host memory at one time, those of the executor not counted: the initial
+/// ones, and the one on its way to the device.
+const HOST_COPIES: u64 = 2;
 
 /// Collects what a [`Trainer`] needs; [`TrainerBuilder::build`] checks it.
 #[derive(Clone, Debug)]
@@ -138,31 +139,57 @@ impl TrainerBuilder {
     /// Checks the specs, and that device and machine have room for the model, then draws the initial weights.
     ///
     /// # Errors
-    /// [`Error::Spec`] that names the field; [`Error::Limit`].
-    pub fn build(mut self) -> Result<Trainer> {
+    /// [`Error::Spec`](crate::Error::Spec) that names the field; [`Error::Limit`](crate::Error::Limit).
+    pub fn build(self) -> Result<Trainer> {
+        let own = self.complete()?;
+        own.check_size()?;
+        let replicas = own.spec.replicas.iter();
+        let weights = replicas.map(|replica| LayerWeights::initial(&own.model, replica.seed)).collect();
+        Ok(Trainer::assemble(own.model, own.spec, own.device, weights, own.streaming_bytes))
+    }
+
+    /// What training on `data` will take of the device's memory, and what there is: without weights being drawn, buffers
+    /// made or anything run. A fit that does not fit is refused with the error of [`MemoryReport::check`].
+    ///
+    /// ```
+    /// use wgrad::{Activation::*, Adam, Dataset, Loss::*, Sequential, Trainer};
+    ///
+    /// let xor = wgrad::datasets::xor()?;
+    /// let builder = Trainer::new(Sequential::new(2).dense(8, Tanh).dense(2, Linear), SoftmaxCrossEntropy, Adam::new(0.05));
+    /// let report = builder.batch_size(4).memory(&xor)?;
+    /// assert_eq!(report.held.parameters, 4 * (2 * 8 + 8 + 8 * 2 + 2));
+    /// assert_eq!(report.held.optimizer_state, 2 * report.held.parameters);
+    /// report.check()?;
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Spec`](crate::Error::Spec) that names the field; [`Error::Shape`](crate::Error::Shape) where data and model
+    /// do not fit.
+    pub fn memory(&self, data: &Dataset) -> Result<MemoryReport> {
+        let Self { model, spec, device, streaming_bytes, .. } = self.clone().complete()?;
+        Trainer::assemble(model, spec, device, Vec::new(), streaming_bytes).memory(data)
+    }
+
+    /// With its replicas, and checked.
+    fn complete(mut self) -> Result<Self> {
         let replicas = self.replicas.take();
         self.spec.replicas = replicas.unwrap_or_else(|| vec![Replica::new(self.seed, &self.optimizer)]);
         self.spec.validate(&self.model)?;
-        self.check_size()?;
-        let replicas = self.spec.replicas.iter();
-        let weights = replicas.map(|replica| LayerWeights::initial(&self.model, replica.seed)).collect();
-        Ok(Trainer::assemble(self.model, self.spec, self.device, weights, self.streaming_bytes))
+        Ok(self)
     }
 
-    /// Checks the smallest plan that this model can have, and the host's own copies of the parameters, before the first
-    /// of them is drawn.
+    /// Checks the smallest plan that this model can have, before the first of its weights is drawn.
     fn check_size(&self) -> Result<()> {
         let (targets, weighted) = (self.spec.loss.usual_targets(), !self.spec.loss_options.class_weights.is_empty());
         let (capacity, order) = (self.spec.batch, self.spec.batch);
         let shape = Shape { samples: InputKind::SamplesU8, targets, weighted, capacity, order };
-        self.device.check(&shape.plan(&self.model, &self.spec)?)?;
-        let parameters = (self.model.parameters() as u64).saturating_mul(4 * self.spec.replicas.len() as u64);
-        let (wanted, had) = (parameters.saturating_mul(HOST_COPIES), available_memory());
-        if wanted <= had {
-            return Ok(());
-        }
-        let what = format!("host memory for {} and its copies", self.model.architecture());
-        let hint = "use narrower layers or fewer replicas";
-        Err(Error::Limit { what, limit: "the machine's free memory", wanted, had, hint })
+        memory(&self.device, &shape.plan(&self.model, &self.spec)?).check()
     }
+}
+
+/// What a plan takes on a device, and of the host's memory.
+pub(super) fn memory(device: &Device, plan: &Plan) -> MemoryReport {
+    let report = device.memory(plan);
+    MemoryReport { host: report.held.parameters.saturating_mul(HOST_COPIES), ..report }
 }

@@ -14,6 +14,8 @@ use crate::spec::{Sequential, TrainSpec};
 
 /// The metadata key under which a checkpoint carries everything but its tensors.
 const METADATA_KEY: &str = "wgrad-checkpoint";
+/// The metadata key of that object's own checksum. Checkpoints of before there was one go without.
+const METADATA_CHECKSUM_KEY: &str = "wgrad-checkpoint-checksum";
 /// What the format is called; another one is refused.
 const FORMAT: u32 = 1;
 /// Names of the best epoch's tensors start like this.
@@ -115,7 +117,9 @@ impl Checkpoint {
         let (wgrad, state) = (env!("CARGO_PKG_VERSION").to_owned(), self.state.clone());
         let metadata = Metadata { format: FORMAT, wgrad, checksum, state };
         let metadata = serde_json::to_string(&metadata).map_err(|e| e.to_string())?;
-        let metadata = HashMap::from([(METADATA_KEY.to_owned(), metadata)]);
+        let checksum = format!("{:016x}", fingerprint(metadata.as_bytes()));
+        let metadata =
+            HashMap::from([(METADATA_KEY.to_owned(), metadata), (METADATA_CHECKSUM_KEY.to_owned(), checksum)]);
         safetensors::serialize(views, Some(metadata)).map_err(|e| e.to_string())
     }
 
@@ -125,6 +129,10 @@ impl Checkpoint {
         let tensors = SafeTensors::deserialize(bytes).map_err(broken)?;
         let text = header.metadata().as_ref().and_then(|map| map.get(METADATA_KEY));
         let text = text.ok_or("a safetensors file, but no checkpoint of wgrad")?;
+        let wanted = header.metadata().as_ref().and_then(|map| map.get(METADATA_CHECKSUM_KEY));
+        if wanted.is_some_and(|wanted| *wanted != format!("{:016x}", fingerprint(text.as_bytes()))) {
+            return Err("damaged: its metadata are not those that were written".to_owned());
+        }
         #[derive(Deserialize)]
         struct Version {
             format: u32,

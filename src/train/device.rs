@@ -4,7 +4,7 @@ use crate::cpu::CpuExecutor;
 use crate::error::{Error, Result};
 use crate::executor::{DeviceInfo, Executor, KernelRecord};
 use crate::gpu::{Choice, Gpu, GpuExecutor, GpuOptions, GpuRequest, Tuning};
-use crate::plan::Plan;
+use crate::plan::{MemoryReport, Plan};
 
 /// Where a model is trained.
 #[derive(Clone, Debug)]
@@ -119,11 +119,11 @@ impl Device {
         }
     }
 
-    /// Whether a plan fits, before anything is allocated for it.
-    pub(crate) fn check(&self, plan: &Plan) -> Result<()> {
+    /// What a plan takes of its memory, and what there is. Nothing is allocated for it, and nothing runs.
+    pub fn memory(&self, plan: &Plan) -> MemoryReport {
         match &self.kind {
-            Kind::Cpu => CpuExecutor::<f32>::check(plan),
-            Kind::Gpu(gpu) => GpuExecutor::check(gpu, plan),
+            Kind::Cpu => CpuExecutor::<f32>::footprint(plan),
+            Kind::Gpu(gpu) => GpuExecutor::footprint(gpu, plan),
         }
     }
 

@@ -109,6 +109,10 @@ impl Trainer {
         let started = Instant::now();
         self.check_fit(data, &fit)?;
         let (state, captured, newest) = self.stand(data, &fit)?;
+        if self.session.is_none() {
+            let report = self.memory(data)?;
+            if fit.checkpoints.is_some() { report.with_checkpoints() } else { report }.check()?;
+        }
         let shape = Shape::training(data, &self.spec, self.streaming_limit());
         let session = self.session(shape)?;
         let resident = session.resident(data.len());

@@ -9,6 +9,8 @@ mod fit_state;
 #[cfg(test)]
 mod golden;
 mod judge;
+#[cfg(test)]
+mod memory_tests;
 mod metrics;
 mod model_file;
 mod pace;

@@ -120,6 +120,10 @@ impl Shared {
     fn wait<'a>(&self, guard: MutexGuard<'a, Waiting>) -> MutexGuard<'a, Waiting> {
         self.changed.wait(guard).unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn wait_briefly<'a>(&self, guard: MutexGuard<'a, Waiting>) -> MutexGuard<'a, Waiting> {
+        self.changed.wait_timeout(guard, FIRST_TAKEN).unwrap_or_else(PoisonError::into_inner).0
+    }
 }
 
 /// The thread that writes, and when it gets the next checkpoint.
@@ -129,7 +133,12 @@ pub(super) struct Saver {
     thread: Option<JoinHandle<()>>,
     last: Instant,
     last_steps: u64,
+    /// Checkpoints handed over.
+    offered: u64,
 }
+
+/// How long the loop waits at a time for the first checkpoint to be taken; it looks whether the thread is there in between.
+const FIRST_TAKEN: Duration = Duration::from_millis(100);
 
 impl Saver {
     /// Starts the thread. The checkpoint at `newest`, if any, is the last to be replaced.
@@ -141,7 +150,14 @@ impl Saver {
         let thread = std::thread::Builder::new().name("checkpoints".to_owned());
         let thread = thread.spawn(move || write_all(&own, &files, next, &best));
         let thread = thread.map_err(|e| Error::io(&settings.directory, "start a thread that writes to", e))?;
-        Ok(Self { settings: settings.clone(), shared, thread: Some(thread), last: Instant::now(), last_steps: 0 })
+        Ok(Self {
+            settings: settings.clone(),
+            shared,
+            thread: Some(thread),
+            last: Instant::now(),
+            last_steps: 0,
+            offered: 0,
+        })
     }
 
     /// Steps that may be queued before the next checkpoint by their number.
@@ -160,16 +176,25 @@ impl Saver {
         by_steps || self.last.elapsed() >= interval
     }
 
-    /// Hands a checkpoint over, after so many steps of the fit; one that still waits is replaced by it.
+    /// Hands a checkpoint over, after so many steps of the fit; one that still waits is replaced by it. But the first never
+    /// is: with it on disk there are two generations from the second on, however slow the disk or the thread is.
     pub fn offer(&mut self, checkpoint: Checkpoint, steps: u64) -> Result<()> {
         (self.last, self.last_steps) = (Instant::now(), steps);
+        self.offered += 1;
         let mut waiting = self.shared.lock();
+        while self.offered == 2 && waiting.checkpoint.is_some() && !self.has_ended() {
+            waiting = self.shared.wait_briefly(waiting);
+        }
         if let Some(error) = waiting.error.take() {
             return Err(error);
         }
         waiting.checkpoint = Some(Box::new(checkpoint));
         self.shared.changed.notify_all();
         Ok(())
+    }
+
+    fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
     /// Hands the best epoch's model over.
@@ -212,6 +237,7 @@ fn write_all(shared: &Shared, files: &[PathBuf; 2], mut next: usize, best: &Path
             continue;
         }
         drop(waiting);
+        shared.changed.notify_all();
         let saved = model.map_or(Ok(()), |model| model.save(best));
         let saved = saved.and_then(|()| checkpoint.map_or(Ok(false), |file| file.save(&files[next]).map(|()| true)));
         waiting = shared.lock();

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use ndarray::{Array2, Array3, Axis};
 
-use super::builder::TrainerBuilder;
+use super::builder::{TrainerBuilder, memory};
 use super::checkpoint::NamedTensor;
 use super::resume::Resumed;
 use super::session::{Session, Shape, input_kind, target_kind};
@@ -13,7 +13,7 @@ use crate::data::{Dataset, Features, Preprocessing, Targets};
 use crate::error::{Error, Result};
 use crate::executor::{DeviceInfo, KernelChoice, KernelRecord};
 use crate::ops::{Head, Loss};
-use crate::plan::{Plan, ProgramId, Role};
+use crate::plan::{MemoryReport, Plan, ProgramId, Role};
 use crate::spec::{OptimizerSpec, Sequential, TrainSpec};
 
 /// Trains, evaluates and applies a model, or R of them side by side.
@@ -130,6 +130,15 @@ impl Trainer {
     pub fn plan(&self, data: &Dataset) -> Result<Plan> {
         self.check(data, "plan")?;
         Shape::training(data, &self.spec, self.streaming_limit()).plan(&self.model, &self.spec)
+    }
+
+    /// What training on `data` takes of the device's memory, and what there is: known without anything being allocated or
+    /// run. [`Trainer::fit`] is refused with the error of [`MemoryReport::check`] where that has one.
+    ///
+    /// # Errors
+    /// As [`Trainer::plan`].
+    pub fn memory(&self, data: &Dataset) -> Result<MemoryReport> {
+        Ok(memory(&self.device, &self.plan(data)?))
     }
 
     /// What the first replica makes of rows (N, I): (N, O) probabilities for the cross-entropies, the outputs

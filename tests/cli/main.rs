@@ -3,6 +3,7 @@
 mod bad_data;
 mod bad_input;
 mod bad_models;
+mod classics;
 mod config;
 mod files;
 mod gpu;

@@ -186,6 +186,31 @@ fn a_plan_is_printed_without_training() {
 }
 
 #[test]
+fn a_dry_run_tells_what_the_run_takes_and_leaves_nothing() {
+    let place = Place::new();
+    let data = place.dataset("ten", 100, 10);
+    let (out, before) = (place.path("out"), place.listing());
+    let run = wgrad(&args(&data, &["--dry-run", "--out", &out]));
+    let words = ["parameters", "optimizer state", "training samples on the device", "free memory", "16-8-10", "cpu"];
+    assert!(words.iter().all(|word| run.ok().contains(word)) && run.stdout.ends_with("fits\n"), "{run:?}");
+    assert!(run.stderr.is_empty() && place.listing() == before, "{run:?}");
+    let events = wgrad(&args(&data, &["--dry-run", "--json"])).events();
+    let event = &events[0];
+    assert!(events.len() == 1 && event["event"] == "memory" && event["fits"] == true, "{event}");
+    assert_eq!(event["parameters"], 4 * (16 * 8 + 8 + 8 * 10 + 10));
+    assert_eq!(event["dataset"], 100 * 16 + 100 * 4 + 100 * 4);
+    let fields = ["optimizer_state", "activations", "kept", "total", "peak", "available"];
+    assert!(fields.iter().all(|field| event[field].as_u64() > Some(0)), "{event}");
+    let too_big = ["--hidden", "16000000,16000000", "--batch", "64", "--dry-run"];
+    let run = wgrad(&args(&data, &[]).iter().take(4).copied().chain(too_big).collect::<Vec<_>>());
+    assert!(run.status == 2 && run.stdout.ends_with("does not fit\n") && run.stderr.lines().count() == 1, "{run:?}");
+    let words = ["layers.1.weight.state [1, 2, 16000000, 16000000]", "the machine's free memory", "narrower layers"];
+    assert!(words.iter().all(|word| run.stderr.contains(word)), "{run:?}");
+    let event = &wgrad(&[&["train", &data, "--device", "cpu", "--json"], &too_big[..]].concat());
+    assert!(event.status == 2 && event.stdout.contains("\"fits\":false"), "{event:?}");
+}
+
+#[test]
 fn a_closed_stdout_ends_it_quietly() {
     let place = Place::new();
     let data = place.dataset("five", 64, 5);

@@ -115,10 +115,13 @@ impl RunDirectory {
         self.failure.take().map_or(Ok(()), Err)
     }
 
-    /// Writes the model; gives its path.
+    /// Writes the model, and those of further replicas; gives the path of the first.
     pub fn save_model(&self, trainer: &mut Trainer) -> Result<PathBuf> {
         let path = self.path.join(MODEL);
         trainer.save(&path)?;
+        for replica in 1..trainer.spec().replicas.len() {
+            trainer.to_file(replica)?.save(&self.path.join(format!("model.{replica}.safetensors")))?;
+        }
         Ok(path)
     }
 

@@ -156,7 +156,7 @@ impl Preprocessing {
         let Source { name, index } = source;
         let found = match self.by_name(table) {
             true => table.names().iter().position(|known| known == name),
-            false => Some(*index).filter(|_| table.names().len() == self.width),
+            false => Some(*index).filter(|index| table.names().len() == self.width && *index < self.width),
         };
         found.ok_or_else(|| {
             let near = suggestion(name, table.names().iter().map(String::as_str));

@@ -181,6 +181,16 @@ impl Preprocessing {
                 self.classes.len()
             ));
         }
+        let stands_in = |column: &Column| match &column.encoding {
+            Encoding::Number { .. } => true,
+            Encoding::OneHot { categories, missing } | Encoding::Ordinal { categories, missing, .. } => {
+                missing.is_none_or(|category| category < categories.len())
+            }
+        };
+        if let Some(column) = self.columns.iter().find(|column| !stands_in(column)) {
+            let name = &column.source.name;
+            return Err(format!("its preprocessing fills gaps in `{name}` with a category that is not there"));
+        }
         let numbers = self.columns.iter().flat_map(|column| match column.encoding {
             Encoding::Number { shift, scale, missing } => [shift, scale, missing.unwrap_or(0.0)],
             Encoding::Ordinal { shift, scale, .. } => [shift, scale, 0.0],

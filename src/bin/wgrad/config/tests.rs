@@ -124,3 +124,31 @@ fn a_file_that_is_wrong_is_refused_with_the_reason() {
     let missing = parse(&Cli::command(), &line(&["train", "--config", &empty.path().display().to_string()]));
     assert!(missing.unwrap_err().to_string().contains("no dataset"));
 }
+
+/// Whatever is in the file, the answer is arguments or one line that says what is wrong.
+#[test]
+fn damaged_files_are_refused_and_never_a_panic() {
+    let good = Settings::of(&built(), &parsed(&["train", "mnist", "--hidden", "7,6", "--lr", "0.02"])).to_toml();
+    let mut stream = wgrad::random::Stream::new(1, wgrad::random::Purpose::Inputs, 0);
+    let mut refused = 0;
+    for _ in 0..400 {
+        let mut bytes = good.clone().into_bytes();
+        let mut below = |limit: usize| stream.word() as usize % limit;
+        // Most of the file are comments: damage goes to its keys and values.
+        let at = below(good.find("# Left").unwrap());
+        match below(3) {
+            0 => bytes[at] = below(256) as u8,
+            1 => bytes.truncate(at),
+            _ => drop(bytes.splice(at..at + 2, *b"\"[=")),
+        }
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), &bytes).unwrap();
+        let words = ["train", "mnist", "--config", &file.path().display().to_string()].map(str::to_owned);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        if let Err(failure) = parse(&Cli::command(), &line(&words)) {
+            assert!(!crate::one_line(&failure.to_string()).is_empty());
+            refused += 1;
+        }
+    }
+    assert!(refused > 100, "{refused}");
+}

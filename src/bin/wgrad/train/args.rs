@@ -33,19 +33,23 @@ Examples:
   wgrad train --resume runs/wide
   wgrad train mnist --epochs 100 --patience 5 --restore-best
   wgrad train mnist --print-plan
+  wgrad train mnist --hidden 4096,4096 --device gpu --dry-run
   wgrad train iris --hidden 4 --epochs 100 --batch 10
+  wgrad train xor --hidden 2 --loss bce --lr 0.01 --epochs 1000 --replicas 100
   wgrad train people.csv --target income --categorical job,town --missing mean
   wgrad train houses.csv --target price --drop id --validation 0.1
   wgrad train digits.npz --hidden 256,128
   wgrad train make-moons:samples=500,noise=0.2 --hidden 16
 
-With --out, DIR holds model.safetensors (PyTorch's names and shapes), and
-best.safetensors of the best epoch; history.csv and history.jsonl, a line an
+With --out, DIR holds model.safetensors (PyTorch's names and shapes), of further
+replicas model.1.safetensors and so on, and best.safetensors of the best epoch
+of the first; history.csv and history.jsonl, a line an
 epoch; config.toml, all arguments under the flags' names, for --config; and
 checkpoints, from which --resume goes on after Ctrl-C, a crash or kill -9, to
 the same bits.
 
-JSON events: step (with --log-steps), epoch, summary; plan (with --print-plan).";
+JSON events: step (with --log-steps), epoch, summary; plan (with --print-plan);
+memory (with --dry-run).";
 
 /// Train a multilayer perceptron on a dataset.
 #[derive(Args)]
@@ -87,6 +91,9 @@ pub struct OutputArgs {
     /// Print what a training step consists of, and stop.
     #[arg(long)]
     pub print_plan: bool,
+    /// Print what the run will take of the device's memory and whether it fits, and stop before anything runs.
+    #[arg(long)]
+    pub dry_run: bool,
     /// Report the loss of every step.
     #[arg(long)]
     pub log_steps: bool,

@@ -1,7 +1,7 @@
 //! The arguments of `wgrad train` that say on which samples to train, in which order, and for how long.
 
 use clap::Args;
-use wgrad::Dataset;
+use wgrad::{Dataset, OptimizerSpec, Replica};
 
 use crate::args;
 use crate::{Failure, Result};
@@ -27,6 +27,10 @@ pub struct LengthArgs {
     /// Seed of the initial weights and of the order of the samples.
     #[arg(long, value_name = "S", default_value_t = 0, allow_hyphen_values = true)]
     pub seed: u64,
+    /// Train so many models side by side, in the same dispatches, with the seeds from --seed on: what is told is their mean,
+    /// and at the end what each came to.
+    #[arg(long, value_name = "R", default_value_t = 1, value_parser = args::replicas, allow_hyphen_values = true)]
+    pub replicas: usize,
     /// Train on the first N samples only [default: all].
     #[arg(long, value_name = "N", value_parser = args::count::<usize>, allow_hyphen_values = true)]
     limit: Option<usize>,
@@ -36,6 +40,11 @@ pub struct LengthArgs {
 }
 
 impl LengthArgs {
+    /// The models to train side by side, each with its own seed.
+    pub fn models(&self, optimizer: &OptimizerSpec) -> Vec<Replica> {
+        (0..self.replicas as u64).map(|n| Replica::new(self.seed.wrapping_add(n), optimizer)).collect()
+    }
+
     /// Samples a step, of so many; where a step takes all of them unless told otherwise, `full`.
     pub fn batch(&self, samples: usize, full: bool) -> usize {
         self.batch.unwrap_or(if full { samples } else { DEFAULT_BATCH.min(samples) })

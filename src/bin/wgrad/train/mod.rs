@@ -6,16 +6,19 @@ mod input;
 mod layers;
 mod length;
 mod loss;
+mod memory;
 mod model;
 mod optimizer;
 mod plan;
 mod report;
 mod schedule;
+mod scores;
 mod summary;
 
 use std::time::Instant;
 
-use wgrad::{Dataset, Device, End, Error, History, Trainer, epochs};
+use wgrad::data::Parts;
+use wgrad::{Dataset, Device, End, Error, Evaluation, History, Sequential, Trainer, TrainerBuilder, epochs};
 
 pub use args::TrainArgs;
 pub use report::EpochEvent;
@@ -25,8 +28,10 @@ use crate::config::Settings;
 use crate::output::Output;
 use crate::run_directory::{Beginning, RunDirectory};
 use crate::{Failure, Result, interrupt};
+use memory::Network;
 use report::Report;
-use summary::{Scored, Summary, summarize};
+use scores::Scored;
+use summary::{Summary, summarize};
 
 pub fn run(args: &TrainArgs, mut settings: Settings, output: &Output, started: Instant) -> Result<()> {
     if let Some(recipe) = args.recipe {
@@ -38,11 +43,17 @@ pub fn run(args: &TrainArgs, mut settings: Settings, output: &Output, started: I
     let train = args.length.limited(data.train)?;
     args.length.check_batch(&train)?;
     args.resolve(&mut settings, &train);
-    let mut trainer = trainer(args, &train, &device)?;
+    let (model, builder) = builder(args, &train, &device)?;
+    if args.output.dry_run {
+        return memory::dry_run(&builder, &train, &Network::new(&model, args, &train), &device, output);
+    }
+    let mut trainer = trainer(args, &model, builder)?;
     if args.output.print_plan {
         plan::print_plan(&trainer.plan(&train)?, output);
         return Ok(());
     }
+    // Before a former run's files are touched.
+    trainer.memory(&train)?.check()?;
     let mut directory = directory(args, &trainer, settings, validation.is_some())?;
     let checkpoints = directory.as_ref().map(RunDirectory::checkpoints);
     let fit = epochs(args.epochs(&train)).steps(args.length.steps);
@@ -56,7 +67,7 @@ pub fn run(args: &TrainArgs, mut settings: Settings, output: &Output, started: I
         Err(error) => return Err(keep(error, callback.1.as_ref(), &mut trainer)),
     };
     directory = callback.1;
-    let scores = Scored::new(&mut trainer, &history, &train, validation.as_ref(), test.as_ref())?;
+    let scores = scored(&mut trainer, &history, args.stopping.rule()?.is_some(), &Parts { train, validation, test })?;
     let mut saved = None;
     if let Some(directory) = &mut directory {
         directory.check()?;
@@ -66,6 +77,16 @@ pub fn run(args: &TrainArgs, mut settings: Settings, output: &Output, started: I
     let seconds = started.elapsed().as_secs_f64();
     summarize(&Summary::new(&history, &scores, seconds, device.note(), saved), output);
     if history.end == End::Asked { Err(interrupted(&history, directory.as_ref())) } else { Ok(()) }
+}
+
+/// What the final model comes to. After early stopping that may be an earlier epoch's.
+fn scored(trainer: &mut Trainer, history: &History, restored: bool, parts: &Parts) -> Result<Scored> {
+    let last = history.epochs.last();
+    let none = Evaluation { loss: 0.0, accuracy: 0.0, replicas: Vec::new() };
+    let train = last.map_or(&none, |epoch| &epoch.train);
+    let watched = last.and_then(|epoch| epoch.test.clone());
+    let own = (&parts.train, parts.validation.as_ref(), parts.test.as_ref());
+    Scored::new(trainer, (train, watched), restored, own)
 }
 
 /// The directory of the run, if it has one, ready to be filled.
@@ -84,20 +105,24 @@ fn interrupted(history: &History, directory: Option<&RunDirectory>) -> Failure {
     })
 }
 
-fn trainer(args: &TrainArgs, data: &Dataset, device: &Device) -> Result<Trainer> {
+/// What the arguments make of the samples: the model, and how it is trained.
+fn builder(args: &TrainArgs, data: &Dataset, device: &Device) -> Result<(Sequential, TrainerBuilder)> {
     let loss = args.loss.loss(data);
     let model = args.model.model(data, loss);
+    let builder = Trainer::new(model.clone(), loss, args.optimizer.spec()).device(device.clone());
+    let builder = args.optimizer.apply(builder).loss_options(args.loss.options(data)?);
+    let builder = builder.batch_size(args.batch(data)).replicas(args.length.models(&args.optimizer.spec()));
+    let builder = args.input.apply(builder, data.inputs())?;
+    Ok((model, builder.shuffle(!args.length.no_shuffle).freeze(args.model.freeze)))
+}
+
+fn trainer(args: &TrainArgs, model: &Sequential, builder: TrainerBuilder) -> Result<Trainer> {
     // Where it was killed before its first checkpoint, it has not begun.
     let resumed = args.keeping.directory().filter(|(path, there)| *there && args.keeping.checkpoints(path).are_there());
-    let start = if resumed.is_some() { None } else { args.model.start(&model)? };
-    let builder = Trainer::new(model, loss, args.optimizer.spec()).device(device.clone());
-    let builder = args.optimizer.apply(builder).loss_options(args.loss.options(data)?);
-    let builder = builder.batch_size(args.batch(data)).seed(args.length.seed);
-    let builder = args.input.apply(builder, data.inputs())?;
-    let builder = builder.shuffle(!args.length.no_shuffle).freeze(args.model.freeze);
     if let Some((path, _)) = resumed {
         return Ok(builder.resume(path)?);
     }
+    let start = args.model.start(model)?;
     let mut trainer = builder.build()?;
     if let Some(layers) = start {
         trainer.set_first_layers(&layers)?;

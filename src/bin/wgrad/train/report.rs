@@ -17,6 +17,8 @@ pub struct Report<'a> {
     log_steps: bool,
     /// Whether epochs are judged on a validation part, and not on the test part.
     validates: bool,
+    /// Whether there are several replicas.
+    several: bool,
     bar: Option<ProgressBar>,
     /// Of a run that goes on: where, and what is not as it was.
     notes: Vec<String>,
@@ -27,7 +29,7 @@ impl<'a> Report<'a> {
         // A bar and a line per step would overwrite each other on one terminal.
         let crowded = log_steps && stdout().is_terminal();
         let bar = (!output.quiet() && !crowded).then(ProgressBar::stderr);
-        Self { output, device, log_steps, validates, bar, notes: Vec::new() }
+        Self { output, device, log_steps, validates, several: false, bar, notes: Vec::new() }
     }
 
     /// Says where a run goes on, once it is sure to.
@@ -42,6 +44,9 @@ impl<'a> Report<'a> {
 #[derive(Serialize)]
 struct StepEvent {
     step: u64,
+    /// Where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replica: Option<usize>,
     loss: f32,
     #[serde(skip_serializing_if = "Option::is_none")]
     gradient_norm: Option<f64>,
@@ -90,19 +95,24 @@ impl Callback for Report<'_> {
     fn on_start(&mut self, run: &RunInfo) {
         announce(self.device, self.output);
         self.notes.iter().for_each(|note| self.output.note(note));
+        self.several = run.replicas > 1;
         if let Some(bar) = &mut self.bar {
             let DeviceInfo { device, adapter, .. } = &run.device;
-            self.output.note(&format!("{} on {device} ({adapter}), {} samples", run.architecture, run.samples));
+            let replicas = if self.several { format!("{} x ", run.replicas) } else { String::new() };
+            let note = format!("{replicas}{} on {device} ({adapter}), {} samples", run.architecture, run.samples);
+            self.output.note(&note);
             bar.on_start(run);
         }
     }
 
     fn on_step(&mut self, report: &StepReport) {
         if self.log_steps {
-            let StepReport { step, loss, gradient_norm, .. } = *report;
+            let StepReport { step, replica, loss, gradient_norm } = *report;
+            let replica = self.several.then_some(replica);
             let norm = gradient_norm.map_or_else(String::new, |norm| format!(" gradient norm {norm}"));
-            self.output.text(&format!("step {step} loss {loss}{norm}"));
-            self.output.event("step", &StepEvent { step, loss, gradient_norm });
+            let which = replica.map_or_else(String::new, |replica| format!(" replica {replica}"));
+            self.output.text(&format!("step {step}{which} loss {loss}{norm}"));
+            self.output.event("step", &StepEvent { step, replica, loss, gradient_norm });
         }
     }
 

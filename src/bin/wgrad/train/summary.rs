@@ -2,84 +2,12 @@
 
 use serde::Serialize;
 use wgrad::executor::{DeviceInfo, KernelChoice};
-use wgrad::{Dataset, End, History, Targets, Trainer};
+use wgrad::{End, History};
 
-use crate::Result;
+use super::scores::Scored;
 use crate::args::kernel_line;
 use crate::output::Output;
 use crate::table::{Table, seconds};
-
-/// What the final model came to on each part, and how large the parts are.
-#[derive(Serialize)]
-pub struct Scored {
-    task: &'static str,
-    samples: usize,
-    validation_samples: Option<usize>,
-    test_samples: Option<usize>,
-    /// Names of the classes, where they have some.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    classes: Vec<String>,
-    train_loss: f64,
-    train_accuracy: f64,
-    validation_loss: Option<f64>,
-    validation_accuracy: Option<f64>,
-    test_loss: Option<f64>,
-    test_accuracy: Option<f64>,
-}
-
-impl Scored {
-    /// The last epoch's scores are the final ones of the part that it was judged on; the test part is judged now if
-    /// there is a validation part too.
-    pub fn new(
-        trainer: &mut Trainer,
-        history: &History,
-        train: &Dataset,
-        validation: Option<&Dataset>,
-        test: Option<&Dataset>,
-    ) -> Result<Self> {
-        let last = history.epochs.last();
-        let watched = last.and_then(|epoch| epoch.test.clone());
-        let (validated, tested) = match (validation, test) {
-            (Some(_), Some(test)) => (watched, Some(trainer.evaluate(test)?)),
-            (Some(_), None) => (watched, None),
-            (None, _) => (None, watched),
-        };
-        Ok(Self {
-            task: if matches!(train.targets(), Targets::Values(_)) { "regression" } else { "classification" },
-            samples: train.len(),
-            validation_samples: validation.map(Dataset::len),
-            test_samples: test.map(Dataset::len),
-            classes: train.preprocessing().map(|known| known.classes.clone()).unwrap_or_default(),
-            train_loss: last.map_or(0.0, |epoch| epoch.train.loss),
-            train_accuracy: last.map_or(0.0, |epoch| epoch.train.accuracy),
-            validation_loss: validated.as_ref().map(|scores| scores.loss),
-            validation_accuracy: validated.as_ref().map(|scores| scores.accuracy),
-            test_loss: tested.as_ref().map(|scores| scores.loss),
-            test_accuracy: tested.as_ref().map(|scores| scores.accuracy),
-        })
-    }
-
-    fn list(&self, list: &mut Table) {
-        let parts = [
-            ("test", self.test_loss, self.test_accuracy),
-            ("validation", self.validation_loss, self.validation_accuracy),
-        ];
-        for (part, loss, accuracy) in parts {
-            let (Some(loss), Some(accuracy)) = (loss, accuracy) else { continue };
-            if self.task == "classification" {
-                list.entry(&format!("{part} accuracy"), format!("{:.2}%", 100.0 * accuracy));
-            }
-            list.entry(&format!("{part} loss"), format!("{loss:.4}"));
-        }
-        if self.test_loss.is_none() && self.validation_loss.is_none() {
-            list.entry("train loss", format!("{:.4}", self.train_loss));
-        }
-        let part =
-            |count: Option<usize>, name: &str| count.map_or_else(String::new, |count| format!(", {count} {name}"));
-        let (validation, test) = (part(self.validation_samples, "validation"), part(self.test_samples, "test"));
-        list.entry("samples", format!("{} training{validation}{test}", self.samples));
-    }
-}
 
 /// What a run came to.
 #[derive(Serialize)]

@@ -1,0 +1,112 @@
+//! `wgrad train --dry-run`
+
+use serde::Serialize;
+use wgrad::executor::DeviceInfo;
+use wgrad::plan::{MemoryLimits, MemoryReport, MemoryUse};
+use wgrad::{Dataset, Device, Sequential, TrainerBuilder};
+
+use super::{TrainArgs, device_entries};
+use crate::Result;
+use crate::args::announce;
+use crate::output::Output;
+use crate::table::{Table, bytes};
+
+/// What the memory is for.
+#[derive(Serialize)]
+pub struct Network {
+    architecture: String,
+    replicas: usize,
+    batch: usize,
+    samples: usize,
+    /// Whether there will be checkpoints.
+    #[serde(skip)]
+    keeps: bool,
+}
+
+impl Network {
+    pub fn new(model: &Sequential, args: &TrainArgs, data: &Dataset) -> Self {
+        let (architecture, batch, samples) = (model.architecture(), args.batch(data), data.len());
+        Self { architecture, replicas: args.length.replicas, batch, samples, keeps: args.keeping.directory().is_some() }
+    }
+}
+
+#[derive(Serialize)]
+struct Fields<'a> {
+    #[serde(flatten)]
+    network: &'a Network,
+    #[serde(flatten)]
+    report: &'a MemoryReport,
+    peak: u64,
+    fits: bool,
+    /// What does not fit, and the way out.
+    reason: Option<String>,
+    #[serde(flatten)]
+    device: DeviceInfo,
+    note: Option<&'a str>,
+}
+
+/// Tells what training will take of the device's memory and what there is; an error if that is not enough. No weights are
+/// drawn, no buffers made, and nothing runs.
+pub fn dry_run(
+    builder: &TrainerBuilder,
+    data: &Dataset,
+    network: &Network,
+    device: &Device,
+    output: &Output,
+) -> Result<()> {
+    let report = builder.memory(data)?;
+    let report = if network.keeps { report.with_checkpoints() } else { report };
+    let checked = report.check();
+    announce(device, output);
+    let (fits, reason) = (checked.is_ok(), checked.as_ref().err().map(ToString::to_string));
+    let info = device.info();
+    let fields =
+        Fields { network, report: &report, peak: report.peak(), fits, reason, device: info, note: device.note() };
+    output.event("memory", &fields);
+    output.text(&list(network, &report, fits, &fields.device).to_string());
+    Ok(checked?)
+}
+
+fn list(network: &Network, report: &MemoryReport, fits: bool, device: &DeviceInfo) -> Table {
+    let mut list = Table::list();
+    let mut entry = |name: &str, value: u64| {
+        let known = value < u64::MAX;
+        list.entry(name, if known { format!("{value:>14}  {}", bytes(value)) } else { "more than 2^64".to_owned() });
+    };
+    let MemoryUse { parameters, optimizer_state, statistics, activations, gradients, dataset, .. } = report.held;
+    let MemoryUse { evaluation, metrics, kept, uniforms, .. } = report.held;
+    entry("parameters", parameters);
+    entry("optimizer state", optimizer_state);
+    entry("running statistics", statistics);
+    entry("activations and their gradients", activations);
+    entry("gradients of parameters", gradients);
+    entry("training samples on the device", dataset);
+    entry("evaluation's samples", evaluation);
+    entry("metrics", metrics);
+    entry("two kept models", kept);
+    entry("kernels' uniforms", uniforms);
+    entry("held in all", report.total);
+    let most = [
+        ("and at most: borrowed by steps", report.scratch),
+        ("  on the way to or from the device", report.transfer),
+        ("  weights on the host", report.host),
+        ("  checkpoints on the host", report.checkpoint),
+    ];
+    most.into_iter().filter(|(_, bytes)| *bytes > 0).for_each(|(name, bytes)| entry(name, bytes));
+    entry("at most in all", report.peak());
+    let MemoryLimits { max_storage_binding, max_buffer, available } = report.limits;
+    let largest = format!("largest tensor: {} {:?}", report.largest.name, report.largest.shape);
+    entry(&largest, report.largest.bytes);
+    max_storage_binding.into_iter().for_each(|limit| entry("  max_storage_buffer_binding_size", limit));
+    max_buffer.into_iter().for_each(|limit| entry("  max_buffer_size", limit));
+    match available {
+        Some(free) => entry("the machine's free memory", free),
+        None => list.entry("the device's memory", "not told: allocated before the first step"),
+    }
+    list.entry("network", &network.architecture);
+    let Network { replicas, batch, samples, .. } = network;
+    list.entry("replicas, batch, samples", format!("{replicas}, {batch}, {samples}"));
+    device_entries(&mut list, device);
+    list.entry("verdict", if fits { "fits" } else { "does not fit" });
+    list
+}

@@ -1,0 +1,50 @@
+//! How much memory steps borrow while they run, beside the plan's tensors.
+
+use crate::plan::{Plan, ProgramId};
+
+/// Gradients that a weight gradient's task has between product and update, beside those of its last columns
+/// (`dense_weight_gradient.rs`).
+const GRADIENTS: u64 = 1 << 16;
+/// Columns to which such a task rounds up, for each of its units.
+const COLUMNS: u64 = 64;
+/// Bytes of operands' copies that a thread keeps (`matmul.rs`): 576 rows and 24 columns of depth 400, in f32.
+const COPIES: u64 = 1 << 20;
+
+/// The most bytes that steps of a plan borrow: the batch's samples, gathered, and what each thread's task needs.
+pub(crate) fn scratch_bytes(plan: &Plan) -> u64 {
+    let threads = rayon::current_num_threads() as u64;
+    let floats = gathered(plan).saturating_add(threads.saturating_mul(borrowed(plan)));
+    floats.saturating_mul(size_of::<f32>() as u64).saturating_add(threads * COPIES)
+}
+
+/// (R, B, I) of the larger of the batches that read samples. Noise and augmentation put training's into a tensor.
+fn gathered(plan: &Plan) -> u64 {
+    let prepares = plan.program(ProgramId::Train).steps.first().is_some_and(|step| step.operation() == "prepare_input");
+    let programs = [(ProgramId::Train, !prepares), (ProgramId::Evaluate, true)];
+    let rows = programs.into_iter().filter(|(_, gathers)| *gathers).map(|(id, _)| plan.program(id).batch as u64).max();
+    let inputs = plan.tensor(plan.program(ProgramId::Train).samples).shape[1] as u64;
+    product(&[plan.replicas.len() as u64, rows.unwrap_or(0), inputs])
+}
+
+/// Numbers that one thread's task borrows at most: of a layer's gradients, and of the rows of norms and of the loss.
+fn borrowed(plan: &Plan) -> u64 {
+    let batch = plan.program(ProgramId::Train).batch as u64;
+    let last = plan.layers.len().saturating_sub(1);
+    let layer = |(n, layer): (usize, &crate::plan::LayerTensors)| {
+        let shape = &plan.tensor(layer.weight).shape;
+        let (units, inputs) = (shape[1] as u64, shape[2] as u64);
+        let gradients = product(&[units, inputs]).min(GRADIENTS + product(&[COLUMNS, units])).max(units);
+        let rows = match (layer.norm, n == last) {
+            // Gradients and their products, and beside them a dropout's mask in a buffer that may have been such a one.
+            (Some(_), _) => product(&[4, batch, units]),
+            (None, true) => product(&[batch, units]),
+            (None, false) => product(&[4, units]),
+        };
+        gradients.max(rows).max(inputs)
+    };
+    plan.layers.iter().enumerate().map(layer).max().unwrap_or(0)
+}
+
+fn product(factors: &[u64]) -> u64 {
+    factors.iter().fold(1, |product, factor| product.saturating_mul(*factor))
+}

@@ -1,0 +1,73 @@
+//! What an executor takes of a GPU's memory, and how large its buffers are.
+
+use super::Gpu;
+use super::executor::GpuExecutor;
+use super::queue::DEPTH;
+use super::upload::CHUNK;
+use crate::ops::Hyper;
+use crate::plan::{MemoryLimits, MemoryReport, MemoryUse, Plan, ProgramId, Tensor};
+use crate::spec::MAX_REPLICAS;
+
+/// The smallest stride that every adapter at default limits allows between dynamic uniform offsets.
+const UNIFORM_ALIGNMENT: u64 = 256;
+/// Rows, first, slot, number: the words before the hyper-parameters in WGSL's `Iteration`.
+pub(crate) const ITERATION_HEADER: u64 = 16;
+/// Bytes of WGSL's `vec4<f32>`.
+const VEC4: u64 = 16;
+/// Bytes of a kernel's own uniforms: what adapters give at least, and more than any kernel has.
+pub(super) const PARAMS_BYTES: u64 = 256;
+/// The programs that are made with the executor.
+pub(super) const PROGRAMS: [ProgramId; 3] = [ProgramId::Train, ProgramId::Evaluate, ProgramId::Predict];
+
+impl GpuExecutor {
+    /// What it takes for a plan, and what the device allows; a software rasterizer's memory is the machine's. What metrics
+    /// need beyond evaluation comes on top once they are asked for.
+    pub(crate) fn footprint(gpu: &Gpu, plan: &Plan) -> MemoryReport {
+        let own = gpu.device.limits();
+        let limits = MemoryLimits {
+            max_storage_binding: Some(own.max_storage_buffer_binding_size),
+            max_buffer: Some(own.max_buffer_size),
+            available: if gpu.is_software() { crate::cpu::available_memory() } else { None },
+        };
+        MemoryReport { transfer: transfer_bytes(plan), ..plan.memory_report(held(plan), limits) }
+    }
+}
+
+fn held(plan: &Plan) -> MemoryUse {
+    let mut own = plan.memory(|tensor| padded(tensor.bytes()));
+    let programs = PROGRAMS.map(|id| plan.program(id));
+    let kernels: usize = programs.iter().map(|program| program.steps.len()).sum();
+    own.uniforms = iterations_bytes(plan) + kernels as u64 * PARAMS_BYTES;
+    let staged = programs.iter().filter_map(|program| Some(plan.tensor(program.metrics?.tensor).bytes()));
+    own.metrics = staged.fold(own.metrics, |total, bytes| total.saturating_add(bytes.saturating_mul(DEPTH as u64)));
+    own
+}
+
+/// The most bytes that are on their way at a time: uploads, or a tensor that is read back; and submissions' uniforms.
+fn transfer_bytes(plan: &Plan) -> u64 {
+    let read = plan.tensors.iter().filter(|tensor| tensor.role.is_state()).map(|tensor| padded(tensor.bytes()));
+    let MemoryUse { parameters, dataset, evaluation, .. } = plan.memory(Tensor::bytes);
+    let uploads = [parameters, dataset, evaluation].into_iter().fold(0, u64::saturating_add);
+    let submissions = (DEPTH as u64 + 1) * plan.slots as u64 * stride(plan);
+    uploads.min(2 * CHUNK as u64).max(read.max().unwrap_or(0)).saturating_add(submissions)
+}
+
+/// Bytes of a tensor's buffer: whole vec4s. An optimizer without memory has states of no bytes, which cannot be bound.
+pub(super) fn padded(bytes: u64) -> u64 {
+    bytes.checked_next_multiple_of(VEC4).unwrap_or(u64::MAX).max(VEC4)
+}
+
+/// Bytes from one iteration's uniforms to the next one's.
+pub(super) fn stride(plan: &Plan) -> u64 {
+    (ITERATION_HEADER + (plan.replicas.len() * size_of::<Hyper>()) as u64).next_multiple_of(UNIFORM_ALIGNMENT)
+}
+
+/// Bytes of an iteration's uniforms as kernels see them: with as many replicas as there may be.
+pub(super) fn iteration_bound() -> u64 {
+    ITERATION_HEADER + (MAX_REPLICAS * size_of::<Hyper>()) as u64
+}
+
+/// Bytes of a submission's uniforms.
+pub(super) fn iterations_bytes(plan: &Plan) -> u64 {
+    plan.slots as u64 * stride(plan) + iteration_bound()
+}

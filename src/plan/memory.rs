@@ -1,0 +1,199 @@
+//! What a plan takes of a device's memory, counted before anything is allocated.
+
+use serde::Serialize;
+
+use super::{Plan, ProgramId, Role, Tensor, TensorId};
+use crate::error::{Error, Result};
+
+/// Copies of the state that checkpoints may make at a time: one that is written, as tensors and as the file's bytes, one
+/// that waits, and one that takes its place.
+const STATE_COPIES: u64 = 4;
+
+/// The way out of a limit on single buffers, which the CPU does not have.
+const ELSEWHERE: &str = "use narrower layers, a smaller batch or fewer replicas, or `--device cpu`";
+
+/// Bytes that an executor holds for a plan from before the first step to the end, by what they are for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct MemoryUse {
+    /// Weights, biases, the norms' scales and shifts.
+    pub parameters: u64,
+    /// The optimizer's memory.
+    pub optimizer_state: u64,
+    /// Running statistics of batch norms.
+    pub statistics: u64,
+    /// What layers hand on, forwards and backwards, in training, evaluation and prediction.
+    pub activations: u64,
+    /// Gradients of parameters, where something needs them before the update.
+    pub gradients: u64,
+    /// Training samples, or the chunk of them that is on the device, with targets, weights and order.
+    pub dataset: u64,
+    /// The same of the rows that an evaluation or a prediction takes at a time.
+    pub evaluation: u64,
+    /// Losses and counts, and on a GPU the buffers in which the host reads them.
+    pub metrics: u64,
+    /// The model of two earlier epochs, which comes back when a loss is no number any more.
+    pub kept: u64,
+    /// On a GPU the kernels' uniforms.
+    pub uniforms: u64,
+}
+
+impl MemoryUse {
+    /// All of it.
+    pub fn total(&self) -> u64 {
+        let Self { parameters, optimizer_state, statistics, activations, gradients, .. } = *self;
+        let Self { dataset, evaluation, metrics, kept, uniforms, .. } = *self;
+        let model = [parameters, optimizer_state, statistics, activations, gradients];
+        let rest = [dataset, evaluation, metrics, kept, uniforms];
+        // Shapes that no machine can hold are compared with the limits, not overflowed.
+        model.into_iter().chain(rest).fold(0, u64::saturating_add)
+    }
+}
+
+/// What a device allows, in bytes; none where there is no limit, or none that anybody tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct MemoryLimits {
+    /// Of a tensor that kernels see: wgpu's `max_storage_buffer_binding_size`.
+    pub max_storage_binding: Option<u64>,
+    /// Of any buffer: wgpu's `max_buffer_size`.
+    pub max_buffer: Option<u64>,
+    /// The machine's free memory, where the device's memory is the machine's.
+    pub available: Option<u64>,
+}
+
+/// One tensor's size.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct TensorSize {
+    /// Its name in the plan.
+    pub name: String,
+    /// Its extents.
+    pub shape: Vec<usize>,
+    /// What it takes.
+    pub bytes: u64,
+    /// What makes it smaller.
+    pub way_out: &'static str,
+}
+
+/// What training takes of a device's memory, and what there is: known before anything is allocated.
+///
+/// [`MemoryUse`] is exact; `scratch`, `transfer`, `host` and `checkpoint` are the most that there may be for a time.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct MemoryReport {
+    /// What is held from before the first step to the end.
+    #[serde(flatten)]
+    pub held: MemoryUse,
+    /// All of that.
+    pub total: u64,
+    /// Buffers that steps borrow, on the CPU.
+    pub scratch: u64,
+    /// What is on its way to or from a GPU.
+    pub transfer: u64,
+    /// The trainer's own copies of the weights in host memory: the initial ones, and those on their way to the device.
+    pub host: u64,
+    /// Copies of the state in host memory while a checkpoint is on its way to disk and the next one waits.
+    pub checkpoint: u64,
+    /// The tensor that takes most.
+    pub largest: TensorSize,
+    /// What the device allows.
+    #[serde(flatten)]
+    pub limits: MemoryLimits,
+}
+
+impl MemoryReport {
+    /// All that may be taken at a time.
+    pub fn peak(&self) -> u64 {
+        let Self { total, scratch, transfer, host, checkpoint, .. } = *self;
+        [total, scratch, transfer, host, checkpoint].into_iter().fold(0, u64::saturating_add)
+    }
+
+    /// The same of a fit that writes checkpoints.
+    #[must_use]
+    pub fn with_checkpoints(self) -> Self {
+        let MemoryUse { parameters, optimizer_state, statistics, .. } = self.held;
+        let state = parameters.saturating_add(optimizer_state).saturating_add(statistics);
+        Self { checkpoint: state.saturating_mul(STATE_COPIES), ..self }
+    }
+
+    /// Whether it fits.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] that names the largest tensor, what it or all together need, what there is, and the way out.
+    pub fn check(&self) -> Result<()> {
+        let TensorSize { name, shape, bytes, way_out } = &self.largest;
+        let MemoryLimits { max_storage_binding, max_buffer, available } = self.limits;
+        let bindings = [
+            (max_storage_binding, "the adapter's max_storage_buffer_binding_size"),
+            (max_buffer, "the adapter's max_buffer_size"),
+        ];
+        for (limit, name_of_limit) in bindings {
+            if let Some(had) = limit.filter(|limit| bytes > limit) {
+                let what = format!("tensor {name} {shape:?}");
+                return Err(Error::Limit { what, limit: name_of_limit, wanted: *bytes, had, hint: ELSEWHERE });
+            }
+        }
+        match available.filter(|available| self.peak() > *available) {
+            None => Ok(()),
+            Some(had) => {
+                let what = format!("the run, of which tensor {name} {shape:?} is the largest with {bytes} bytes,");
+                let (limit, wanted) = ("the machine's free memory", self.peak());
+                Err(Error::Limit { what, limit, wanted, had, hint: way_out })
+            }
+        }
+    }
+}
+
+impl Plan {
+    /// The plan's tensors, and the two copies of the model that executors keep, where a tensor takes `bytes`.
+    pub(crate) fn memory(&self, bytes: impl Fn(&Tensor) -> u64) -> MemoryUse {
+        let train = self.program(ProgramId::Train);
+        let of_training =
+            |id: TensorId| [train.samples, train.targets, train.order].contains(&id) || train.weights == Some(id);
+        let mut own = MemoryUse::default();
+        for id in self.ids() {
+            let tensor = self.tensor(id);
+            let held = bytes(tensor);
+            let field = match tensor.role {
+                Role::Parameter => &mut own.parameters,
+                Role::OptimizerState => &mut own.optimizer_state,
+                Role::Statistics => &mut own.statistics,
+                Role::Gradient => &mut own.gradients,
+                Role::Activation => &mut own.activations,
+                Role::Metric => &mut own.metrics,
+                Role::Input | Role::Target | Role::Order if of_training(id) => &mut own.dataset,
+                Role::Input | Role::Target | Role::Order => &mut own.evaluation,
+            };
+            *field = field.saturating_add(held);
+            if tensor.role.is_model() {
+                own.kept = own.kept.saturating_add(held.saturating_mul(2));
+            }
+        }
+        own
+    }
+
+    /// A report that lacks what executors borrow.
+    pub(crate) fn memory_report(&self, held: MemoryUse, limits: MemoryLimits) -> MemoryReport {
+        let largest = self.tensors.iter().max_by_key(|tensor| tensor.bytes()).map(|tensor| TensorSize {
+            name: tensor.name.clone(),
+            shape: tensor.shape.clone(),
+            bytes: tensor.bytes(),
+            way_out: tensor.way_out(),
+        });
+        MemoryReport { held, total: held.total(), largest: largest.unwrap_or_default(), limits, ..Default::default() }
+    }
+}
+
+impl Tensor {
+    /// What makes it smaller.
+    fn way_out(&self) -> &'static str {
+        match self.role {
+            Role::Parameter | Role::OptimizerState | Role::Gradient | Role::Statistics => {
+                "use narrower layers or fewer replicas"
+            }
+            // Evaluation's batch is its own.
+            Role::Activation if !self.name.starts_with("train.") => "use narrower layers or fewer replicas",
+            Role::Activation => "use a smaller batch, narrower layers or fewer replicas",
+            Role::Metric => "use a smaller batch or fewer replicas",
+            Role::Input | Role::Target => "use fewer samples (--limit), or free memory",
+            Role::Order => "use fewer replicas or fewer samples (--limit)",
+        }
+    }
+}
