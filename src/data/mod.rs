@@ -31,4 +31,5 @@ pub use prepare::{TableSpec, Task};
 pub use preprocess::{Column, Encoding, Missing, Preprocessing, Scale, Source, Target};
 pub use rows::read_rows;
 pub use split::{Split, SplitRows};
+pub(crate) use table::missing_spellings;
 pub use table::{Header, Table, TableFormat};

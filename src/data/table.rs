@@ -18,6 +18,22 @@ const CELL_SHOWN: usize = 40;
 /// `?` as in the UCI repository.
 const MISSING: &[&str] = &["na", "n/a", "nan", "null", "none", "?", "<na>", "#n/a"];
 
+/// All texts that stand for a missing value, in every mix of capitals.
+pub(crate) fn missing_spellings() -> Vec<String> {
+    let mut all = vec![String::new()];
+    for word in MISSING {
+        let mut spellings = vec![String::new()];
+        for letter in word.chars() {
+            let capital = letter.to_ascii_uppercase();
+            let written = [letter, capital].into_iter().take(if capital == letter { 1 } else { 2 });
+            let longer = |start: &String| written.clone().map(|letter| format!("{start}{letter}")).collect::<Vec<_>>();
+            spellings = spellings.iter().flat_map(longer).collect();
+        }
+        all.extend(spellings);
+    }
+    all
+}
+
 /// Whether the first line of a table names its columns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -54,6 +54,8 @@ pub(super) struct State {
     pub spec: TrainSpec,
     pub device: DeviceRecord,
     pub trained_on: Option<String>,
+    #[serde(default)]
+    pub bytes: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preprocessing: Option<Preprocessing>,
     /// Whole epochs, and optimizer steps before the epoch at hand.

@@ -8,11 +8,12 @@ use super::fit_state::{DataRecord, FitRecord, FitState};
 use super::report::{Callback, End, EpochReport, Evaluation, History, RunInfo};
 use super::resume::take;
 use super::saver::{Checkpoints, Saver};
-use super::session::Shape;
+use super::session::{Shape, input_kind};
 use super::stopping::{EarlyStopping, Verdict};
 use super::trainer::Trainer;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
+use crate::ops::InputKind;
 use crate::plan::ProgramId;
 
 /// How long to train, on what to judge it, when to stop, and where to keep it.
@@ -122,6 +123,7 @@ impl Trainer {
         let info = self.run_info(data, &fit, !resident)?;
         callback.on_start(&info);
         self.trained_on = Some(data.name().to_owned());
+        self.bytes = input_kind(data.features()) == InputKind::SamplesU8;
         self.preprocessing = data.shared_preprocessing();
         self.keep_both()?;
         let saver = fit.checkpoints.map(|settings| Saver::start(settings, newest.as_deref())).transpose()?;

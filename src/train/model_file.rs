@@ -37,6 +37,9 @@ pub struct NormWeights {
 }
 
 impl NormWeights {
+    /// What its tensors' names begin with.
+    pub(crate) const PREFIX: &str = "norm.";
+
     /// Before training: scales and variances 1, shifts and means 0.
     fn initial(layer: &DenseSpec) -> Option<Self> {
         let (ones, zeros) = (|| Array1::ones(layer.units), || Array1::zeros(layer.units));
@@ -154,6 +157,13 @@ pub struct TrainingFacts {
     pub device: String,
     /// The adapter's name.
     pub adapter: String,
+    /// Whether its samples were bytes, which are scaled where they are read.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub bytes: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// A trained model: spec, parameters and where they come from.
@@ -195,6 +205,21 @@ impl ModelFile {
         }
         let bytes = self.to_bytes().map_err(|reason| Error::model(path, format!("not written: {reason}")))?;
         crate::files::write_whole(path, &bytes)
+    }
+
+    /// Checks that spec, preprocessing and parameters go together, and that every parameter is finite.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] or [`Error::Shape`] that names what does not fit.
+    pub fn check(&self) -> Result<()> {
+        self.spec.validate(&self.model)?;
+        LayerWeights::check(&self.weights, &self.model)?;
+        if let Some(n) = self.weights.iter().position(|layer| !layer.is_finite()) {
+            return Err(Error::spec(format!("layers.{n}"), "has a weight that is not finite: the model is not usable"));
+        }
+        let known = self.preprocessing.iter();
+        let reason = known.map(|known| known.check(self.model.inputs, self.model.outputs())).find_map(Result::err);
+        reason.map_or(Ok(()), |reason| Err(Error::spec("preprocessing", reason)))
     }
 
     /// Reads and checks a file.

@@ -43,6 +43,8 @@ pub struct Trainer {
     /// Whole epochs so far, which choose the next epoch's order.
     pub(super) epochs: usize,
     pub(super) trained_on: Option<String>,
+    /// Whether the samples of the last fit were bytes.
+    pub(super) bytes: bool,
     /// How the samples of the last fit came from raw rows; goes into the model file.
     pub(super) preprocessing: Option<Arc<Preprocessing>>,
     /// State that the next session takes over: from the one before it, or from a checkpoint.
@@ -78,6 +80,7 @@ impl Trainer {
             steps: 0,
             epochs: 0,
             trained_on: None,
+            bytes: false,
             preprocessing: None,
             carried: None,
             kernel_record: None,
@@ -268,6 +271,7 @@ impl Trainer {
             steps: self.steps,
             device: self.device.info().device.to_owned(),
             adapter: self.device.info().adapter,
+            bytes: self.bytes,
         };
         let spec = TrainSpec { replicas: vec![self.spec.replicas[replica]], ..self.spec.clone() };
         let preprocessing = self.preprocessing.as_deref().cloned();

@@ -40,6 +40,7 @@ fn broken_files_are_refused_by_every_command_that_reads_one() {
         wgrad(&["eval", &path, &data, "--device", "cpu"]).refused(1, &words);
         wgrad(&["predict", &path, &format!("{data}/t10k-images-idx3-ubyte"), "--device", "cpu"]).refused(1, &words);
         wgrad(&["train", &data, "--device", "cpu", "--from", &path]).refused(1, &words);
+        wgrad(&["export", &path, &place.path("never.onnx")]).refused(1, &words);
     }
 }
 

@@ -4,7 +4,7 @@ use wgrad::{Activation, Loss};
 
 use crate::support::{command, finish, wgrad};
 
-const SUBCOMMANDS: [&str; 7] = ["train", "eval", "predict", "verify", "adapters", "bench", "tune"];
+const SUBCOMMANDS: [&str; 9] = ["train", "eval", "predict", "export", "import", "verify", "adapters", "bench", "tune"];
 
 #[test]
 fn every_help_fits_a_terminal_and_has_examples() {

@@ -9,6 +9,7 @@ mod files;
 mod gpu;
 mod help;
 mod inputs;
+mod interchange;
 mod layers;
 mod results;
 mod resume;

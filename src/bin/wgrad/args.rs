@@ -182,6 +182,12 @@ pub fn activation(text: &str) -> Result<Activation, String> {
     found.ok_or_else(|| format!("known are {}", names(hidden_activations().map(Activation::name))))
 }
 
+/// An activation of the output layer by name.
+pub fn any_activation(text: &str) -> Result<Activation, String> {
+    let found = Activation::ALL.iter().find(|activation| same_name(activation.name(), text));
+    found.copied().ok_or_else(|| format!("known are {}", names(Activation::ALL.iter().map(|one| one.name()))))
+}
+
 /// An initialization by name, with hyphens or underscores; a number is one too.
 pub fn init(text: &str) -> Result<Init, String> {
     if let Ok(value) = text.parse::<f32>() {
@@ -242,12 +248,21 @@ pub fn activation_help() -> String {
 
 /// The help of `--loss`, from the library's list.
 pub fn loss_help() -> String {
+    format!("What training minimizes: {} [default: ce for classes, mse for values]", losses())
+}
+
+/// The help of `wgrad import --loss`.
+pub fn import_loss_help() -> String {
+    format!("What the module was trained with, which says what its outputs are: {}", losses())
+}
+
+/// Every loss with its abbreviation.
+fn losses() -> String {
     let described = Loss::ALL.iter().map(|loss| match loss.name().replace('_', "-") {
         name if name == loss.short() => name,
         name => format!("{name} ({})", loss.short()),
     });
-    let described = described.collect::<Vec<_>>().join(", ");
-    format!("What training minimizes: {described} [default: ce for classes, mse for values]")
+    described.collect::<Vec<_>>().join(", ")
 }
 
 fn same_name(name: &str, text: &str) -> bool {

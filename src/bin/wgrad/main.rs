@@ -7,7 +7,9 @@ mod bench_report;
 mod config;
 mod data;
 mod eval;
+mod export;
 mod failure;
+mod import;
 mod interrupt;
 mod metrics;
 mod output;
@@ -56,6 +58,8 @@ enum Command {
     Train(Box<train::TrainArgs>),
     Eval(eval::EvalArgs),
     Predict(predict::PredictArgs),
+    Export(export::ExportArgs),
+    Import(import::ImportArgs),
     Verify(verify::VerifyArgs),
     Adapters(adapters::AdaptersArgs),
     Bench(bench::BenchArgs),
@@ -81,6 +85,8 @@ fn main() -> ExitCode {
         Command::Train(args) => train::run(args, Settings::of(&command, &matches), &output, started),
         Command::Eval(args) => eval::run(args, &output),
         Command::Predict(args) => predict::run(args, &output),
+        Command::Export(args) => export::run(args, &output),
+        Command::Import(args) => import::run(args, &output),
         Command::Verify(args) => verify::run(args, &output, started),
         Command::Adapters(_) => adapters::run(&output),
         Command::Bench(args) => bench::run(args, &output),

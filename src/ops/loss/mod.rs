@@ -195,12 +195,16 @@ impl Loss {
         if self.head() == Head::Values { 0.5 } else { 0.0 }
     }
 
+    /// Above which a single prediction stands for class 1.
+    pub(crate) fn class_threshold(self) -> f32 {
+        if self.head() == Head::Margin { 0.0 } else { 0.5 }
+    }
+
     /// The class that a row of predictions (O) stands for: the first largest, or of a single output 1 where it is above
     /// one half, of a margin above 0.
     pub fn predicted_class(self, row: &[f32]) -> usize {
-        let threshold = if self.head() == Head::Margin { 0.0 } else { 0.5 };
         match row {
-            [single] => usize::from(*single > threshold),
+            [single] => usize::from(*single > self.class_threshold()),
             _ => (1..row.len()).fold(0, |best, o| if row[o] > row[best] { o } else { best }),
         }
     }

@@ -1,0 +1,122 @@
+//! `wgrad import`
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+use wgrad::pytorch::{self, Import};
+use wgrad::{Activation, Loss, Norm};
+
+use crate::output::Output;
+use crate::table::Table;
+use crate::{Failure, Result, args};
+
+const EXAMPLES: &str = "\
+Examples:
+  wgrad import torch.safetensors --loss ce -o model.safetensors
+  wgrad import torch.safetensors --loss mse --activation tanh -o model.safetensors
+  wgrad import torch.safetensors --loss ce --order fc1,bn1,head -o model.safetensors
+
+In Python: safetensors.torch.save_file(model.state_dict(), \"torch.safetensors\").
+Widths and norms follow from the tensors' shapes: *.weight (O, I) and *.bias (O) of
+nn.Linear; *.weight, *.bias, *.running_mean and *.running_var (O) of
+nn.BatchNorm1d, or without the running ones of nn.LayerNorm. Modules count in the
+order of their names (net.2 before net.10). Norms must stand between a dense layer
+and its activation. What the tensors do not say is asked for here.
+
+The model can then be used as one that wgrad trained: `wgrad predict`, `eval`,
+`export`, `train --from`. JSON event: import.";
+
+/// Make a model of a PyTorch module's tensors, saved as safetensors.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct ImportArgs {
+    /// A state dict: dense layers, each with a norm behind it or not.
+    #[arg(value_name = "FILE.safetensors")]
+    file: PathBuf,
+    /// The model file to write.
+    #[arg(long, short, value_name = "MODEL")]
+    out: PathBuf,
+    #[arg(long, value_name = "NAME", value_parser = args::loss, help = args::import_loss_help())]
+    loss: Loss,
+    #[arg(long, value_name = "NAME", default_value = "relu", value_parser = args::activation,
+          help = args::activation_help())]
+    activation: Activation,
+    /// Activation of the output layer; linear where the loss takes logits.
+    #[arg(long, value_name = "NAME", default_value = "linear", value_parser = args::any_activation)]
+    output_activation: Activation,
+    /// What the module's norms add to variances.
+    #[arg(long, value_name = "EPS", default_value_t = Norm::BATCH.epsilon(), value_parser = args::positive,
+          allow_hyphen_values = true)]
+    norm_epsilon: f32,
+    /// Add to each hidden layer's outputs the outputs of the one before, where the two are as wide.
+    #[arg(long)]
+    residual: bool,
+    /// Dropout of the hidden layers, for further training.
+    #[arg(long, value_name = "RATE", default_value_t = 0.0, value_parser = args::rate, allow_hyphen_values = true)]
+    dropout: f32,
+    /// The modules that hold tensors, first to last [default: sorted by name, numbers by value].
+    #[arg(long, value_name = "MODULES", value_delimiter = ',')]
+    order: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct ImportFields<'a> {
+    file: String,
+    model: String,
+    architecture: &'a str,
+    parameters: usize,
+    norms: &'a [&'a str],
+    activation: Activation,
+    output_activation: Activation,
+    loss: Loss,
+    notes: &'a [String],
+}
+
+pub fn run(args: &ImportArgs, output: &Output) -> Result<()> {
+    if args.out.canonicalize().is_ok_and(|out| args.file.canonicalize().is_ok_and(|file| file == out)) {
+        let name = args.out.display();
+        return Err(Failure::Usage(format!("{name} is the file that is read; give --out another name")));
+    }
+    let ImportArgs { activation, output_activation, loss, norm_epsilon, residual, dropout, .. } = *args;
+    let order = args.order.clone();
+    let options = Import { activation, output_activation, loss, norm_epsilon, residual, dropout, order };
+    let imported = pytorch::import(&args.file, &options)?;
+    imported.file.save(&args.out)?;
+    imported.notes.iter().for_each(|note| output.note(note));
+    let model = &imported.file.model;
+    let norms: Vec<&str> = model.layers.iter().map(|layer| norm_name(layer.norm)).collect();
+    let architecture = model.architecture();
+    output.event(
+        "import",
+        &ImportFields {
+            file: args.file.display().to_string(),
+            model: args.out.display().to_string(),
+            architecture: &architecture,
+            parameters: model.parameters(),
+            norms: &norms,
+            activation,
+            output_activation,
+            loss,
+            notes: &imported.notes,
+        },
+    );
+    let mut list = Table::list();
+    list.entry("network", format!("{architecture} ({} parameters)", model.parameters()));
+    if norms.iter().any(|norm| *norm != "none") {
+        list.entry("norms", norms.join(", "));
+    }
+    list.entry("activation", format!("{activation}, {output_activation} at the output"));
+    list.entry("loss", loss);
+    list.entry("saved", args.out.display());
+    output.text(&list.to_string());
+    Ok(())
+}
+
+fn norm_name(norm: Option<Norm>) -> &'static str {
+    match norm {
+        None => "none",
+        Some(Norm::Batch { .. }) => "batch",
+        Some(Norm::Layer { .. }) => "layer",
+    }
+}
