@@ -58,7 +58,7 @@ pub fn verify(gpu: &Gpu, options: &VerifyOptions, report: &mut dyn FnMut(&Row)) 
         if wanted("lock-step") {
             add(network::lock_step(gpu, &network)?);
         }
-        if wanted("free run") {
+        if network.stays && wanted("free run") {
             add(network::free_run(gpu, &network)?);
         }
     }

@@ -27,7 +27,7 @@ const FREE_STEPS: u32 = 100;
 /// over a hundred steps of a network this small, at learning rates this low, errors add up rather than multiply.
 const FREE_TOLERANCE: f64 = 1e-4;
 
-/// Losses whose gradients do not cancel to nothing, which would leave adaptive optimizers without a bound: 0 / 0.
+/// Losses whose gradients have no kinks, and do not cancel to nothing.
 const SMOOTH: [Loss; 3] = [Loss::SoftmaxCrossEntropy, Loss::BinaryCrossEntropy, Loss::MeanSquaredError];
 
 /// How many times its default an optimizer's learning rate may be such that runs stay tame; at most SGD's.
@@ -38,6 +38,11 @@ pub(super) struct Network {
     pub name: String,
     pub model: Sequential,
     pub plan: Plan,
+    /// Whether whole runs of it stay together on different devices. Where gradients are rounding and nothing else, as those
+    /// of a bias before a batch norm and those of losses whose terms cancel, Adam's steps are one rounding over another, as
+    /// long as any: true on each device, different on all. Step by step, from the same numbers, they still have a bound
+    /// (`Scalar::over`).
+    pub stays: bool,
     numbers: Vec<(TensorId, Numbers)>,
 }
 
@@ -46,23 +51,27 @@ pub(super) struct Network {
 pub(super) fn networks(seed: u64) -> Result<Vec<Network>> {
     let mut all = Vec::new();
     let presets = Optimizer::presets();
-    for (n, preset) in presets.iter().enumerate() {
-        all.push(Network::new(seed, plain(), SMOOTH[n % SMOOTH.len()], TargetKind::Classes, (preset.0, &preset.1))?);
+    let mut add = |model: &Sequential, loss, targets, optimizer: &str, what: &str, stays| {
+        let preset = presets.iter().find(|(own, _)| *own == optimizer);
+        let named = |name: &str| if what.is_empty() { name.to_owned() } else { format!("{name}, {what}") };
+        preset.map_or(Ok(()), |(name, preset)| {
+            all.push(Network::new(seed, model.clone(), (loss, targets), (&named(name), preset), stays)?);
+            Ok(())
+        })
+    };
+    for (n, (name, _)) in presets.iter().enumerate() {
+        add(&plain(), SMOOTH[n % SMOOTH.len()], TargetKind::Classes, name, "", true)?;
     }
     for loss in Loss::ALL {
-        let adaptive = if SMOOTH.contains(loss) { "adam" } else { "nesterov" };
-        for (name, targets) in [("sgd", TargetKind::Classes), (adaptive, TargetKind::Values)] {
-            if let Some(preset) = presets.iter().find(|(own, _)| *own == name) {
-                all.push(Network::new(seed, plain(), *loss, targets, (preset.0, &preset.1))?);
-            }
+        add(&plain(), *loss, TargetKind::Classes, "sgd", "", true)?;
+        add(&plain(), *loss, TargetKind::Values, "adam", "", SMOOTH.contains(loss))?;
+        if !SMOOTH.contains(loss) {
+            add(&plain(), *loss, TargetKind::Values, "nesterov", "", true)?;
         }
     }
-    // Not Adam behind a batch norm: the norm takes away what a bias adds, so that its gradient is rounding and nothing else,
-    // and Adam would divide one rounding by another.
-    for ((what, model), name) in tailed().into_iter().zip(["sgd", "adam", "adam", "nesterov"]) {
-        if let Some((_, preset)) = presets.iter().find(|(own, _)| *own == name) {
-            let name = format!("{name}, {what}");
-            all.push(Network::new(seed, model, Loss::SoftmaxCrossEntropy, TargetKind::Classes, (&name, preset))?);
+    for ((what, model), optimizer) in tailed().iter().zip(["sgd", "nesterov", "sgd", "nesterov"]) {
+        for (optimizer, stays) in [(optimizer, true), ("adam", !model.has_batch_norm())] {
+            add(model, Loss::SoftmaxCrossEntropy, TargetKind::Classes, optimizer, what, stays)?;
         }
     }
     Ok(all)
@@ -95,16 +104,16 @@ impl Network {
     fn new(
         seed: u64,
         model: Sequential,
-        loss: Loss,
-        targets: TargetKind,
+        (loss, targets): (Loss, TargetKind),
         (name, preset): (&str, &OptimizerSpec),
+        stays: bool,
     ) -> Result<Self> {
         let mut replicas = replicas_for(preset.optimizer, REPLICAS);
         // Momentum on top of steps of a given length makes them ten times as long.
         let tame = if name == "rmsprop-momentum" { 1.0 } else { TAME };
         replicas.iter_mut().for_each(|replica| replica.learning_rate *= (tame * preset.learning_rate).min(1.0));
-        if model.layers.iter().any(|layer| layer.norm.is_some()) {
-            // L1 pulls what a norm makes small gradients of to zero, where its sign depends on the last bit.
+        if stays && model.layers.iter().any(|layer| layer.norm.is_some()) {
+            // In whole runs L1 pulls what a norm makes small gradients of to zero, where its sign depends on the last bit.
             replicas.iter_mut().for_each(|replica| replica.l1 = 0.0);
         }
         let spec = TrainSpec::new(loss, preset.optimizer, BATCH, replicas);
@@ -121,7 +130,7 @@ impl Network {
         }
         .plan()?;
         let numbers = data(&plan, seed);
-        Ok(Self { name: format!("{loss} {name}"), model, plan, numbers })
+        Ok(Self { name: format!("{loss} {name}"), model, plan, stays, numbers })
     }
 
     /// Writes samples, targets, orders and initial weights.

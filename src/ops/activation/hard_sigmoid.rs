@@ -16,5 +16,6 @@ impl Function for HardSigmoid {
         let below_one = T::one().if_above(a, T::real(SLOPE), T::zero());
         a.if_above(T::zero(), below_one, T::zero())
     }
+    const KINKS: &'static [f32] = &[-3.0, 3.0];
     const INIT: Init = Init::GlorotUniform;
 }

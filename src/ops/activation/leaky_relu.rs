@@ -15,5 +15,6 @@ impl Function for LeakyRelu {
     fn derivative<T: Scalar>(a: T) -> T {
         a.if_above(T::zero(), T::one(), T::real(SLOPE))
     }
+    const KINKS: &'static [f32] = &[0.0];
     const INIT: Init = Init::HeUniform;
 }

@@ -1,4 +1,5 @@
-//! Activations. A new one is a file here, a word in the list below, and its formula in `shaders/include/activation.wgsl`.
+//! Activations. A new one is a file here, a word in the list below, and its formula in `shaders/include/activation.wgsl`;
+//! nothing else in the program names it (a registry test).
 
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,9 @@ pub(crate) trait Function {
     /// Whether the value does not tell the derivative: the layer's sums are then kept, and [`Function::slope`] has the
     /// formula (WGSL: a case of `activation_slope`).
     const NEEDS_SUM: bool = false;
+    /// The sums at which the derivative, or its own, jumps: checks by differences stay clear of them.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for tests"))]
+    const KINKS: &'static [f32] = &[];
     /// The initialization that keeps variances level through a layer with this activation.
     const INIT: Init;
 }
@@ -88,6 +92,12 @@ macro_rules! activations {
             /// Whether its derivative needs the sum, which makes a layer with it keep its sums.
             pub(crate) fn needs_sum(self) -> bool {
                 match self { $(Self::$name => $module::$name::NEEDS_SUM),+ }
+            }
+
+            /// The sums at which its derivative, or that one's, jumps.
+            #[cfg(test)]
+            pub(crate) fn kinks(self) -> &'static [f32] {
+                match self { $(Self::$name => $module::$name::KINKS),+ }
             }
 
             /// Gradients by the values become gradients by the sums.

@@ -13,5 +13,6 @@ impl Function for Relu {
     fn derivative<T: Scalar>(a: T) -> T {
         a.if_above(T::zero(), T::one(), T::zero())
     }
+    const KINKS: &'static [f32] = &[0.0];
     const INIT: Init = Init::HeUniform;
 }

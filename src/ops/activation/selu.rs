@@ -17,5 +17,6 @@ impl Function for Selu {
     fn derivative<T: Scalar>(a: T) -> T {
         a.if_above(T::zero(), T::real(SCALE), a + T::real(SCALE_ALPHA))
     }
+    const KINKS: &'static [f32] = &[0.0];
     const INIT: Init = Init::LecunNormal;
 }

@@ -78,7 +78,7 @@ impl super::Rule for Rule {
         let (kept, new) = (T::real(constants.beta_2), T::real(constants.beta_2_complement));
         let epsilon = T::real(constants.epsilon);
         let square = (kept * square + new * (gradient * gradient)).flushed();
-        let step = (steps + epsilon).sqrt() / (square + epsilon).sqrt() * gradient;
+        let step = (steps + epsilon).sqrt().over((square + epsilon).sqrt(), epsilon.sqrt()) * gradient;
         let steps = (kept * steps + new * (step * step)).flushed();
         (value - T::real(hyper.learning_rate) * step, [square, steps, c])
     }

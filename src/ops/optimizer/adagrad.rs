@@ -86,7 +86,8 @@ impl super::Rule for Rule {
         hyper: &Hyper,
     ) -> (T, [T; SLOTS]) {
         let sum = (sum + T::real(hyper.correction_y) + gradient * gradient).flushed();
-        let scale = sum.sqrt() + T::real(constants.epsilon);
-        (value - T::real(hyper.correction_x) * (gradient / scale), [sum, b, c])
+        let epsilon = T::real(constants.epsilon);
+        let step = gradient.over(sum.sqrt() + epsilon, epsilon);
+        (value - T::real(hyper.correction_x) * step, [sum, b, c])
     }
 }

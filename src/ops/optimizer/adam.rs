@@ -84,8 +84,9 @@ impl super::Rule for Rule {
         hyper: &Hyper,
     ) -> (T, [T; SLOTS]) {
         let [first, second] = moments(constants, [first, second], gradient, hyper);
-        let scale = second.sqrt() * T::real(hyper.correction_y) + T::real(constants.epsilon);
-        (value - T::real(hyper.correction_x) * (first / scale), [first, second, c])
+        let epsilon = T::real(constants.epsilon);
+        let scale = second.sqrt() * T::real(hyper.correction_y) + epsilon;
+        (value - T::real(hyper.correction_x) * first.over(scale, epsilon), [first, second, c])
     }
 }
 

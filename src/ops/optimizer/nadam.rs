@@ -134,8 +134,9 @@ impl super::Rule for Rule {
         hyper: &Hyper,
     ) -> (T, [T; SLOTS]) {
         let [first, second] = adam::moments(constants, [first, second], gradient, hyper);
-        let scale = second.sqrt() * T::real(hyper.correction_y) + T::real(constants.epsilon);
+        let epsilon = T::real(constants.epsilon);
+        let scale = second.sqrt() * T::real(hyper.correction_y) + epsilon;
         let step = T::real(hyper.correction_x) * gradient + T::real(hyper.correction_z) * first;
-        (value - step / scale, [first, second, c])
+        (value - step.over(scale, epsilon), [first, second, c])
     }
 }

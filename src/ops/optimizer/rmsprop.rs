@@ -121,7 +121,8 @@ impl super::Rule for Rule {
         let square = (kept * square + new * (gradient * gradient)).flushed();
         let mean = if centered { (b + new * (gradient - b)).flushed() } else { T::zero() };
         let variance = if centered { (square - mean * mean).max(T::zero()) } else { square };
-        let step = gradient / (variance.sqrt() + T::real(constants.epsilon));
+        let epsilon = T::real(constants.epsilon);
+        let step = gradient.over(variance.sqrt() + epsilon, epsilon);
         let buffer = if centered { c } else { b };
         let step = if heavy_ball { (T::real(hyper.momentum) * buffer + step).flushed() } else { step };
         let state = if centered { [square, mean, step] } else { [square, step, c] };

@@ -90,24 +90,13 @@ fn losses(setup: &Setup, executor: &mut CpuExecutor<f64>) -> Vec<f64> {
     metrics.iter().map(|metrics| metrics.loss_sum * f64::from((1.0 / metrics.weight) as f32)).collect()
 }
 
-/// How far from its activation's kinks a sum is, as far as the activation's value tells it. Where a value stands for many
-/// sums, it does not tell how near they were; one that is too near would make the check fail, not pass.
+/// How far from its activation's kinks a sum is at least, as far as the activation's value tells it. Where a value stands
+/// for many sums, it does not tell how near they were; one that is too near would make the check fail, not pass.
 fn distance(activation: Activation, a: f64) -> f64 {
-    match activation {
-        Activation::Relu if a > 0.0 => a,
-        // Below the kink it gives a hundredth of the sum.
-        Activation::LeakyRelu => {
-            if a < 0.0 {
-                -100.0 * a
-            } else {
-                a
-            }
-        }
-        // The slopes are at least 1, and a little less than 2.
-        Activation::Elu | Activation::Selu => a.abs() / 2.0,
-        Activation::HardSigmoid if a > 0.0 && a < 1.0 => 6.0 * a.min(1.0 - a),
-        _ => f64::INFINITY,
-    }
+    /// No activation is steeper.
+    const STEEPEST: f64 = 2.0;
+    let kinks = activation.kinks().iter().map(|kink| activation.value(f64::from(*kink)));
+    kinks.map(|value| (a - value).abs() / STEEPEST).filter(|distance| *distance > 0.0).fold(f64::INFINITY, f64::min)
 }
 
 /// The smallest distance of a sum from an activation's kink.

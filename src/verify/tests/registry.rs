@@ -11,7 +11,8 @@ use naga::{AddressSpace, Module, ShaderStage, TypeInner};
 use crate::gpu::reflect::{Access, Reflection, Specialized};
 use crate::gpu::{ITERATION_HEADER, PROBES, specializations};
 use crate::ops::{
-    Constant, DenseLoss, Hyper, Loss, MATMUL_VARIANTS, ModuleConstants, Op, Operation, Shader, Variant, shaders,
+    Activation, Constant, DenseLoss, Hyper, Loss, MATMUL_VARIANTS, ModuleConstants, Op, Operation, Shader, Variant,
+    shaders,
 };
 use crate::spec::MAX_REPLICAS;
 use crate::verify::cases::suites;
@@ -30,6 +31,33 @@ fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
         }
     }
     found
+}
+
+/// Code without comments, as words.
+fn words(path: &Path) -> BTreeSet<String> {
+    let text = std::fs::read_to_string(path).unwrap();
+    let code: String = text.lines().filter_map(|line| line.split("//").next()).flat_map(|line| [line, "\n"]).collect();
+    code.split(|c: char| !c.is_alphanumeric() && c != '_').map(str::to_owned).collect()
+}
+
+/// An activation is its formula in WGSL, its file, and a word in the list: no other code names it, but where somebody
+/// chooses one of the usual.
+#[test]
+fn an_activation_has_three_places() {
+    const CHOSEN: [Activation; 5] =
+        [Activation::Linear, Activation::Relu, Activation::Sigmoid, Activation::Tanh, Activation::Softmax];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let code = [files("src", "rs"), files("shaders", "wgsl")].concat();
+    let code: Vec<_> = code.into_iter().map(|path| (words(&path), path)).collect();
+    for activation in Activation::ALL.iter().filter(|activation| !CHOSEN.contains(activation)) {
+        let name = activation.name();
+        let variants = [name.to_owned(), name.to_uppercase(), format!("{activation:?}")];
+        let named = code.iter().filter(|(words, _)| variants.iter().any(|own| words.contains(own)));
+        let named: BTreeSet<_> = named.map(|(_, path)| path.strip_prefix(root).unwrap().to_str().unwrap()).collect();
+        let own = format!("src/ops/activation/{name}.rs");
+        let wanted = BTreeSet::from(["shaders/include/activation.wgsl", "src/ops/activation/mod.rs", own.as_str()]);
+        assert_eq!(named, wanted, "{name}");
+    }
 }
 
 fn stem(path: &Path) -> &str {
