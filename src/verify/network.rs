@@ -27,7 +27,9 @@ const FREE_STEPS: u32 = 100;
 /// over a hundred steps of a network this small, at learning rates this low, errors add up rather than multiply.
 const FREE_TOLERANCE: f64 = 1e-4;
 
-/// Losses whose gradients have no kinks, and do not cancel to nothing.
+/// Losses whose gradients are steps, the same for all rows but for their signs, so that they cancel to nothing.
+const STEPS: [Loss; 2] = [Loss::MeanAbsoluteError, Loss::Hinge];
+/// Losses for the networks of the optimizers.
 const SMOOTH: [Loss; 3] = [Loss::SoftmaxCrossEntropy, Loss::BinaryCrossEntropy, Loss::MeanSquaredError];
 
 /// How many times its default an optimizer's learning rate may be such that runs stay tame; at most SGD's.
@@ -64,8 +66,8 @@ pub(super) fn networks(seed: u64) -> Result<Vec<Network>> {
     }
     for loss in Loss::ALL {
         add(&plain(), *loss, TargetKind::Classes, "sgd", "", true)?;
-        add(&plain(), *loss, TargetKind::Values, "adam", "", SMOOTH.contains(loss))?;
-        if !SMOOTH.contains(loss) {
+        add(&plain(), *loss, TargetKind::Values, "adam", "", !STEPS.contains(loss))?;
+        if STEPS.contains(loss) {
             add(&plain(), *loss, TargetKind::Values, "nesterov", "", true)?;
         }
     }
