@@ -47,8 +47,12 @@ fn an_activation_has_three_places() {
     const CHOSEN: [Activation; 5] =
         [Activation::Linear, Activation::Relu, Activation::Sigmoid, Activation::Tanh, Activation::Softmax];
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let code = [files("src", "rs"), files("shaders", "wgsl")].concat();
-    let code: Vec<_> = code.into_iter().map(|path| (words(&path), path)).collect();
+    let code = [files("src", "rs"), files("shaders", "wgsl")].concat().into_iter();
+    // Tests choose whatever they like.
+    let code: Vec<_> = code
+        .filter(|path| !path.iter().any(|part| part.to_string_lossy().contains("tests")))
+        .map(|path| (words(&path), path))
+        .collect();
     for activation in Activation::ALL.iter().filter(|activation| !CHOSEN.contains(activation)) {
         let name = activation.name();
         let variants = [name.to_owned(), name.to_uppercase(), format!("{activation:?}")];
