@@ -5,8 +5,8 @@ Usage: make_onnx.py WGRAD            exports onnx/*.safetensors again, checks an
        make_onnx.py WGRAD --train    trains them first, which another machine may do with other last digits
 
 WGRAD is the binary. Each case is a small model file of wgrad in `onnx/`, its ONNX file, and rows as a user has them:
-pixels of MNIST, lines of CSV with words and gaps, arrays. onnx.checker must pass (full_check), rows that `wgrad predict`
-refuses must end in an error, and the class must be what the outputs say. Rust's tests export the same model files, compare
+pixels of MNIST, lines of CSV with words and gaps, arrays. onnx.checker must pass (full_check), ONNX's own reference evaluator must
+agree, rows that `wgrad predict` refuses must end in an error, and the class must be what the outputs say. Rust's tests export the same model files, compare
 the bytes with the committed ONNX files, and compare predictions with the numbers written here.
 
 onnx.json
@@ -30,6 +30,7 @@ import tempfile
 import numpy as np
 import onnx
 import onnxruntime
+from onnx.reference import ReferenceEvaluator
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -145,6 +146,12 @@ def refuses(session, feed, name, value):
     raise SystemExit(f"{name} = {value!r} was not refused")
 
 
+def check_reference(path, feed, outputs):
+    """ONNX's reference evaluator, operators written out in numpy, gives the same."""
+    for values, own in zip(outputs.values(), ReferenceEvaluator(onnx.load(path)).run(None, feed)):
+        np.testing.assert_allclose(own, values, rtol=1e-5, atol=1e-5)
+
+
 def check_class(outputs):
     """The class follows from the other output."""
     if "class" not in outputs:
@@ -168,6 +175,7 @@ def check(path, rows):
     if not all(np.isfinite(values).all() for values in outputs.values()):
         raise SystemExit(f"{path}: outputs are not finite")
     check_class(outputs)
+    check_reference(path, feed, outputs)
     # One row alone gives the same: N is open.
     alone = session.run(None, {key: values[:1] for key, values in feed.items()})
     for values, own in zip(outputs.values(), alone):
