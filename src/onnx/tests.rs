@@ -1,14 +1,14 @@
 //! onnxruntime's word on what is exported (`tests/golden/make_onnx.py`): today's bytes are those that it ran, and today's
 //! predictions are its outputs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use ndarray::{Array2, s};
 use serde::Deserialize;
 
 use super::{Model, Rows};
-use crate::data::{Table, TableFormat};
+use crate::data::{Header, Table, TableFormat, missing_spellings};
 use crate::train::{Device, ModelFile, Trainer};
 use crate::verify::test_gpu;
 use crate::{Activation, Features, Norm, datasets};
@@ -75,7 +75,10 @@ impl Case {
             }
             RawRows::Array(name) => {
                 let rows = &arrays[name];
-                Features::F32(Array2::from_shape_vec((rows.len(), rows[0].len()), rows.concat()).unwrap())
+                let x = Array2::from_shape_vec((rows.len(), rows[0].len()), rows.concat()).unwrap();
+                let bytes = self.rows_option().map_or(file.facts.bytes, |rows| rows == Rows::Bytes);
+                let x = if bytes { Features::U8(x.mapv(|value| value as u8)) } else { Features::F32(x) };
+                file.preprocessing.clone().unwrap_or_default().encode_array(x).unwrap()
             }
             RawRows::Table(path) => {
                 let table = Table::read(&root().join(path), TableFormat::default()).unwrap();
@@ -186,6 +189,16 @@ fn what_makes_no_sense_is_refused() {
     assert!(message(&broken, None).contains("784-12-10"));
     let text = super::check_size(1 << 31).unwrap_err().to_string();
     assert!(text.contains("2147483648") && text.contains("2147483647"), "{text}");
+}
+
+#[test]
+fn every_spelling_of_a_missing_value_is_known() {
+    let spellings = missing_spellings();
+    let text: String = spellings.iter().map(|spelling| format!("x,{spelling}\n")).collect();
+    let table = Table::parse("gaps.csv", text.as_bytes(), TableFormat { header: Header::Absent, ..Default::default() });
+    let table = table.unwrap();
+    assert_eq!((table.len(), spellings.iter().collect::<BTreeSet<_>>().len()), (58, 58));
+    assert!((0..table.len()).all(|row| table.is_missing(row, 1)));
 }
 
 /// A table whose columns have the names of outputs, or none.

@@ -56,12 +56,19 @@ def waves():
     return (np.sin(i * 3.7 + j * 1.3) * (1 + 8 * (i % 3 == 2))).astype(np.float32)
 
 
-ARRAYS = {"waves": waves()}
+def pixels():
+    """Bytes; the last column never changes."""
+    i, j = np.arange(30).reshape(-1, 1), np.arange(6)
+    return np.where(j == 5, 77, (i * 31 + j * 57 + i * j * 13) % 256).astype(np.uint8)
+
+
+ARRAYS = {"waves": waves(), "pixels": pixels()}
+PIXELS = "PIXELS.npz"  # stands for a file of these, with made-up classes
 
 
 def shortest(values):
     """Nested lists with no more digits than float32 has."""
-    if values.dtype != np.float32:
+    if values.dtype != np.float32:  # whole numbers
         return values.tolist()
     return [float(str(value)) for value in values] if values.ndim == 1 else [shortest(part) for part in values]
 
@@ -79,6 +86,11 @@ def cases():
     yield "people_numbers", [*numbers, *deep, "--norm", "layer", "--activation", "tanh"], table(PEOPLE), None
     yield "iris_normalize_hinge", ["iris", "--preprocess", "standardize,normalize", "--loss", "hinge", "--hidden", "5",
                                    "--epochs", "5"], table(IRIS), None
+    for how in ["standardize", "normalize", "none"]:
+        yield f"pixels_{how}", [PIXELS, "--preprocess", how, "--hidden", "4", "--epochs", "5"], \
+            {"array": "pixels"}, None if how == "none" else "bytes"  # without preparation bytes are known to be bytes
+    yield "pixels_as_numbers", [PIXELS, "--preprocess", "min-max", "--hidden", "4", "--epochs", "5"], \
+        {"array": "pixels"}, "numbers"
     for name in ACTIVATIONS:
         yield f"activation_{name}", [BLOBS, "--hidden", "7", "--activation", name, "--epochs", "2"], {"array": "waves"}, None
     for name in ["sigmoid", "tanh", "softmax"]:
@@ -99,6 +111,8 @@ def train(wgrad, name, how, target):
             run(wgrad, "export", DIR / "activation_tanh.safetensors", source)
             run(wgrad, "import", source, *how[1:], "--activation", "tanh", "-o", target)
         else:
+            np.savez(place / PIXELS, x=ARRAYS["pixels"], y=np.arange(30) % 3)
+            how = [place / PIXELS if word == PIXELS else word for word in how]
             run(wgrad, "train", *how, *SHORT, "--quiet", "--out", place / "run")
             shutil.copyfile(place / "run/model.safetensors", target)
 
