@@ -7,8 +7,9 @@ use ndarray::{Array1, Array2};
 
 use super::names::{Piece, natural, places_between};
 use super::tensors::{Tensor, read};
+use crate::data::{Preprocessing, Source, Target, Task};
 use crate::error::{Error, Result};
-use crate::ops::{Activation, Loss};
+use crate::ops::{Activation, Head, Loss};
 use crate::spec::{DenseSpec, Norm, OptimizerSpec, Replica, Sequential, TrainSpec};
 use crate::train::{LayerWeights, ModelFile, NormWeights, TrainingFacts};
 
@@ -27,6 +28,11 @@ pub struct Import {
     pub residual: bool,
     /// Of each hidden layer, for further training.
     pub dropout: f32,
+    /// What the outputs are for; none: values where the loss takes them for values, as the mean squared error does, else
+    /// classes.
+    pub task: Option<Task>,
+    /// What the classes, or the values, are called; none: by number.
+    pub names: Vec<String>,
     /// The modules that hold tensors, in order; none: as their names count (`net.2` before `net.10`).
     pub order: Vec<String>,
 }
@@ -34,9 +40,47 @@ pub struct Import {
 impl Import {
     /// Hidden layers with this activation, the loss, and PyTorch's defaults.
     pub fn new(activation: Activation, loss: Loss) -> Self {
-        let (residual, dropout, order) = (false, 0.0, Vec::new());
-        let norm_epsilon = Norm::BATCH.epsilon();
-        Self { activation, output_activation: Activation::Linear, loss, norm_epsilon, residual, dropout, order }
+        Self {
+            activation,
+            output_activation: Activation::Linear,
+            loss,
+            norm_epsilon: Norm::BATCH.epsilon(),
+            residual: false,
+            dropout: 0.0,
+            task: None,
+            names: Vec::new(),
+            order: Vec::new(),
+        }
+    }
+
+    /// What a model with so many outputs keeps of task and names.
+    fn preprocessing(&self, outputs: usize) -> Result<Option<Preprocessing>> {
+        let (loss, names) = (self.loss, self.names.clone());
+        let values = loss.head() == Head::Values;
+        let regression = self.task.map_or(values, |task| task == Task::Regression);
+        if regression && !values {
+            let reason =
+                format!("regression does not go with {loss}, whose outputs are about classes; give another loss");
+            return Err(Error::spec("task", reason));
+        }
+        let wanted = if regression { outputs } else { outputs.max(2) };
+        let double = names.iter().enumerate().find(|(n, name)| names[..*n].contains(name));
+        if let Some((_, name)) = double.filter(|_| names.len() == wanted) {
+            return Err(Error::spec("names", format!("`{name}` is there twice; every name must be another")));
+        }
+        if !names.is_empty() && names.len() != wanted {
+            let what = if regression { "values" } else { "classes" };
+            return Err(Error::spec("names", format!("the model has {wanted} {what}, got {} names", names.len())));
+        }
+        if !regression {
+            let known = Preprocessing { classes: names, ..Preprocessing::default() };
+            return Ok((!known.classes.is_empty()).then_some(known));
+        }
+        let target = |index: usize| {
+            let name = names.get(index).cloned().unwrap_or_else(|| (index + 1).to_string());
+            Target { source: Source { name, index }, shift: 0.0, scale: 1.0 }
+        };
+        Ok(Some(Preprocessing { targets: (0..outputs).map(target).collect(), ..Preprocessing::default() }))
     }
 }
 
@@ -79,7 +123,8 @@ pub fn import(path: &Path, options: &Import) -> Result<Imported> {
         device: "pytorch".to_owned(),
         ..TrainingFacts::default()
     };
-    let file = ModelFile { model, spec, facts, preprocessing: None, weights: layers };
+    let preprocessing = options.preprocessing(model.outputs())?;
+    let file = ModelFile { model, spec, facts, preprocessing, weights: layers };
     file.check()?;
     Ok(Imported { file, notes })
 }
@@ -160,15 +205,16 @@ fn ordered(mut modules: Vec<Module>, order: &[String]) -> Result<Vec<Module>, St
 
 /// Dense layers with their norms.
 fn layers(modules: &[Module], notes: &mut Vec<String>) -> Result<Vec<LayerWeights>, String> {
+    let order = order_of(modules);
     let mut layers: Vec<LayerWeights> = Vec::new();
     let mut dense: Option<&str> = None;
     for module in modules {
         if !module.is_dense()? {
             let (Some(before), Some(layer)) = (dense, layers.last_mut()) else {
                 let reason = "comes before the first dense layer; wgrad normalizes the sums of dense layers only";
-                return Err(format!("the norm `{}` {reason}{ORDER}", module.name));
+                return Err(format!("the norm `{}` {reason}{order}", module.name));
             };
-            add_norm(layer, before, module)?;
+            add_norm(layer, before, module, &order)?;
             continue;
         }
         let layer = module.dense(notes)?;
@@ -176,7 +222,7 @@ fn layers(modules: &[Module], notes: &mut Vec<String>) -> Result<Vec<LayerWeight
             let (made, taken) = (last.bias.len(), layer.weight.ncols());
             if made != taken {
                 let name = &module.name;
-                return Err(format!("`{before}` gives {made} numbers, but `{name}` behind it takes {taken}{ORDER}"));
+                return Err(format!("`{before}` gives {made} numbers, but `{name}` behind it takes {taken}{order}"));
             }
         }
         dense = Some(&module.name);
@@ -185,20 +231,24 @@ fn layers(modules: &[Module], notes: &mut Vec<String>) -> Result<Vec<LayerWeight
     match layers.last() {
         None => Err(format!("it has no dense layer: no *.weight has two extents; {KNOWN}")),
         Some(last) if last.norm.is_some() => Err(format!(
-            "a norm follows the last dense layer, `{}`; wgrad's output layer has none{ORDER}",
+            "a norm follows the last dense layer, `{}`; wgrad's output layer has none{order}",
             dense.unwrap_or_default()
         )),
         Some(_) => Ok(layers),
     }
 }
 
-const ORDER: &str = " (modules are taken in the order of their names; --order gives another)";
+/// In which order modules were taken.
+fn order_of(modules: &[Module]) -> String {
+    let names: Vec<_> = modules.iter().map(|module| module.name.as_str()).collect();
+    format!("; they were taken in the order {}: give the right one with --order", names.join(","))
+}
 
 /// Puts a norm behind the layer of the module `before`.
-fn add_norm(layer: &mut LayerWeights, before: &str, module: &Module) -> Result<(), String> {
+fn add_norm(layer: &mut LayerWeights, before: &str, module: &Module, order: &str) -> Result<(), String> {
     let name = &module.name;
     if layer.norm.is_some() {
-        return Err(format!("the norm `{name}` is the second behind `{before}`; wgrad has one a layer{ORDER}"));
+        return Err(format!("the norm `{name}` is the second behind `{before}`; wgrad has one a layer{order}"));
     }
     // One place on is right behind it; between them there would be an activation.
     if places_between(before, name).is_some_and(|places| places > 1) {

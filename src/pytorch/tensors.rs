@@ -15,8 +15,11 @@ pub(super) struct Tensor {
 pub(super) fn read(bytes: &[u8]) -> Result<Vec<(String, Tensor)>, String> {
     let tensors = SafeTensors::deserialize(bytes)
         .map_err(|e| format!("not a safetensors file, or cut off: {e}; save one with safetensors.torch.save_file"))?;
-    let wanted = tensors.tensors().into_iter().filter(|(name, _)| !name.ends_with("num_batches_tracked"));
-    wanted.map(|(name, view)| Ok((name.clone(), tensor(&name, &view)?))).collect()
+    let mut wanted = tensors.tensors();
+    wanted.retain(|(name, _)| !name.ends_with("num_batches_tracked"));
+    // Of several that cannot be read it is always the same one that is named.
+    wanted.sort_by(|(one, _), (other, _)| one.cmp(other));
+    wanted.into_iter().map(|(name, view)| Ok((name.clone(), tensor(&name, &view)?))).collect()
 }
 
 fn tensor(name: &str, view: &TensorView<'_>) -> Result<Tensor, String> {

@@ -9,6 +9,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde::Deserialize;
 
 use super::{Import, StateDict, import};
+use crate::data::Task;
 use crate::train::{Device, Trainer};
 use crate::verify::test_gpu;
 use crate::{Activation, Error, Loss, Norm};
@@ -119,7 +120,7 @@ fn what_is_no_stack_of_dense_layers_is_refused() {
     use Dtype::F32;
     let (first, second) = (("0.weight", F32, &[3, 2][..]), ("2.weight", F32, &[2, 3][..]));
     refused(&[], &[], &["no tensors"]);
-    refused(&[first, ("2.weight", F32, &[2, 4])], &[], &["`0` gives 3", "`2`", "takes 4"]);
+    refused(&[first, ("2.weight", F32, &[2, 4])], &[], &["`0` gives 3", "`2`", "takes 4", "0,2", "--order"]);
     refused(&[first, ("0.bias", F32, &[4]), second], &[], &["0.bias", "[4]", "[3]"]);
     refused(&[("0.bias", F32, &[3]), second], &[], &["0.weight is missing"]);
     refused(&[("conv.weight", F32, &[3, 1, 5, 5]), second], &[], &["conv.weight", "nn.Linear"]);
@@ -136,6 +137,27 @@ fn what_is_no_stack_of_dense_layers_is_refused() {
     refused(&[first, second], &["0", "1"], &["`1`", "0, 2"]);
     refused(&[first, second], &["2"], &["leaves out `0`"]);
     refused(&[first, ("2.weight", F32, &[4, 3])], &["2", "0"], &["`2` gives 4", "`0`", "takes 2"]);
+}
+
+#[test]
+fn task_and_names_say_what_predictions_are() {
+    let path = directory().join("float32.safetensors");
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let plain = |loss| Import { loss, ..options() };
+    let known = |options: Import| import(&path, &options).unwrap().file.preprocessing;
+    assert_eq!(known(plain(Loss::SoftmaxCrossEntropy)), None);
+    let of_classes = known(Import { names: names(&["a", "b", "c"]), ..options() }).unwrap();
+    assert_eq!((of_classes.classes, of_classes.targets.len()), (names(&["a", "b", "c"]), 0));
+    let of_values = known(plain(Loss::Huber)).unwrap();
+    assert!(of_values.is_regression() && of_values.targets[2].source.name == "3");
+    assert_eq!(known(Import { task: Some(Task::Classification), ..plain(Loss::Huber) }), None);
+    let message = |options: Import| import(&path, &options).unwrap_err().to_string();
+    let text = message(Import { names: names(&["a", "b"]), ..options() });
+    assert!(text.contains("names") && text.contains("3 classes") && text.contains("got 2"), "{text}");
+    let text = message(Import { names: names(&["a", "b", "a"]), ..options() });
+    assert!(text.contains("`a`") && text.contains("twice"), "{text}");
+    let text = message(Import { task: Some(Task::Regression), ..options() });
+    assert!(text.contains("task") && text.contains("softmax_cross_entropy"), "{text}");
 }
 
 #[test]

@@ -61,6 +61,29 @@ fn a_state_dict_comes_back_as_the_model_that_it_was() {
 }
 
 #[test]
+fn what_is_imported_says_what_its_outputs_are() {
+    let place = Place::new();
+    let data = place.dataset("three", 60, 3);
+    let (state, back) = (place.path("state.safetensors"), place.path("back.safetensors"));
+    wgrad(&["export", &place.model("run", &data, "8"), &state, "-q"]).ok();
+    let rows = format!("{data}/t10k-images-idx3-ubyte");
+    let heading = |more: &[&str]| {
+        wgrad(&[&["import", &state, "-o", &back], more].concat()).ok();
+        wgrad(&["predict", &back, &rows, "--device", "cpu"]).ok().lines().next().unwrap().to_owned()
+    };
+    assert_eq!(heading(&["--loss", "ce"]), "row,class,p0,p1,p2");
+    assert_eq!(heading(&["--loss", "ce", "--names", "cat,dog,cow"]), "row,class,p_cat,p_dog,p_cow");
+    assert_eq!(heading(&["--loss", "mse"]), "row,1,2,3");
+    assert_eq!(heading(&["--loss", "mse", "--names", "x,y,z"]), "row,x,y,z");
+    assert_eq!(heading(&["--loss", "mse", "--task", "classification"]), "row,class,o0,o1,o2");
+    wgrad(&["eval", &back, &data, "--device", "cpu"]).ok();
+    let csv = place.path("rows.csv");
+    fs::write(&csv, "1,2,3\n").unwrap();
+    wgrad(&["import", &state, "-o", &back, "--loss", "mse"]).ok();
+    wgrad(&["eval", &back, &csv, "--device", "cpu"]).refused(2, &["rows.csv", "not trained on a table"]);
+}
+
+#[test]
 fn exports_that_cannot_be_say_why() {
     let place = Place::new();
     let model = place.model("run", &place.dataset("five", 80, 5), "8");
@@ -97,6 +120,8 @@ fn imports_that_cannot_be_say_why() {
     refused(&[&state, "-o", &out, "--loss", "cross"], 2, &["--loss", "softmax-cross-entropy"]);
     refused(&[&state, "-o", &state, "--loss", "ce"], 2, &["state.safetensors", "--out"]);
     refused(&[&state, "-o", &out, "--loss", "ce", "--output-activation", "tanh"], 2, &["output activation", "linear"]);
+    refused(&[&state, "-o", &out, "--loss", "ce", "--task", "regression"], 2, &["task", "softmax_cross_entropy"]);
+    refused(&[&state, "-o", &out, "--loss", "ce", "--names", "a,b"], 2, &["names", "5 classes", "got 2"]);
     refused(&[&state, "-o", &out, "--loss", "ce", "--dropout", "1"], 2, &["dropout", "below 1"]);
     refused(&[&state, "-o", &out, "--loss", "ce", "--order", "0,1"], 1, &["--order", "`1`", "0, 2"]);
     refused(&[&text, "-o", &out, "--loss", "ce"], 1, &["text.safetensors", "save_file"]);

@@ -93,8 +93,10 @@ def cases():
         {"array": "pixels"}, "numbers"
     for name in ACTIVATIONS:
         yield f"activation_{name}", [BLOBS, "--hidden", "7", "--activation", name, "--epochs", "2"], {"array": "waves"}, None
-    for name in ["sigmoid", "tanh", "softmax"]:
-        yield f"output_{name}", ["import", "--loss", "mse", "--output-activation", name], {"array": "waves"}, None
+    imported = ["import", "--loss", "mse", "--task", "classification", "--output-activation"]
+    for name in ["sigmoid", "softmax"]:
+        yield f"output_{name}", [*imported, name, "--names", "left,right"], {"array": "waves"}, None
+    yield "output_tanh", ["import", "--loss", "mse", "--output-activation", "tanh"], {"array": "waves"}, None
 
 
 def run(*command):

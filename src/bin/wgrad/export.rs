@@ -92,7 +92,7 @@ pub fn run(args: &ExportArgs, output: &Output) -> Result<()> {
     let onnx = ending == "onnx";
     if !onnx && ending != "safetensors" {
         let name = args.file.display();
-        return Err(Failure::Usage(format!("{name}: the name must end in .onnx or .safetensors, for PyTorch")));
+        return Err(Failure::Usage(format!("{name}: the name must end in .onnx, or in .safetensors for PyTorch")));
     }
     if !onnx && args.rows.is_some() {
         return Err(Failure::Usage("--rows is for ONNX; a state dict has no place for how rows are read".to_owned()));

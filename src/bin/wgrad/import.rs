@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
+use wgrad::data::Task;
 use wgrad::pytorch::{self, Import};
 use wgrad::{Activation, Loss, Norm};
 
+use crate::data::TaskName;
 use crate::output::Output;
 use crate::table::Table;
 use crate::{Failure, Result, args};
@@ -14,6 +16,7 @@ use crate::{Failure, Result, args};
 const EXAMPLES: &str = "\
 Examples:
   wgrad import torch.safetensors --loss ce -o model.safetensors
+  wgrad import torch.safetensors --loss bce --names no,yes -o model.safetensors
   wgrad import torch.safetensors --loss mse --activation tanh -o model.safetensors
   wgrad import torch.safetensors --loss ce --order fc1,bn1,head -o model.safetensors
 
@@ -45,6 +48,12 @@ pub struct ImportArgs {
     /// Activation of the output layer; linear where the loss takes logits.
     #[arg(long, value_name = "NAME", default_value = "linear", value_parser = args::any_activation)]
     output_activation: Activation,
+    /// What the outputs are for [default: regression for mse, mae and huber, else classification].
+    #[arg(long, value_enum, value_name = "classification|regression", hide_possible_values = true)]
+    task: Option<TaskName>,
+    /// What the classes, or the values of a regression, are called [default: by number].
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', allow_hyphen_values = true)]
+    names: Vec<String>,
     /// What the module's norms add to variances.
     #[arg(long, value_name = "EPS", default_value_t = Norm::BATCH.epsilon(), value_parser = args::positive,
           allow_hyphen_values = true)]
@@ -70,6 +79,9 @@ struct ImportFields<'a> {
     activation: Activation,
     output_activation: Activation,
     loss: Loss,
+    task: Task,
+    /// Of the classes or values; empty: by number.
+    names: &'a [&'a str],
     notes: &'a [String],
 }
 
@@ -79,14 +91,19 @@ pub fn run(args: &ImportArgs, output: &Output) -> Result<()> {
         return Err(Failure::Usage(format!("{name} is the file that is read; give --out another name")));
     }
     let ImportArgs { activation, output_activation, loss, norm_epsilon, residual, dropout, .. } = *args;
-    let order = args.order.clone();
-    let options = Import { activation, output_activation, loss, norm_epsilon, residual, dropout, order };
+    let (task, names, order) = (args.task.map(Into::into), args.names.clone(), args.order.clone());
+    let options = Import { activation, output_activation, loss, norm_epsilon, residual, dropout, task, names, order };
     let imported = pytorch::import(&args.file, &options)?;
     imported.file.save(&args.out)?;
     imported.notes.iter().for_each(|note| output.note(note));
     let model = &imported.file.model;
     let norms: Vec<&str> = model.layers.iter().map(|layer| norm_name(layer.norm)).collect();
     let architecture = model.architecture();
+    let known = imported.file.preprocessing.clone().unwrap_or_default();
+    let names: Vec<&str> = match known.is_regression() {
+        true => known.targets.iter().map(|target| target.source.name.as_str()).collect(),
+        false => known.classes.iter().map(String::as_str).collect(),
+    };
     output.event(
         "import",
         &ImportFields {
@@ -98,6 +115,8 @@ pub fn run(args: &ImportArgs, output: &Output) -> Result<()> {
             activation,
             output_activation,
             loss,
+            task: if known.is_regression() { Task::Regression } else { Task::Classification },
+            names: &names,
             notes: &imported.notes,
         },
     );
@@ -108,6 +127,8 @@ pub fn run(args: &ImportArgs, output: &Output) -> Result<()> {
     }
     list.entry("activation", format!("{activation}, {output_activation} at the output"));
     list.entry("loss", loss);
+    let listed = if names.is_empty() { "by number".to_owned() } else { names.join(", ") };
+    list.entry(if known.is_regression() { "values" } else { "classes" }, listed);
     list.entry("saved", args.out.display());
     output.text(&list.to_string());
     Ok(())

@@ -4,4 +4,4 @@ mod source;
 mod train_data;
 
 pub use source::{RowFormat, SamplesArgs, rows};
-pub use train_data::TrainDataArgs;
+pub use train_data::{TaskName, TrainDataArgs};

@@ -179,7 +179,7 @@ impl SamplesArgs {
             }
             Source::Made(data) if named => whole(known.array_dataset(data.into())?),
             Source::Made(data) => whole(data),
-            Source::Table(table) if named => whole(known.dataset(&table)?),
+            Source::Table(table) if !known.columns.is_empty() => whole(known.dataset(&table)?),
             Source::Table(table) => {
                 let path = table.source().display();
                 let reason = format!("{path}: the model was not trained on a table, and does not know its columns");

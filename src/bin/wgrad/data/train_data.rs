@@ -81,10 +81,20 @@ pub struct TrainDataArgs {
     split_seed: u64,
 }
 
+/// What answers are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum TaskName {
+pub enum TaskName {
     Classification,
     Regression,
+}
+
+impl From<TaskName> for Task {
+    fn from(name: TaskName) -> Self {
+        match name {
+            TaskName::Classification => Self::Classification,
+            TaskName::Regression => Self::Regression,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -206,10 +216,7 @@ impl TrainDataArgs {
     }
 
     fn task(&self) -> Option<Task> {
-        self.task.map(|task| match task {
-            TaskName::Classification => Task::Classification,
-            TaskName::Regression => Task::Regression,
-        })
+        self.task.map(Into::into)
     }
 
     fn table(&self, table: &Table) -> Result<Parts> {
