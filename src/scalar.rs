@@ -98,7 +98,7 @@ pub trait Scalar:
 const LANES: usize = 16;
 
 macro_rules! float_scalar {
-    ($float:ty, $matmul:path, $smallest:expr, $exp_m1:path, $ln_1p:path, $erfc:path) => {
+    ($float:ty, $matmul:path, $smallest:expr, $exp:path, $exp_m1:path, $ln_1p:path, $erfc:path) => {
         impl Scalar for $float {
             #[inline(always)]
             fn real(value: f32) -> Self {
@@ -110,7 +110,7 @@ macro_rules! float_scalar {
             }
             #[inline(always)]
             fn exp(self) -> Self {
-                <$float>::exp(self)
+                $exp(self)
             }
             #[inline(always)]
             fn ln(self) -> Self {
@@ -178,11 +178,12 @@ float_scalar!(
     f32,
     crate::cpu::matmul_f32,
     f32::MIN_POSITIVE,
+    special::exp_f32,
     special::exp_minus_one,
     special::ln_one_plus,
     special::erfc
 );
-float_scalar!(f64, matmul_f64, f64::MIN_POSITIVE, f64::exp_m1, f64::ln_1p, libm::erfc);
+float_scalar!(f64, matmul_f64, f64::MIN_POSITIVE, f64::exp, f64::exp_m1, f64::ln_1p, libm::erfc);
 
 fn matmul_f64(a: ArrayView2<f64>, b: ArrayView2<f64>, mut c: ArrayViewMut2<f64>) {
     general_mat_mul(1.0, &a, &b, 0.0, &mut c);

@@ -10,6 +10,29 @@ pub(crate) fn polynomial<T: Scalar, const N: usize>(coefficients: [f32; N], x: T
     coefficients[1..].iter().fold(T::real(coefficients[0]), |sum, c| sum * x + T::real(*c))
 }
 
+/// e^x in f32, within two ULP, without a branch, so that loops over it become vectors; the same bits on every system.
+/// 2^n e^r with n = round(x / ln 2) and r = x - n ln 2, whose ln 2 is in two parts, and e^r by a polynomial of least
+/// largest error (Moshier, "Methods and Programs for Mathematical Functions", 1989; his Cephes library's `expf`).
+#[inline(always)]
+#[expect(clippy::excessive_precision, reason = "digits as published")]
+pub(crate) fn exp_f32(x: f32) -> f32 {
+    // Written so that a NaN stays. Beyond these ends the result is infinite or zero.
+    let x = if x > 89.0 { 89.0 } else { x };
+    let x = if x < -104.0 { -104.0 } else { x };
+    // Added to a number of less than 2^22, it leaves the nearest whole number in the last bits.
+    const WHOLE: f32 = 12_582_912.0;
+    let shifted = x * std::f32::consts::LOG2_E + WHOLE;
+    let n = shifted - WHOLE;
+    let r = x - n * 0.693_359_375 - n * -2.121_944_4e-4;
+    let fit = [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.000_000_1e-1];
+    let near = polynomial(fit, r) * (r * r) + r + 1.0;
+    // In two steps, since 2^n by itself may be beyond what f32 holds.
+    let n = shifted.to_bits().wrapping_sub(WHOLE.to_bits()).cast_signed();
+    let half = n >> 1;
+    let power = |n: i32| f32::from_bits((n.wrapping_add(127) << 23).cast_unsigned());
+    near * power(half) * power(n.wrapping_sub(half))
+}
+
 /// Up to which size the series of e^x - 1 is used; beyond, the difference loses less than two bits.
 const NEAR: f32 = 0.5;
 
@@ -53,4 +76,35 @@ pub(crate) fn erfc<T: Scalar>(x: T) -> T {
     let t = T::one() / (T::one() + T::real(0.5) * size);
     let upper = t * (polynomial(fit, t) - size * size).exp();
     x.if_above(T::zero(), upper, T::real(2.0) - upper)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exp_is_within_two_ulp() {
+        let ends = [f32::MIN_POSITIVE.ln(), f32::MAX.ln()];
+        let count = 2_000_000;
+        let grid = (0..=count).map(|i| ends[0] + (ends[1] - ends[0]) * i as f32 / count as f32);
+        let small = (0..2_000).map(|i| (i as f32 - 1_000.0) * 1e-6);
+        for x in grid.chain(small) {
+            let wanted = f64::from(x).exp();
+            let ulp = f64::from(f32::EPSILON) * wanted.log2().floor().exp2();
+            let off = (f64::from(exp_f32(x)) - wanted).abs();
+            assert!(off <= 2.0 * ulp || wanted > f64::from(f32::MAX), "exp({x}) is {} ULP off", off / ulp);
+        }
+    }
+
+    #[test]
+    fn exp_of_what_has_no_f32_result() {
+        assert_eq!(exp_f32(0.0), 1.0);
+        assert_eq!(exp_f32(f32::INFINITY), f32::INFINITY);
+        assert_eq!(exp_f32(89.5), f32::INFINITY);
+        assert_eq!(exp_f32(f32::NEG_INFINITY), 0.0);
+        assert_eq!(exp_f32(-105.0), 0.0);
+        assert!(exp_f32(f32::NAN).is_nan());
+        let least = exp_f32(-100.0);
+        assert!((f64::from(least) - (-100.0_f64).exp()).abs() < f64::from(f32::from_bits(2)), "{least:e}");
+    }
 }

@@ -1,6 +1,7 @@
 use std::time::Instant;
 
 use super::memory::{Memory, tensor_bytes};
+use super::pool::in_pool;
 use super::scratch::scratch_bytes;
 use crate::error::Result;
 use crate::executor::{Clock, DeviceInfo, Executor, StepMetrics, TensorData, Timing, own_weights, slot_metrics};
@@ -162,12 +163,6 @@ impl<T: Scalar> Executor for CpuExecutor<T> {
         }
         Ok(())
     }
-}
-
-/// Runs `work` on a thread of the pool: operations then fork from there, where the caller's thread would hand each of
-/// them over and wait to be woken.
-fn in_pool(work: impl FnOnce() + Send) {
-    rayon::scope(|_| work());
 }
 
 /// For reports.

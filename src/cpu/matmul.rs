@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 use ndarray::{ArrayView2, ArrayViewMut2};
 
 use super::kernels::Kernels;
+use super::simd::prefetch_at;
 use super::turn::Turn;
 
 /// The most of K that one pass takes: what the second level of cache holds of the left operand is this deep.
@@ -16,6 +17,8 @@ const SAME_SETS: usize = 1024;
 const COPY_COLUMNS: usize = 32;
 /// The fewest rows that a copy of the right operand pays for, where its depth is not contiguous.
 const COPY_ROWS: usize = 192;
+/// The least depth of a pass in which a block of the result can come into the cache before it is needed.
+const AHEAD_DEPTH: usize = 128;
 /// Numbers that vectors are aligned to: a cache line.
 const LINE: usize = 16;
 
@@ -133,6 +136,12 @@ impl Product<'_> {
                 };
                 let result = &mut self.result;
                 let [result_row, result_column] = [result.strides()[0], result.strides()[1]];
+                if depth >= AHEAD_DEPTH && result_row == 1 {
+                    for j in 0..columns {
+                        let at = (row + at) as isize + (column + j) as isize * result_column;
+                        prefetch_at(result.as_ptr().wrapping_offset(at), live);
+                    }
+                }
                 let offset = (row + at) as isize * result_row + column as isize * result_column;
                 // SAFETY: `live` rows and `columns` columns from `offset` on are inside of `result`, which is borrowed
                 // mutably and so overlaps neither operand; `depth` rows and columns of the operands are inside of

@@ -5,6 +5,7 @@ mod executor;
 mod kernels;
 mod matmul;
 mod memory;
+mod pool;
 mod probes;
 mod scratch;
 mod simd;
@@ -15,9 +16,10 @@ pub use executor::CpuExecutor;
 pub(crate) use executor::{available_memory, info};
 pub(crate) use matmul::matmul_f32;
 pub(crate) use memory::{Memory, matrix};
+pub(crate) use pool::join;
 pub(crate) use probes::{Copy, MultiplyAdd};
 pub(crate) use simd::{prefetch, vectorized};
-pub(crate) use tiles::{in_tiles, share, tasks};
+pub(crate) use tiles::{in_chunks, in_tiles, share, tasks};
 
 /// The fewest batch rows worth a task of an elementwise pass.
 pub(crate) const ROW_SHARD: usize = 32;

@@ -13,12 +13,18 @@ const LINE: usize = 64;
 /// Nothing where the language has no stable way to ask.
 #[inline(always)]
 pub(crate) fn prefetch<T>(values: &[T]) {
+    prefetch_at(values.as_ptr(), values.len());
+}
+
+/// The same for `len` values from `start` on. It reads nothing that the program could see, so that any address will do.
+#[inline(always)]
+pub(crate) fn prefetch_at<T>(start: *const T, len: usize) {
     #[cfg(target_arch = "x86_64")]
-    for line in (0..size_of_val(values)).step_by(LINE) {
+    for line in (0..len * size_of::<T>()).step_by(LINE) {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a hint, for an address inside of the slice; it reads nothing that the program could see.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(values.as_ptr().cast::<i8>().wrapping_add(line)) };
+        // SAFETY: a hint, which never faults.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(start.cast::<i8>().wrapping_add(line)) };
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = (values, LINE);
+    let _ = (start, len, LINE);
 }

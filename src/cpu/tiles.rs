@@ -3,6 +3,8 @@
 
 use ndarray::{ArrayViewMut2, Axis};
 
+use super::pool::join;
+
 /// Floating-point operations below which a task is not worth handing over. So few, since threads without work fall asleep
 /// within microseconds, and waking them for the next large operation costs more than handing them the small ones.
 const LEAST: u64 = 5_000;
@@ -33,7 +35,43 @@ pub(crate) fn in_tiles<T: Send>(
     let at = share(len, unit, tasks);
     let (first, second) = tile.split_at(Axis(axis), at);
     let next = if axis == 1 { [row, column + at] } else { [row + at, column] };
-    rayon::join(|| in_tiles(first, [row, column], tasks / 2, body), || in_tiles(second, next, tasks - tasks / 2, body));
+    join(|| in_tiles(first, [row, column], tasks / 2, body), || in_tiles(second, next, tasks - tasks / 2, body));
+}
+
+/// Cuts each of some slices into chunks of its own length, the last perhaps shorter, and hands the chunks of one place
+/// to `body` together, in parallel, with the place's number.
+pub(crate) fn in_chunks<T: Send, const N: usize>(
+    slices: [&mut [T]; N],
+    lens: [usize; N],
+    body: &(impl Fn(usize, [&mut [T]; N]) + Sync),
+) {
+    chunks_from(0, slices, lens, body);
+}
+
+fn chunks_from<T: Send, const N: usize>(
+    first: usize,
+    slices: [&mut [T]; N],
+    lens: [usize; N],
+    body: &(impl Fn(usize, [&mut [T]; N]) + Sync),
+) {
+    let count = slices[0].len().div_ceil(lens[0]);
+    if count < 2 {
+        if count == 1 {
+            body(first, slices);
+        }
+        return;
+    }
+    let half = count / 2;
+    let mut index = 0;
+    let mut others = [const { None }; N];
+    let own = slices.map(|slice| {
+        let (own, other) = slice.split_at_mut((half * lens[index]).min(slice.len()));
+        others[index] = Some(other);
+        index += 1;
+        own
+    });
+    let others = others.map(Option::unwrap_or_default);
+    join(|| chunks_from(first, own, lens, body), || chunks_from(first + half, others, lens, body));
 }
 
 /// Where to cut `len` things in two, the first of which is for half the tasks; a multiple of `unit` where there are two.

@@ -1,13 +1,12 @@
 //! `output = activation(input weightᵀ + bias)`, shapes (R, B, O) = (R, B, I) (R, O, I)ᵀ + (R, O).
 
 use ndarray::{ArrayView2, ArrayViewMut2, s};
-use rayon::prelude::*;
 
 use super::{
     Constant, Dense, DenseLayer, Hyper, InputKind, ModuleConstants, Operation, Param, Shader, SubgroupKernel, Variant,
     matmul, shader,
 };
-use crate::cpu::{Memory, in_tiles, matrix, tasks, vectorized};
+use crate::cpu::{Memory, in_chunks, in_tiles, matrix, tasks, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
 
@@ -66,7 +65,7 @@ impl Operation for DenseForward {
         self.layer.input.gather(memory, iteration, [hypers.len(), batch, inputs], true);
         let mut output = memory.take(self.output);
         let (rows, tasks) = (iteration.rows as usize, tasks(self.flops(), hypers.len()));
-        output.par_chunks_mut(batch * outputs).enumerate().for_each(|(r, replica)| {
+        in_chunks([&mut output], [batch * outputs], &|r, [replica]| {
             self.layer.forward(memory, [r, 0], tasks, &mut replica[..rows * outputs]);
         });
         memory.put(self.output, output);

@@ -1,13 +1,12 @@
 //! `input_gradient = (output_gradient weight) * activation'(input)`, shapes (R, B, I) = (R, B, O) (R, O, I) * (R, B, I).
 
 use ndarray::{ArrayView2, ArrayViewMut2, s};
-use rayon::prelude::*;
 
 use super::{
     Activation, Constant, Dense, Hyper, InputKind, ModuleConstants, Operation, Param, Shader, SubgroupKernel, Variant,
     matmul, shader,
 };
-use crate::cpu::{Memory, in_tiles, matrix, tasks, vectorized};
+use crate::cpu::{Memory, in_chunks, in_tiles, matrix, tasks, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
 
@@ -78,7 +77,7 @@ impl Operation for DenseInputGradient {
         let mut gradient = memory.take(self.input_gradient);
         let Dense { batch, inputs, .. } = self.dense;
         let (rows, tasks) = (iteration.rows as usize, tasks(self.flops(), hypers.len()));
-        gradient.par_chunks_mut(batch * inputs).enumerate().for_each(|(r, replica)| {
+        in_chunks([&mut gradient], [batch * inputs], &|r, [replica]| {
             self.backward(memory, r, tasks, &mut replica[..rows * inputs]);
         });
         memory.put(self.input_gradient, gradient);

@@ -9,7 +9,7 @@ use super::{
     Constant, Dense, Hyper, Input, InputKind, ModuleConstants, Operation, Param, Shader, SubgroupKernel, Variant,
     matmul, shader,
 };
-use crate::cpu::{Memory, matrix, prefetch, share, tasks, vectorized};
+use crate::cpu::{Memory, join, matrix, prefetch, share, tasks, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
 
@@ -207,7 +207,7 @@ impl DenseWeightGradient {
             return self.update_shard(memory, operands, units, rule);
         }
         let [first, others] = units.split(share(count, 1, tasks), self.dense.inputs);
-        rayon::join(
+        join(
             || self.update_units(memory, operands, first, tasks / 2, rule),
             || self.update_units(memory, operands, others, tasks - tasks / 2, rule),
         );

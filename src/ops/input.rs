@@ -1,9 +1,7 @@
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use super::{Constant, Param};
-use crate::cpu::{Memory, ROW_SHARD, prefetch, vectorized};
+use crate::cpu::{Memory, ROW_SHARD, in_chunks, prefetch, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
 
@@ -80,9 +78,9 @@ impl Input {
         let mut rows = memory.take_gathered();
         rows.reserve_exact((replicas * batch * inputs).saturating_sub(rows.len()));
         rows.resize(replicas * batch * inputs, T::zero());
-        rows.par_chunks_mut(batch * inputs).enumerate().for_each(|(r, replica)| {
+        in_chunks([&mut rows], [batch * inputs], &|r, [replica]| {
             let live = &mut replica[..iteration.rows as usize * inputs];
-            live.par_chunks_mut(ROW_SHARD * inputs).enumerate().for_each(|(shard, part)| {
+            in_chunks([live], [ROW_SHARD * inputs], &|shard, [part]| {
                 let first = r * self.order_stride + iteration.first as usize + shard * ROW_SHARD;
                 vectorized(
                     #[inline(always)]

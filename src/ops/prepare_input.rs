@@ -6,10 +6,8 @@
 //! elastic field, two points each. The place that target pixel t takes its value from is
 //! `c + k R(angle) (t - c) + shift + elastic · field(t)`, with the centre c ([`Augment`] has the sources).
 
-use rayon::prelude::*;
-
 use super::{Constant, Hyper, Input, ModuleConstants, Operation, Param, Shader, Variant, shader};
-use crate::cpu::{Memory, ROW_SHARD};
+use crate::cpu::{Memory, ROW_SHARD, in_chunks};
 use crate::plan::{Iteration, TensorId};
 use crate::random::{Purpose, normal_of, step_words, unit_of};
 use crate::scalar::Scalar;
@@ -79,9 +77,9 @@ impl Operation for PrepareInput {
     fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hypers: &[Hyper]) {
         let mut prepared = memory.take(self.prepared);
         let weights = self.augment.map(|augment| [augment.width, augment.height].map(spline_weights::<T>));
-        prepared.par_chunks_mut(self.batch * self.inputs).zip(hypers).enumerate().for_each(|(r, (replica, hyper))| {
+        in_chunks([&mut prepared], [self.batch * self.inputs], &|r, [replica]| {
             let live = &mut replica[..iteration.rows as usize * self.inputs];
-            live.par_chunks_mut(ROW_SHARD * self.inputs).enumerate().for_each(|(shard, rows)| {
+            in_chunks([live], [ROW_SHARD * self.inputs], &|shard, [rows]| {
                 for (n, row) in rows.chunks_mut(self.inputs).enumerate() {
                     let b = (shard * ROW_SHARD + n) as u32;
                     self.row(
@@ -89,7 +87,7 @@ impl Operation for PrepareInput {
                         iteration,
                         [r, b as usize],
                         row,
-                        |block, purpose| step_words(hyper.seed(), block, iteration.number, b, purpose),
+                        |block, purpose| step_words(hypers[r].seed(), block, iteration.number, b, purpose),
                         weights.as_ref(),
                     );
                 }

@@ -2,7 +2,7 @@
 //! largest logit keeps the exponentials from overflowing (Goodfellow et al., "Deep Learning", section 4.1).
 
 use super::{Constant, Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
-use crate::cpu::Memory;
+use crate::cpu::{Memory, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
 
@@ -50,21 +50,27 @@ impl Operation for Softmax {
         for r in 0..hypers.len() {
             let start = r * self.batch * self.outputs;
             let live = start..start + rows * self.outputs;
-            let logits = memory.real(self.logits)[live.clone()].chunks(self.outputs);
-            for (row, out) in logits.zip(probabilities[live].chunks_mut(self.outputs)) {
-                let (_, total) = shifted_exponentials(row, out);
-                out.iter_mut().for_each(|p| *p = *p / total);
+            let probabilities = &mut probabilities[live.clone()];
+            shifted_exponentials(&memory.real(self.logits)[live], self.outputs, probabilities);
+            for row in probabilities.chunks_mut(self.outputs) {
+                let total = T::sum(row.iter().copied());
+                row.iter_mut().for_each(|p| *p = *p / total);
             }
         }
         memory.put(self.probabilities, probabilities);
     }
 }
 
-/// Stores exp(z - max z) of each logit; gives the index of the first largest one, and the exponentials' sum.
-pub(super) fn shifted_exponentials<T: Scalar>(row: &[T], exponentials: &mut [T]) -> (usize, T) {
-    let best = largest(row);
-    exponentials.iter_mut().zip(row).for_each(|(e, z)| *e = (*z - row[best]).exp());
-    (best, T::sum(exponentials.iter().copied()))
+/// Stores exp(z - max z) of each logit z of rows of `outputs`: of all rows together, which are short.
+pub(super) fn shifted_exponentials<T: Scalar>(logits: &[T], outputs: usize, exponentials: &mut [T]) {
+    for (row, out) in logits.chunks(outputs).zip(exponentials.chunks_mut(outputs)) {
+        let most = row[largest(row)];
+        out.iter_mut().zip(row).for_each(|(e, z)| *e = *z - most);
+    }
+    vectorized(
+        #[inline(always)]
+        || exponentials.iter_mut().for_each(|e| *e = e.exp()),
+    );
 }
 
 /// The index of the first largest number of a row.

@@ -5,10 +5,9 @@
 use std::ops::Range;
 
 use ndarray::{ArrayViewMut2, Axis};
-use rayon::prelude::*;
 
 use super::{Activation, Hyper, ModuleConstants, Param};
-use crate::cpu::{Memory, share, tasks, vectorized};
+use crate::cpu::{Memory, in_chunks, join, share, tasks, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::random::{Purpose, step_word_lanes, unit_of};
 use crate::scalar::Scalar;
@@ -104,9 +103,9 @@ impl Tail {
     ) {
         let rows = iteration.rows as usize;
         let part = self.part_rows(rows, replicas);
-        values.par_chunks_mut(self.batch * self.outputs).enumerate().for_each(|(r, replica)| {
-            let parts = replica[..rows * self.outputs].par_chunks_mut(part * self.outputs).enumerate();
-            parts.for_each(|(n, values)| body([r, n * part], values));
+        in_chunks([values], [self.batch * self.outputs], &|r, [replica]| {
+            let live = &mut replica[..rows * self.outputs];
+            in_chunks([live], [part * self.outputs], &|n, [values]| body([r, n * part], values));
         });
     }
 
@@ -264,10 +263,7 @@ pub(super) fn in_columns<T: Send, const N: usize>(
     });
     let second = halves.each_mut().map(|half| half.1.take().expect("each was put there just now"));
     let first = halves.map(|half| half.0);
-    rayon::join(
-        || in_columns(first, start, tasks / 2, body),
-        || in_columns(second, start + at, tasks - tasks / 2, body),
-    );
+    join(|| in_columns(first, start, tasks / 2, body), || in_columns(second, start + at, tasks - tasks / 2, body));
 }
 
 /// The rows of a matrix whose rows are contiguous.

@@ -3,7 +3,7 @@
 
 use super::optimizer::{Hyper, SLOTS, Update, replica_states, split_slots};
 use super::{Constant, ModuleConstants, Operation, Param, Shader, Variant, shader};
-use crate::cpu::{Memory, share, tasks, vectorized};
+use crate::cpu::{Memory, join, share, tasks, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
 
@@ -138,7 +138,7 @@ impl UpdateStep {
         let len = part.values.len();
         if tasks > 1 && len > 1 {
             let [first, others] = part.split_at_most(share(len, 1, tasks));
-            rayon::join(
+            join(
                 || self.update_part(memory, first, scale, hyper, tasks / 2),
                 || self.update_part(memory, others, scale, hyper, tasks - tasks / 2),
             );

@@ -3,7 +3,7 @@
 //! output the step reads the logits; its derivative mixes the row: `gradient_o = p_o (g_o - sum_j g_j p_j)` with
 //! `g = slope(p - y) scale / O`.
 
-use super::{Activation, Row, Scalar, Target, shifted_exponentials};
+use super::{Activation, Row, Scalar, Target};
 
 /// The loss of one row by `value` and `slope` of a difference, the gradient, and 1 if the answer is right.
 pub(super) fn row<T: Scalar>(
@@ -15,7 +15,7 @@ pub(super) fn row<T: Scalar>(
     let count = row.outputs.len();
     let softmax = row.activation == Activation::Softmax;
     if softmax {
-        let (_, total) = shifted_exponentials(row.outputs, gradient);
+        let total = T::sum(gradient.iter().copied());
         gradient.iter_mut().for_each(|p| *p = *p / total);
     } else {
         gradient.copy_from_slice(row.outputs);

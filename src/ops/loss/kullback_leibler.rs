@@ -3,7 +3,7 @@
 //! (Kullback and Leibler, "On information and sufficiency", 1951; PyTorch's `KLDivLoss(reduction="batchmean")` on
 //! `log_softmax(z)`, which divides by the rows and not by the outputs.)
 
-use super::{Head, Row, RowLoss, Scalar, TargetKind, shifted_exponentials};
+use super::{Head, Row, RowLoss, Scalar, TargetKind, largest};
 
 /// Below it WGSL may flush y to zero, whose logarithm is no number.
 const LEAST: f32 = 1.2e-38;
@@ -17,7 +17,7 @@ impl RowLoss for KullbackLeibler {
     const SHORT: &'static str = "kl";
 
     fn row<T: Scalar>(row: &Row<'_, T>, gradient: &mut [T]) -> (T, T) {
-        let (best, total) = shifted_exponentials(row.outputs, gradient);
+        let (best, total) = (largest(row.outputs), T::sum(gradient.iter().copied()));
         let outputs = || 0..row.outputs.len();
         let sum = T::sum(outputs().map(|o| row.target.share(o)));
         let entropy = T::sum(outputs().map(|o| {

@@ -102,7 +102,8 @@ trait RowLoss {
     const TARGETS: TargetKind;
     /// The usual abbreviation.
     const SHORT: &'static str;
-    /// Stores the gradient of the batch's mean loss by the row's logits; gives the row's loss, and 1 if it is right,
+    /// Stores the gradient of the batch's mean loss by the row's logits, in whose place the exponentials are
+    /// where [`Loss::needs_exponentials`]; gives the row's loss, and 1 if it is right,
     /// else 0.
     fn row<T: Scalar>(row: &Row<'_, T>, gradient: &mut [T]) -> (T, T);
 }
@@ -163,6 +164,11 @@ impl Loss {
     /// Whether its predictions are probabilities.
     pub fn is_probable(self) -> bool {
         matches!(self.head(), Head::Softmax | Head::Sigmoid)
+    }
+
+    /// Whether it is of a softmax, and so of exp(z - max z) of each logit z, where the output activation is `output`.
+    fn needs_exponentials(self, output: Activation) -> bool {
+        self.head() == Head::Softmax || output == Activation::Softmax
     }
 
     /// What the last layer applies in training, where its own activation is `output`: most losses take logits.
@@ -236,6 +242,9 @@ impl<T: Scalar> Row<'_, T> {
 
     /// 1 if `class` is the row's first largest output, else 0.
     fn answers(&self, class: usize) -> T {
+        if !T::UNSURE {
+            return T::real(f32::from(u8::from(largest(self.outputs) == class)));
+        }
         let (zero, own) = (T::zero(), self.outputs[class]);
         self.outputs.iter().enumerate().fold(T::one(), |right, (o, other)| match o.cmp(&class) {
             Ordering::Less => own.if_above(*other, right, zero),

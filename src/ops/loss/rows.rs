@@ -1,10 +1,11 @@
-use rayon::prelude::*;
-
-use super::{Loss, Row, Target, TargetKind};
-use crate::cpu::Memory;
+use super::{Loss, Row, Target, TargetKind, shifted_exponentials};
+use crate::cpu::{Memory, in_chunks, prefetch};
 use crate::ops::{Activation, Constant, Hyper, Param};
 use crate::plan::{Iteration, Metrics, TensorId};
 use crate::scalar::Scalar;
+
+/// Targets that are asked for before they are needed: what a first-level cache takes beside other things.
+const TARGETS_AHEAD: usize = 64;
 
 /// The loss of a batch's rows: what the operations that end in a loss have in common.
 #[derive(Clone, Debug)]
@@ -87,13 +88,12 @@ impl LossRows {
     ) {
         let (mut gradient, mut metrics) = (memory.take(self.gradient), memory.take(self.metrics.tensor));
         let own = self.metrics.pairs(self.batch) * 2;
-        let replicas = gradient.par_chunks_mut(self.batch * self.outputs).zip(metrics.par_chunks_mut(self.slots * own));
-        replicas.enumerate().for_each(|(r, (gradient, metrics))| {
+        let replica = [self.batch * self.outputs, self.slots * own];
+        in_chunks([&mut gradient, &mut metrics], replica, &|r, [gradient, metrics]| {
             let slot = &mut metrics[iteration.slot as usize * own..][..own];
             let live = &mut gradient[..iteration.rows as usize * self.outputs];
             let blocks = self.metrics.blocks(part) * 2;
-            let parts = live.par_chunks_mut(part * self.outputs).zip(slot.par_chunks_mut(blocks));
-            parts.enumerate().for_each(|(index, (gradient, metrics))| {
+            in_chunks([live, slot], [part * self.outputs, blocks], &|index, [gradient, metrics]| {
                 outputs_and_loss(memory, [r, index * part], gradient, metrics);
             });
         });
@@ -112,6 +112,10 @@ impl LossRows {
         [gradient, metrics]: [&mut [T]; 2],
     ) {
         let order = &memory.words(self.order)[r * self.order_stride + iteration.first as usize + first..];
+        self.ask_for_targets(memory, &order[..outputs.len() / self.outputs]);
+        if self.loss.needs_exponentials(self.activation) {
+            shifted_exponentials(outputs, self.outputs, gradient);
+        }
         let block = self.metrics.block_rows * self.outputs;
         let blocks = outputs.chunks(block).zip(gradient.chunks_mut(block)).zip(order.chunks(self.metrics.block_rows));
         let loss_scale = T::real(hypers[r].loss_scale);
@@ -148,6 +152,18 @@ impl LossRows {
         match target {
             Target::Class(class) if self.loss != Loss::SoftmaxCrossEntropy => *weight * classes[*class],
             _ => *weight,
+        }
+    }
+
+    /// Targets lie anywhere in memory.
+    fn ask_for_targets<T: Scalar>(&self, memory: &Memory<T>, samples: &[u32]) {
+        for n in samples.iter().take(TARGETS_AHEAD) {
+            match self.target_kind {
+                TargetKind::Classes => prefetch(&memory.words(self.targets)[*n as usize..][..1]),
+                TargetKind::Values => {
+                    prefetch(&memory.real(self.targets)[*n as usize * self.outputs..][..self.outputs])
+                }
+            }
         }
     }
 

@@ -6,7 +6,7 @@
 //! PyTorch's `CrossEntropyLoss`, whose mean over classes as targets is by the sum of their weights and over probabilities
 //! by the rows.)
 
-use super::{Head, Row, RowLoss, Scalar, Target, TargetKind, shifted_exponentials};
+use super::{Head, Row, RowLoss, Scalar, Target, TargetKind, largest};
 
 /// Softmax cross-entropy from logits, with classes or probabilities as targets.
 pub(super) struct SoftmaxCrossEntropy;
@@ -17,14 +17,14 @@ impl RowLoss for SoftmaxCrossEntropy {
     const SHORT: &'static str = "ce";
 
     fn row<T: Scalar>(row: &Row<'_, T>, gradient: &mut [T]) -> (T, T) {
-        let (best, total) = shifted_exponentials(row.outputs, gradient);
+        let (best, total) = (largest(row.outputs), T::sum(gradient.iter().copied()));
         let shifted = |o: usize| row.outputs[o] - row.outputs[best];
         if let (Target::Class(class), 0.0) = (row.target, row.label_smoothing) {
             let weight = row.class_weight(class);
             let share = weight * row.scale;
-            for (o, g) in gradient.iter_mut().enumerate() {
-                *g = (*g / total - T::real(f32::from(u8::from(o == class)))) * share;
-            }
+            let own = (gradient[class] / total - T::one()) * share;
+            gradient.iter_mut().for_each(|g| *g = *g / total * share);
+            gradient[class] = own;
             return (weight * (total.ln() - shifted(class)), row.answers(class));
         }
         let smoothing = T::real(row.label_smoothing);
