@@ -64,7 +64,7 @@ impl<T: Scalar> CpuExecutor<T> {
 
     /// One step, so many times over.
     fn repeat(&mut self, program: ProgramId, step: usize, iteration: Iteration, times: usize) {
-        in_pool(|| {
+        in_pool(times, || {
             self.set_hypers(iteration, &[]);
             (0..times).for_each(|_| self.run_step(program, step, &iteration));
         });
@@ -116,7 +116,7 @@ impl<T: Scalar> Executor for CpuExecutor<T> {
 
     fn submit_weighted(&mut self, program: ProgramId, iterations: &[Iteration], weights: &[f64]) -> Result<()> {
         let replicas = self.plan.replicas.len();
-        in_pool(|| {
+        in_pool(iterations.len(), || {
             for (index, iteration) in iterations.iter().enumerate() {
                 self.run(program, *iteration, own_weights(weights, index, replicas));
             }

@@ -17,14 +17,20 @@ const LOOKS: usize = 64;
 /// Looks at another thread's work before a waiting thread lets the system run something else, some 20 microseconds.
 const WAITS: usize = 2_000;
 
+/// The fewest steps for which all threads are woken.
+const WORTH_A_TEAM: usize = 8;
+
 thread_local! {
     /// The team of the submission that this thread works on, or null.
     static TEAM: Cell<*const Team> = const { Cell::new(null()) };
 }
 
-/// Runs `work` on a thread of the pool, as one submission: operations fork from there by [`join`], where the caller's
-/// thread would hand each of them over and wait to be woken.
-pub(super) fn in_pool(work: impl FnOnce() + Send) {
+/// Runs `work`, a submission of so many steps, on a thread of the pool: operations fork from there by [`join`], where the
+/// caller's thread would hand each of them over and wait to be woken.
+pub(super) fn in_pool(steps: usize, work: impl FnOnce() + Send) {
+    if steps < WORTH_A_TEAM {
+        return rayon::scope(|_| work());
+    }
     let team = Team::new(rayon::current_num_threads());
     rayon::scope(|scope| {
         let (own, team) = (rayon::current_thread_index(), &team);
@@ -202,7 +208,7 @@ mod tests {
             pool.install(|| {
                 for len in [1, 2, 3, 1000] {
                     let mut numbers: Vec<u64> = (1..=len).collect();
-                    in_pool(|| sum(&mut numbers));
+                    in_pool(WORTH_A_TEAM, || sum(&mut numbers));
                     assert_eq!(numbers[0], len * (len + 1) / 2);
                 }
             });
@@ -223,7 +229,7 @@ mod tests {
                 scope.spawn(|| {
                     for _ in 0..200 {
                         let mut numbers: Vec<u64> = (1..=64).collect();
-                        in_pool(|| sum(&mut numbers));
+                        in_pool(WORTH_A_TEAM, || sum(&mut numbers));
                         assert_eq!(numbers[0], 64 * 65 / 2);
                     }
                 });
@@ -237,11 +243,11 @@ mod tests {
         pool.install(|| {
             for side in [0, 1] {
                 let body = |own: usize| assert_ne!(own, side, "side");
-                let result = catch_unwind(|| in_pool(|| join(|| body(0), || body(1))));
+                let result = catch_unwind(|| in_pool(WORTH_A_TEAM, || join(|| body(0), || body(1))));
                 assert!(result.is_err());
             }
             let mut numbers = vec![1, 2];
-            in_pool(|| sum(&mut numbers));
+            in_pool(WORTH_A_TEAM, || sum(&mut numbers));
             assert_eq!(numbers[0], 3);
         });
     }
