@@ -13,27 +13,17 @@ struct Params {
 @group(1) @binding(2) var<storage, read_write> metrics: array<vec2<f32>>; // (R, slots, metric_blocks), the last (norm, 0)
 @group(1) @binding(3) var<uniform> params: Params;
 
-const NORM_GROUP: u32 = 64u;
 const NORM_EPSILON: f32 = 1e-6;
 
-var<workgroup> parts: array<f32, NORM_GROUP>;
-
-@compute @workgroup_size(NORM_GROUP)
+@compute @workgroup_size(SUM_GROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let r = group.z;
     var sum = 0.0;
-    for (var i = local; i < params.blocks; i += NORM_GROUP) {
+    for (var i = local; i < params.blocks; i += SUM_GROUP) {
         sum += squares[r * params.blocks + i];
     }
-    parts[local] = sum;
-    for (var half = NORM_GROUP / 2u; half > 0u; half /= 2u) {
-        workgroupBarrier();
-        if local < half {
-            parts[local] += parts[local + half];
-        }
-    }
+    let norm = sqrt(group_sum(local, sum));
     if local == 0u {
-        let norm = sqrt(parts[0]);
         let factor = params.limit / (norm + NORM_EPSILON);
         scale[r] = select(1.0, factor, factor < 1.0);
         metrics[(r * params.slots + iteration.slot + 1u) * params.metric_blocks - 1u] = vec2(norm, 0.0);

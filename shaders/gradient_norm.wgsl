@@ -13,28 +13,19 @@ struct Params {
 @group(1) @binding(2) var<storage, read_write> squares: array<f32>;   // (R, blocks)
 @group(1) @binding(3) var<uniform> params: Params;
 
-const NORM_GROUP: u32 = 64u;
 const NORM_BLOCK: u32 = 4096u; // numbers a workgroup
 
-var<workgroup> parts: array<f32, NORM_GROUP>;
-
-@compute @workgroup_size(NORM_GROUP)
+@compute @workgroup_size(SUM_GROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let end = min((group.x + 1u) * NORM_BLOCK, params.first_len + params.second_len);
     var sum = 0.0;
-    for (var i = group.x * NORM_BLOCK + local; i < end; i += NORM_GROUP) {
+    for (var i = group.x * NORM_BLOCK + local; i < end; i += SUM_GROUP) {
         let value = gradient(group.z, i);
         sum += value * value;
     }
-    parts[local] = sum;
-    for (var half = NORM_GROUP / 2u; half > 0u; half /= 2u) {
-        workgroupBarrier();
-        if local < half {
-            parts[local] += parts[local + half];
-        }
-    }
+    let squared = group_sum(local, sum);
     if local == 0u {
-        squares[group.z * params.blocks + params.offset + group.x] = parts[0];
+        squares[group.z * params.blocks + params.offset + group.x] = squared;
     }
 }
 

@@ -1,10 +1,10 @@
 //! Layers, what the loss makes of the last one's sums, and the outputs as `wgrad predict` gives them.
 
 use super::graph::{Graph, Name, float, int, string};
-use super::proto::{AttributeProto, DataType};
+use super::proto::DataType;
 use super::{Port, listed};
 use crate::data::Target;
-use crate::ops::Activation;
+use crate::ops::{Activation, Onnx, OnnxValue};
 use crate::spec::{DenseSpec, Norm};
 use crate::train::{LayerWeights, ModelFile, NormWeights};
 
@@ -54,33 +54,25 @@ fn norm(graph: &mut Graph, layer: &DenseSpec, weights: Option<&NormWeights>, sum
     graph.node(operator, &names, &format!("{label}.normed"), attributes)
 }
 
-/// An activation's operator with the numbers of `src/ops/activation/`.
+/// An activation, as its file in `src/ops/activation/` has it.
 fn activation(graph: &mut Graph, activation: Activation, z: Name, label: &str) -> Name {
     let output = format!("{label}.{activation}");
-    let mut node = |operator: &str, attributes: Vec<AttributeProto>| graph.node(operator, &[&z], &output, attributes);
-    match activation {
-        Activation::Linear => z,
-        Activation::Relu => node("Relu", Vec::new()),
-        Activation::LeakyRelu => node("LeakyRelu", vec![float("alpha", 0.01)]),
-        Activation::Elu => node("Elu", vec![float("alpha", 1.0)]),
-        Activation::Selu => node("Selu", vec![float("alpha", SELU_ALPHA), float("gamma", SELU_SCALE)]),
-        Activation::Gelu => node("Gelu", vec![string("approximate", "none")]),
-        Activation::GeluTanh => node("Gelu", vec![string("approximate", "tanh")]),
-        Activation::Silu => {
-            let sigmoid = graph.node("Sigmoid", &[&z], &format!("{label}.sigmoid"), Vec::new());
-            graph.node("Mul", &[&z, &sigmoid], &output, Vec::new())
+    match activation.onnx() {
+        Onnx::Sums => z,
+        Onnx::Operator(operator, attributes) => {
+            let attribute = |(name, value): &(&str, OnnxValue)| match value {
+                OnnxValue::Float(value) => float(name, *value),
+                OnnxValue::Int(value) => int(name, *value),
+                OnnxValue::Text(value) => string(name, value),
+            };
+            graph.node(operator, &[&z], &output, attributes.iter().map(attribute).collect())
         }
-        Activation::Softplus => node("Softplus", Vec::new()),
-        Activation::Sigmoid => node("Sigmoid", Vec::new()),
-        Activation::HardSigmoid => node("HardSigmoid", vec![float("alpha", 1.0 / 6.0), float("beta", 0.5)]),
-        Activation::Tanh => node("Tanh", Vec::new()),
-        Activation::Softmax => node("Softmax", vec![int("axis", -1)]),
+        Onnx::Gate(operator) => {
+            let gate = graph.node(operator, &[&z], &format!("{label}.{}", operator.to_lowercase()), Vec::new());
+            graph.node("Mul", &[&z, &gate], &output, Vec::new())
+        }
     }
 }
-
-/// Klambauer et al. 2017, as ONNX has them.
-const SELU_ALPHA: f32 = 1.673_263_2;
-const SELU_SCALE: f32 = 1.050_701;
 
 /// Adds the outputs: values in their own units; or what the loss takes for classes, and the class.
 pub(super) fn outputs(graph: &mut Graph, file: &ModelFile, predictions: Name) -> Vec<Port> {

@@ -8,7 +8,7 @@ use crate::cpu::Memory;
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
 
-pub(super) static SHADER: Shader = shader!("clip_norm", "iteration");
+pub(super) static SHADER: Shader = shader!("clip_norm", "iteration", "group_sum");
 
 /// PyTorch's, which keeps a norm of zero from a division by zero.
 const EPSILON: f32 = 1e-6;

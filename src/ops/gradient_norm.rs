@@ -8,7 +8,7 @@ use crate::cpu::Memory;
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
 
-pub(super) static SHADER: Shader = shader!("gradient_norm", "iteration");
+pub(super) static SHADER: Shader = shader!("gradient_norm", "iteration", "group_sum");
 
 /// The squares of two tensors' numbers, summed over blocks.
 #[derive(Clone, Debug)]

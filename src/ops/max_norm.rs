@@ -10,7 +10,7 @@ use crate::cpu::Memory;
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
 
-pub(super) static SHADER: Shader = shader!("max_norm", "iteration");
+pub(super) static SHADER: Shader = shader!("max_norm", "iteration", "group_sum");
 
 /// Keras', which keeps a unit without weights from a division by zero.
 const EPSILON: f32 = 1e-7;

@@ -34,6 +34,7 @@ mod update;
 pub mod optimizer;
 
 pub use activation::Activation;
+pub(crate) use activation::{Onnx, OnnxValue};
 pub use loss::Loss;
 
 pub(crate) use batch_norm_backward::BatchNormBackward;

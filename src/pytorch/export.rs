@@ -6,7 +6,6 @@ use std::path::Path;
 use safetensors::tensor::{Dtype, TensorView};
 
 use crate::error::{Error, Result};
-use crate::ops::Activation;
 use crate::spec::{DenseSpec, Norm};
 use crate::train::{LayerWeights, ModelFile, NormWeights};
 
@@ -97,7 +96,7 @@ fn modules(layer: &DenseSpec, weights: &LayerWeights, file: &ModelFile) -> Vec<M
         modules.push(Module { code: norm_code(norm, outputs), tensors: named.chain(counter).collect() });
     }
     let plain = |code: String| Module { code, tensors: Vec::new() };
-    modules.extend(activation_code(layer.activation).map(|code| plain(code.to_owned())));
+    modules.extend(layer.activation.pytorch().map(|code| plain(code.to_owned())));
     modules.extend((layer.dropout > 0.0).then(|| plain(format!("nn.Dropout({})", layer.dropout))));
     modules
 }
@@ -122,25 +121,6 @@ fn norm_code(norm: Norm, outputs: usize) -> String {
         Norm::Batch { .. } => format!("nn.BatchNorm1d({outputs}{eps})"),
         Norm::Layer { .. } => format!("nn.LayerNorm({outputs}{eps})"),
     }
-}
-
-/// An activation's module; none where it does nothing.
-fn activation_code(activation: Activation) -> Option<&'static str> {
-    Some(match activation {
-        Activation::Linear => return None,
-        Activation::Relu => "nn.ReLU()",
-        Activation::LeakyRelu => "nn.LeakyReLU(0.01)",
-        Activation::Elu => "nn.ELU()",
-        Activation::Selu => "nn.SELU()",
-        Activation::Gelu => "nn.GELU()",
-        Activation::GeluTanh => "nn.GELU(approximate=\"tanh\")",
-        Activation::Silu => "nn.SiLU()",
-        Activation::Softplus => "nn.Softplus()",
-        Activation::Sigmoid => "nn.Sigmoid()",
-        Activation::HardSigmoid => "nn.Hardsigmoid()",
-        Activation::Tanh => "nn.Tanh()",
-        Activation::Softmax => "nn.Softmax(dim=1)",
-    })
 }
 
 fn serialize(tensors: &[(String, &Tensor)]) -> Result<Vec<u8>, String> {

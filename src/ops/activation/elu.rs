@@ -1,4 +1,4 @@
-use super::{Function, Init, Scalar};
+use super::{Function, Init, Onnx, OnnxValue, Scalar};
 
 /// f(z) = z where z > 0, else e^z - 1; f' = 1 where f > 0, else f + 1 (Clevert, Unterthiner, Hochreiter, "Fast and accurate
 /// deep network learning by exponential linear units", ICLR 2016; alpha is 1, PyTorch's default).
@@ -15,4 +15,6 @@ impl Function for Elu {
     }
     const KINKS: &'static [f32] = &[0.0];
     const INIT: Init = Init::HeUniform;
+    const PYTORCH: Option<&'static str> = Some("nn.ELU()");
+    const ONNX: Onnx = Onnx::Operator("Elu", &[("alpha", OnnxValue::Float(1.0))]);
 }

@@ -1,4 +1,4 @@
-use super::{Function, Init, Scalar};
+use super::{Function, Init, Onnx, OnnxValue, Scalar};
 
 /// f(z) = z Φ(z) with Φ(z) = erfc(-z / sqrt 2) / 2, the normal distribution; f' = Φ(z) + z φ(z) with its density
 /// φ(z) = exp(-z²/2) / sqrt(2π) (Hendrycks and Gimpel, "Gaussian error linear units", arXiv 1606.08415; the exact one, PyTorch's
@@ -28,4 +28,6 @@ impl Function for Gelu {
         share(z) + near * density
     }
     const INIT: Init = Init::HeUniform;
+    const PYTORCH: Option<&'static str> = Some("nn.GELU()");
+    const ONNX: Onnx = Onnx::Operator("Gelu", &[("approximate", OnnxValue::Text("none"))]);
 }

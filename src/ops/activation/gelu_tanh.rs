@@ -1,5 +1,5 @@
 use super::sigmoid::Sigmoid;
-use super::{Function, Init, Scalar};
+use super::{Function, Init, Onnx, OnnxValue, Scalar};
 
 /// f(z) = z (1 + tanh u) / 2 = z sigmoid(2u) with u = sqrt(2/π) (z + 0.044715 z³), f' = s + 2 z s (1 - s) u' with
 /// s = sigmoid(2u) (Hendrycks and Gimpel, "Gaussian error linear units", arXiv 1606.08415; PyTorch's `approximate="tanh"`).
@@ -33,4 +33,6 @@ impl Function for GeluTanh {
         s + near * s * Sigmoid::value(-u) * slope
     }
     const INIT: Init = Init::HeUniform;
+    const PYTORCH: Option<&'static str> = Some("nn.GELU(approximate=\"tanh\")");
+    const ONNX: Onnx = Onnx::Operator("Gelu", &[("approximate", OnnxValue::Text("tanh"))]);
 }

@@ -1,4 +1,4 @@
-use super::{Function, Init, Scalar};
+use super::{Function, Init, Onnx, OnnxValue, Scalar};
 
 /// f(z) = z / 6 + 1/2, kept within [0, 1]; f' = 1/6 where 0 < f < 1, else 0 (Courbariaux, Bengio, David, "BinaryConnect",
 /// NeurIPS 2015; the slope is PyTorch's).
@@ -18,4 +18,6 @@ impl Function for HardSigmoid {
     }
     const KINKS: &'static [f32] = &[-3.0, 3.0];
     const INIT: Init = Init::GlorotUniform;
+    const PYTORCH: Option<&'static str> = Some("nn.Hardsigmoid()");
+    const ONNX: Onnx = Onnx::Operator("HardSigmoid", &[("alpha", OnnxValue::Float(SLOPE)), ("beta", OnnxValue::Float(0.5))]);
 }

@@ -1,4 +1,4 @@
-use super::{Function, Init, Scalar};
+use super::{Function, Init, Onnx, OnnxValue, Scalar};
 
 /// f(z) = z where z >= 0, else 0.01 z; f' = 1 where f > 0, else 0.01 (Maas, Hannun, Ng, "Rectifier nonlinearities
 /// improve neural network acoustic models", ICML 2013; the slope is PyTorch's default).
@@ -17,4 +17,6 @@ impl Function for LeakyRelu {
     }
     const KINKS: &'static [f32] = &[0.0];
     const INIT: Init = Init::HeUniform;
+    const PYTORCH: Option<&'static str> = Some("nn.LeakyReLU(0.01)");
+    const ONNX: Onnx = Onnx::Operator("LeakyRelu", &[("alpha", OnnxValue::Float(SLOPE))]);
 }

@@ -1,4 +1,4 @@
-use super::{Function, Init, Scalar};
+use super::{Function, Init, Onnx, Scalar};
 
 /// f(z) = z, f' = 1.
 pub(crate) struct Linear;
@@ -13,4 +13,6 @@ impl Function for Linear {
         T::one()
     }
     const INIT: Init = Init::GlorotUniform;
+    const PYTORCH: Option<&'static str> = None;
+    const ONNX: Onnx = Onnx::Sums;
 }

@@ -29,6 +29,29 @@ pub(crate) trait Function {
     const KINKS: &'static [f32] = &[];
     /// The initialization that keeps variances level through a layer with this activation.
     const INIT: Init;
+    /// Its module in Python, `nn` being PyTorch's; none where it does nothing.
+    const PYTORCH: Option<&'static str>;
+    /// What it is in ONNX.
+    const ONNX: Onnx;
+}
+
+/// An activation in ONNX.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Onnx {
+    /// Nothing: the sums themselves.
+    Sums,
+    /// This operator of the sums, with its attributes.
+    Operator(&'static str, &'static [(&'static str, OnnxValue)]),
+    /// The sums times what this operator gives of them.
+    Gate(&'static str),
+}
+
+/// An attribute's value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum OnnxValue {
+    Float(f32),
+    Int(i64),
+    Text(&'static str),
 }
 
 macro_rules! activations {
@@ -108,6 +131,16 @@ macro_rules! activations {
                         gradients.iter_mut().zip(values).for_each(|(g, a)| *g = *g * $module::$name::derivative(*a))
                     }),+
                 }
+            }
+
+            /// Its module in Python; none where it does nothing.
+            pub(crate) fn pytorch(self) -> Option<&'static str> {
+                match self { $(Self::$name => $module::$name::PYTORCH),+ }
+            }
+
+            /// What it is in ONNX.
+            pub(crate) fn onnx(self) -> Onnx {
+                match self { $(Self::$name => $module::$name::ONNX),+ }
             }
 
             /// The default initialization of a layer with this activation.

@@ -1,4 +1,4 @@
-use super::{Function, Init, Scalar};
+use super::{Function, Init, Onnx, Scalar};
 
 /// f(z) = max(z, 0), f' = 1 where f > 0, else 0 (Nair and Hinton, "Rectified linear units improve restricted Boltzmann
 /// machines", ICML 2010).
@@ -15,4 +15,6 @@ impl Function for Relu {
     }
     const KINKS: &'static [f32] = &[0.0];
     const INIT: Init = Init::HeUniform;
+    const PYTORCH: Option<&'static str> = Some("nn.ReLU()");
+    const ONNX: Onnx = Onnx::Operator("Relu", &[]);
 }

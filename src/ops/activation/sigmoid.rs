@@ -1,4 +1,4 @@
-use super::{Function, Init, Scalar};
+use super::{Function, Init, Onnx, Scalar};
 
 /// f(z) = 1 / (1 + e^-z), f' = f (1 - f); with e = exp(-|z|), which cannot overflow, f is 1 / (1 + e), or e / (1 + e) where
 /// z is negative.
@@ -15,4 +15,6 @@ impl Function for Sigmoid {
         a * (T::one() - a)
     }
     const INIT: Init = Init::GlorotUniform;
+    const PYTORCH: Option<&'static str> = Some("nn.Sigmoid()");
+    const ONNX: Onnx = Onnx::Operator("Sigmoid", &[]);
 }

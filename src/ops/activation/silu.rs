@@ -1,5 +1,5 @@
 use super::sigmoid::Sigmoid;
-use super::{Function, Init, Scalar};
+use super::{Function, Init, Onnx, Scalar};
 
 /// f(z) = z sigmoid(z), f' = s + z s (1 - s) with s = sigmoid(z) (Elfwing, Uchibe, Doya, "Sigmoid-weighted linear units",
 /// Neural Networks 107, 2018; Hendrycks and Gimpel, arXiv 1606.08415; also called swish).
@@ -17,4 +17,6 @@ impl Function for Silu {
         s + z * s * Sigmoid::value(-z)
     }
     const INIT: Init = Init::HeUniform;
+    const PYTORCH: Option<&'static str> = Some("nn.SiLU()");
+    const ONNX: Onnx = Onnx::Gate("Sigmoid");
 }

@@ -1,4 +1,4 @@
-use super::{Function, Init, Scalar};
+use super::{Function, Init, Onnx, OnnxValue, Scalar};
 
 /// f(z)_o = exp(z_o) / sum_j exp(z_j) over a row; of the output layer only. It needs the whole row, so that a step of
 /// its own takes it (`ops/softmax.rs`, or the loss) and the layer's own epilogue leaves the logits as they are.
@@ -14,4 +14,6 @@ impl Function for Softmax {
         T::one()
     }
     const INIT: Init = Init::GlorotUniform;
+    const PYTORCH: Option<&'static str> = Some("nn.Softmax(dim=1)");
+    const ONNX: Onnx = Onnx::Operator("Softmax", &[("axis", OnnxValue::Int(-1))]);
 }

@@ -1,4 +1,4 @@
-use super::{Function, Init, Scalar};
+use super::{Function, Init, Onnx, Scalar};
 
 /// f(z) = ln(1 + e^z) = max(z, 0) + ln(1 + e^-|z|), which cannot overflow; f' = sigmoid(z) = 1 - e^-f (Dugas, Bengio,
 /// Bélisle, Nadeau, Garcia, "Incorporating second-order functional knowledge for better option pricing", NIPS 2000; beta is
@@ -15,4 +15,6 @@ impl Function for Softplus {
         -(-a).exp_m1()
     }
     const INIT: Init = Init::HeUniform;
+    const PYTORCH: Option<&'static str> = Some("nn.Softplus()");
+    const ONNX: Onnx = Onnx::Operator("Softplus", &[]);
 }

@@ -1,4 +1,4 @@
-use super::{Function, Init, Scalar};
+use super::{Function, Init, Onnx, Scalar};
 
 /// f(z) = sign(z) (1 - e) / (1 + e) with e = exp(-2|z|), which cannot overflow; f' = 1 - f². The same formula as in
 /// WGSL, whose built-in tanh may be 1e-5 off.
@@ -16,4 +16,6 @@ impl Function for Tanh {
         T::one() - a * a
     }
     const INIT: Init = Init::GlorotUniform;
+    const PYTORCH: Option<&'static str> = Some("nn.Tanh()");
+    const ONNX: Onnx = Onnx::Operator("Tanh", &[]);
 }

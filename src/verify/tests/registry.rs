@@ -55,8 +55,11 @@ fn an_activation_has_three_places() {
         let name = activation.name();
         let variants = [name.to_owned(), name.to_uppercase(), format!("{activation:?}")];
         let named = code.iter().filter(|(words, _)| variants.iter().any(|own| words.contains(own)));
-        let named: BTreeSet<_> = named.map(|(_, path)| path.to_str().unwrap()).collect();
         let own = format!("src/ops/activation/{name}.rs");
+        // Its siblings may have an operator of its name elsewhere.
+        let sibling =
+            |path: &&str| path.starts_with("src/ops/activation/") && !path.ends_with("mod.rs") && *path != own;
+        let named: BTreeSet<_> = named.map(|(_, path)| path.to_str().unwrap()).filter(|path| !sibling(path)).collect();
         let wanted = BTreeSet::from(["shaders/include/activation.wgsl", "src/ops/activation/mod.rs", own.as_str()]);
         assert_eq!(named, wanted, "{name}");
     }
