@@ -245,10 +245,14 @@ impl DenseWeightGradient {
                             // The next unit's numbers are not next in memory, and of large layers in no cache.
                             let next = own.start + inputs..own.end + inputs;
                             prefetch(units.weight.get(next.clone()).unwrap_or_default());
-                            let state = [&mut *first, &mut *second, &mut *third].map(|slot| {
+                            for slot in [&*first, &*second, &*third] {
                                 prefetch(slot.get(next.clone()).unwrap_or_default());
-                                slot.get_mut(own.clone()).unwrap_or_default()
-                            });
+                            }
+                            let state = [
+                                first.get_mut(own.clone()).unwrap_or_default(),
+                                second.get_mut(own.clone()).unwrap_or_default(),
+                                third.get_mut(own.clone()).unwrap_or_default(),
+                            ];
                             update.apply(&mut units.weight[own], gradients, state, hyper);
                         }
                     },

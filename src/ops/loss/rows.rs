@@ -4,8 +4,8 @@ use crate::ops::{Activation, Constant, Hyper, Param};
 use crate::plan::{Iteration, Metrics, TensorId};
 use crate::scalar::Scalar;
 
-/// Targets that are asked for before they are needed: what a first-level cache takes beside other things.
-const TARGETS_AHEAD: usize = 64;
+/// Rows whose targets are asked for before they are needed.
+const TARGETS_AHEAD: usize = 32;
 
 /// The loss of a batch's rows: what the operations that end in a loss have in common.
 #[derive(Clone, Debug)]
@@ -112,15 +112,17 @@ impl LossRows {
         [gradient, metrics]: [&mut [T]; 2],
     ) {
         let order = &memory.words(self.order)[r * self.order_stride + iteration.first as usize + first..];
-        self.ask_for_targets(memory, &order[..outputs.len() / self.outputs]);
         if self.loss.needs_exponentials(self.activation) {
             shifted_exponentials(outputs, self.outputs, gradient);
         }
-        let block = self.metrics.block_rows * self.outputs;
+        let (block, samples) = (self.metrics.block_rows * self.outputs, &order[..outputs.len() / self.outputs]);
+        self.ask_for_targets(memory, &samples[..TARGETS_AHEAD.min(samples.len())]);
+        let mut later = samples.get(TARGETS_AHEAD..).unwrap_or_default().chunks(self.metrics.block_rows);
         let blocks = outputs.chunks(block).zip(gradient.chunks_mut(block)).zip(order.chunks(self.metrics.block_rows));
         let loss_scale = T::real(hypers[r].loss_scale);
         let (class_weights, sample_weights) = self.weights(memory);
         for (((outputs, gradient), order), metrics) in blocks.zip(metrics.chunks_mut(2)) {
+            self.ask_for_targets(memory, later.next().unwrap_or_default());
             let mut right_answers = T::zero();
             let rows = outputs.chunks(self.outputs).zip(gradient.chunks_mut(self.outputs)).zip(order);
             metrics[0] = T::sum(rows.map(|((outputs, gradient), n)| {
@@ -155,9 +157,9 @@ impl LossRows {
         }
     }
 
-    /// Targets lie anywhere in memory.
+    /// Has the targets of samples on their way into the cache: they lie anywhere in memory.
     fn ask_for_targets<T: Scalar>(&self, memory: &Memory<T>, samples: &[u32]) {
-        for n in samples.iter().take(TARGETS_AHEAD) {
+        for n in samples {
             match self.target_kind {
                 TargetKind::Classes => prefetch(&memory.words(self.targets)[*n as usize..][..1]),
                 TargetKind::Values => {
