@@ -15,8 +15,11 @@ const GENERATIONS: [&str; 2] = ["checkpoint.0.safetensors", "checkpoint.1.safete
 const BEST: &str = "best.safetensors";
 /// Epochs shorter than this share a checkpoint.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(250);
-/// Seconds within an epoch after which there is a checkpoint: what a crash costs at most. Writing one takes the loop
-/// the time to read the parameters and the optimizer's state.
+/// Seconds within an epoch after which there is a checkpoint: what a crash costs at most. One takes the loop the time to
+/// read the parameters and the optimizer's state; then a thread of its own writes them, beside training on the same cores.
+/// What that cost a run, measured by runs with more checkpoints and with fewer (MNIST, batch 128, Adam, two cores):
+/// 784-128-10, 1.2 MB, 0.7 ms, 0.9 % of an epoch of 78 ms; 784-2048-2048-10, 70 MB, 116 to 127 ms, 1.7 % of an epoch of
+/// 7.3 s. At these intervals that is under 0.3 % and under 2 % of the time.
 const DEFAULT_SECONDS: f64 = 10.0;
 
 /// Where and how often a fit writes checkpoints: `checkpoint.0.safetensors` and `checkpoint.1.safetensors` in turn, at
@@ -244,6 +247,42 @@ fn write_all(shared: &Shared, files: &[PathBuf; 2], mut next: usize, best: &Path
         match saved {
             Ok(written) => next = if written { 1 - next } else { next },
             Err(error) => waiting.error = Some(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::{Activation, Loss};
+    use crate::spec::{Adam, Sequential};
+    use crate::train::checkpoint::State;
+    use crate::{OptimizerSpec, TrainSpec};
+
+    /// After so many steps, without tensors.
+    fn after(steps: u32) -> Checkpoint {
+        let optimizer = OptimizerSpec::from(Adam::new(0.1));
+        let replicas = vec![crate::Replica::new(0, &optimizer)];
+        let spec = TrainSpec::new(Loss::SoftmaxCrossEntropy, optimizer.optimizer, 1, replicas);
+        let model = Sequential::new(1).dense(2, Activation::Linear);
+        let (device, trained_on, preprocessing) = (Default::default(), None, None);
+        let state = State { model, spec, device, trained_on, preprocessing, epochs: 0, steps, fit: None };
+        Checkpoint { state, tensors: Vec::new(), best: Vec::new() }
+    }
+
+    /// Handed over as fast as they come, before the thread has even begun: nothing else decides how many are written.
+    #[test]
+    fn however_slow_the_thread_is_two_generations_are_left() {
+        for count in [2, 3, 20] {
+            let directory = tempfile::TempDir::new().unwrap();
+            let settings = Checkpoints::in_directory(directory.path());
+            let mut saver = Saver::start(&settings, None).unwrap();
+            (0..count).for_each(|n| saver.offer(after(n), u64::from(n)).unwrap());
+            saver.finish().unwrap();
+            let steps = GENERATIONS.map(|name| Checkpoint::load(&directory.path().join(name)).unwrap().steps());
+            let last = u64::from(count - 1);
+            assert!(steps.contains(&last) && steps[0] != steps[1], "{steps:?} of {count}");
+            assert_eq!(latest(directory.path()).unwrap().0.steps(), last);
         }
     }
 }
