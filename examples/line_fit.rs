@@ -2,7 +2,7 @@
 //! slope and the bias the intercept.
 //!
 //! `cargo run --release --example line_fit`; as a command:
-//! `wgrad train line --preprocess none --hidden none --optimizer sgd --lr 0.01 --batch 32 --epochs 1000`
+//! `wgrad train line:samples=200 --hidden none --optimizer sgd --lr 0.01 --batch 32 --epochs 1000`
 
 mod common;
 

@@ -5,8 +5,9 @@
 //! 2e-4 and the weight decay 2 alpha / 200. Adam does not care for the factor 2 in the gradient.
 //!
 //! `cargo run --release --example regression`; as a command:
-//! `wgrad train make-regression:samples=1000,features=2,noise=0.1 --preprocess none --test-fraction 0.25 --hidden 10
-//! --batch 200 --weight-decay 1e-6 --epochs 1000 --patience 11 --monitor train-loss --min-delta 2e-4 --improve-on best`
+//! `wgrad train make-regression:samples=1000,features=2,noise=0.1 --test-fraction 0.25 --hidden 10 --weights glorot-uniform
+//! --batch 200 --weight-decay 1e-6 --no-decay-biases --epochs 1000 --patience 11 --monitor train-loss --min-delta 2e-4
+//! --improve-on best`
 
 mod common;
 

@@ -1,8 +1,8 @@
 //! Exclusive or: 2-2-1, binary cross-entropy, Adam 0.01, 1,000 epochs of one batch. Two ReLU units often die on the way,
 //! so the answer is a share: 100 seeds are trained side by side as replicas, with ReLU and with tanh.
 //!
-//! `cargo run --release --example xor`; one seed as a command:
-//! `wgrad train xor --hidden 2 --activation tanh --loss bce --lr 0.01 --epochs 1000`
+//! `cargo run --release --example xor`; as a command, where `--activation tanh` is the other half:
+//! `wgrad train xor --hidden 2 --loss bce --lr 0.01 --epochs 1000 --replicas 100`
 
 mod common;
 

@@ -43,9 +43,13 @@ fn a_file_that_is_wrong_is_refused_in_one_line() {
         wgrad(&["train", &data, "--config", &path]).refused(status, words);
     };
     refused("hiden = 3", 2, &[&path, "`hiden`", "`hidden`"]);
-    refused("lr = -1", 2, &["--lr", "-1"]);
-    refused("batch = \"many\"", 2, &["--batch", "many"]);
+    refused("lr = -1", 2, &[&path, "--lr", "-1"]);
+    refused("batch = \"many\"", 2, &[&path, "--batch", "many", "a whole number"]);
+    refused("optimizer = \"adan\"", 2, &[&path, "--optimizer", "`adam`"]);
     refused("= 3", 2, &[&path, "line 1", "TOML"]);
+    fs::write(&path, "lr = 0.1\nbatch = 8").unwrap();
+    let run = wgrad(&["train", &data, "--config", &path, "--lr", "much"]);
+    assert!(run.status == 2 && run.stderr.contains("much") && !run.stderr.contains(&path), "{run:?}");
     fs::remove_file(&path).unwrap();
     wgrad(&["train", &data, "--config", &path]).refused(1, &[&path, "cannot read this configuration"]);
     wgrad(&["train", "--config"]).refused(2, &["--config"]);

@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use toml::{Table, Value};
 
@@ -59,6 +60,9 @@ fn parse_after(command: &Command, line: &[OsString], usual: &[OsString]) -> Resu
     });
     let full = [&line[..=at], &arguments, &line[at + 1..]].concat();
     let matches = command.clone().try_get_matches_from(&full);
+    if let Some(reason) = matches.as_ref().err().and_then(|error| of_file(error, &file, &line[at + 1..])) {
+        return Err(Failure::Usage(format!("{}: {reason}", path.display())));
+    }
     let lacks = |matches: &ArgMatches| matches.subcommand().is_some_and(|(_, train)| !train.contains_id(DATASET));
     match dataset {
         Some(dataset) if matches.as_ref().is_ok_and(lacks) => {
@@ -71,6 +75,19 @@ fn parse_after(command: &Command, line: &[OsString], usual: &[OsString]) -> Resu
         ))),
         _ => Ok(matches),
     }
+}
+
+/// What is wrong with a value, where it is the file that says it and not the command line.
+fn of_file(error: &clap::Error, file: &[OsString], line: &[OsString]) -> Option<String> {
+    let Some(ContextValue::String(arg)) = error.get(ContextKind::InvalidArg) else { return None };
+    let flag = arg.split_whitespace().next()?;
+    let says = |words: &[OsString]| {
+        let flags = words.iter().map(|word| word.to_string_lossy());
+        flags.into_iter().any(|word| word.split('=').next() == Some(flag))
+    };
+    let text = error.to_string();
+    let what = text.split("\n\n").next().unwrap_or_default();
+    (says(file) && !says(line)).then(|| what.strip_prefix("error: ").unwrap_or(what).to_owned())
 }
 
 /// Where `train` stands on a command line.
@@ -105,11 +122,12 @@ fn switchable(arg: Arg) -> Arg {
 
 /// A file's content as arguments, and its dataset.
 fn read(path: &Path, train: &Command) -> Result<(Vec<OsString>, Option<OsString>)> {
-    let text = std::fs::read_to_string(path).map_err(|source| wgrad::Error::Io {
-        path: path.to_path_buf(),
-        action: "read this configuration",
-        source,
-    })?;
+    let action = match path.file_name() {
+        Some(name) if name == SETTINGS => "read this configuration (a directory to --resume holds one)",
+        _ => "read this configuration",
+    };
+    let failed = |source| wgrad::Error::Io { path: path.to_path_buf(), action, source };
+    let text = std::fs::read_to_string(path).map_err(failed)?;
     arguments(&text, train, |reason| Failure::Usage(format!("{}: {reason}", path.display())))
 }
 

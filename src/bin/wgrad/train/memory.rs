@@ -75,34 +75,37 @@ fn list(network: &Network, report: &MemoryReport, fits: bool, device: &DeviceInf
     };
     let MemoryUse { parameters, optimizer_state, statistics, activations, gradients, dataset, .. } = report.held;
     let MemoryUse { evaluation, metrics, kept, uniforms, .. } = report.held;
-    entry("parameters", parameters);
-    entry("optimizer state", optimizer_state);
-    entry("running statistics", statistics);
-    entry("activations and their gradients", activations);
-    entry("gradients of parameters", gradients);
-    entry("training samples on the device", dataset);
-    entry("evaluation's samples", evaluation);
-    entry("metrics", metrics);
-    entry("two kept models", kept);
-    entry("kernels' uniforms", uniforms);
+    let held = [
+        ("parameters", parameters),
+        ("optimizer state", optimizer_state),
+        ("running statistics", statistics),
+        ("activations and their gradients", activations),
+        ("gradients of parameters", gradients),
+        ("training samples on the device", dataset),
+        ("evaluation's samples", evaluation),
+        ("metrics", metrics),
+        ("two kept models", kept),
+        ("kernels' uniforms", uniforms),
+    ];
+    held.into_iter().filter(|(_, bytes)| *bytes > 0).for_each(|(name, bytes)| entry(name, bytes));
     entry("held in all", report.total);
     let most = [
-        ("and at most: borrowed by steps", report.scratch),
-        ("  on the way to or from the device", report.transfer),
-        ("  weights on the host", report.host),
-        ("  checkpoints on the host", report.checkpoint),
+        ("borrowed by steps, at most", report.scratch),
+        ("on the way to or from the device, at most", report.transfer),
+        ("weights on the host, at most", report.host),
+        ("checkpoints on the host, at most", report.checkpoint),
     ];
     most.into_iter().filter(|(_, bytes)| *bytes > 0).for_each(|(name, bytes)| entry(name, bytes));
-    entry("at most in all", report.peak());
+    entry("in all, at most", report.peak());
     let MemoryLimits { max_storage_binding, max_buffer, available } = report.limits;
-    let largest = format!("largest tensor: {} {:?}", report.largest.name, report.largest.shape);
-    entry(&largest, report.largest.bytes);
+    entry("largest tensor", report.largest.bytes);
     max_storage_binding.into_iter().for_each(|limit| entry("  max_storage_buffer_binding_size", limit));
     max_buffer.into_iter().for_each(|limit| entry("  max_buffer_size", limit));
     match available {
         Some(free) => entry("the machine's free memory", free),
         None => list.entry("the device's memory", "not told: allocated before the first step"),
     }
+    list.entry("the largest tensor", format!("{} {:?}", report.largest.name, report.largest.shape));
     list.entry("network", &network.architecture);
     let Network { replicas, batch, samples, .. } = network;
     list.entry("replicas, batch, samples", format!("{replicas}, {batch}, {samples}"));
