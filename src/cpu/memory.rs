@@ -2,15 +2,29 @@ use std::sync::{Mutex, PoisonError};
 
 use ndarray::ArrayView2;
 
+use aligned_vec::{AVec, ConstAlign};
+
 use crate::executor::TensorData;
 use crate::ops::Input;
 use crate::plan::{Element, Iteration, Plan, Tensor, TensorId};
 use crate::scalar::Scalar;
 
+/// Bytes of a cache line, about.
+const LINE: usize = 64;
+
+/// Numbers that start on a cache line: a vector that lies across two costs two accesses.
+pub(crate) type Numbers<T> = AVec<T, ConstAlign<LINE>>;
+
+fn zeros<T: Scalar>(len: usize) -> Numbers<T> {
+    let mut numbers = Numbers::new(LINE);
+    numbers.resize(len, T::zero());
+    numbers
+}
+
 /// One tensor's numbers.
 #[derive(Clone, Debug)]
 enum Storage<T> {
-    Real(Vec<T>),
+    Real(Numbers<T>),
     Words(Vec<u32>),
     Bytes(Vec<u8>),
 }
@@ -22,7 +36,7 @@ pub(crate) struct Memory<T> {
     /// The samples of one batch, gathered for the first layer's forward step and used again by its weight gradient.
     gathered: Gathered<T>,
     /// Buffers that tasks borrow, so that a step allocates nothing once all have been used.
-    scratch: Mutex<Vec<Vec<T>>>,
+    scratch: Mutex<Vec<Numbers<T>>>,
 }
 
 /// What decides gathered rows: the input, the batch, and (R, B, I).
@@ -32,7 +46,7 @@ pub(crate) type GatherKey = (Input, Iteration, [usize; 3]);
 #[derive(Debug)]
 pub(crate) struct Gathered<T> {
     pub key: Option<GatherKey>,
-    pub rows: Vec<T>,
+    pub rows: Numbers<T>,
 }
 
 /// Bytes that a tensor of T takes here.
@@ -51,11 +65,11 @@ impl<T: Scalar> Memory<T> {
     /// All tensors of `plan`, zero.
     pub fn new(plan: &Plan) -> Self {
         let tensors = plan.tensors.iter().map(|tensor| match tensor.element {
-            Element::F32 => Storage::Real(vec![T::zero(); tensor.len()]),
+            Element::F32 => Storage::Real(zeros(tensor.len())),
             Element::U32 => Storage::Words(vec![0; tensor.len()]),
             Element::U8 => Storage::Bytes(vec![0; tensor.len()]),
         });
-        let gathered = Gathered { key: None, rows: Vec::new() };
+        let gathered = Gathered { key: None, rows: zeros(0) };
         Self { tensors: tensors.collect(), gathered, scratch: Mutex::default() }
     }
 
@@ -98,15 +112,15 @@ impl<T: Scalar> Memory<T> {
     }
 
     /// Takes an f32 tensor out, to be written while others are read; [`Memory::put`] brings it back.
-    pub fn take(&mut self, id: TensorId) -> Vec<T> {
+    pub fn take(&mut self, id: TensorId) -> Numbers<T> {
         match &mut self.tensors[id.index()] {
-            Storage::Real(values) => std::mem::take(values),
-            _ => Vec::new(),
+            Storage::Real(values) => std::mem::replace(values, zeros(0)),
+            _ => zeros(0),
         }
     }
 
     /// Brings back what [`Memory::take`] took.
-    pub fn put(&mut self, id: TensorId, values: Vec<T>) {
+    pub fn put(&mut self, id: TensorId, values: Numbers<T>) {
         self.tensors[id.index()] = Storage::Real(values);
     }
 
@@ -118,7 +132,7 @@ impl<T: Scalar> Memory<T> {
             Storage::Bytes(values) => values.capacity(),
         });
         let scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
-        let borrowed = scratch.iter().map(Vec::capacity).chain([self.gathered.rows.capacity()]);
+        let borrowed = scratch.iter().map(Numbers::capacity).chain([self.gathered.rows.capacity()]);
         [tensors.sum::<usize>(), borrowed.sum::<usize>() * size_of::<T>()].map(|bytes| bytes as u64)
     }
 
@@ -128,20 +142,20 @@ impl<T: Scalar> Memory<T> {
     }
 
     /// Takes the gathered rows out, to be filled; [`Memory::put_gathered`] brings them back.
-    pub fn take_gathered(&mut self) -> Vec<T> {
+    pub fn take_gathered(&mut self) -> Numbers<T> {
         self.gathered.key = None;
-        std::mem::take(&mut self.gathered.rows)
+        std::mem::replace(&mut self.gathered.rows, zeros(0))
     }
 
     /// Brings back what [`Memory::take_gathered`] took, filled for `key`.
-    pub fn put_gathered(&mut self, key: GatherKey, rows: Vec<T>) {
+    pub fn put_gathered(&mut self, key: GatherKey, rows: Numbers<T>) {
         self.gathered = Gathered { key: Some(key), rows };
     }
 
     /// Lends `body` a buffer of `len` numbers, of any value.
     pub fn with_scratch<R>(&self, len: usize, body: impl FnOnce(&mut [T]) -> R) -> R {
         let lock = || self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut buffer = lock().pop().unwrap_or_default();
+        let mut buffer = lock().pop().unwrap_or_else(|| zeros(0));
         if buffer.len() < len {
             buffer.reserve_exact(len - buffer.len());
             buffer.resize(len, T::zero());
