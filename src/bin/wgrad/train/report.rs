@@ -62,8 +62,8 @@ pub struct EpochEvent {
     validation_accuracy: Option<f64>,
     test_loss: Option<f64>,
     test_accuracy: Option<f64>,
-    /// At the epoch's last step.
-    learning_rate: f32,
+    /// At the epoch's last step; not told by checkpoints of before it was noted.
+    learning_rate: Option<f32>,
     seconds: f64,
     samples_per_second: f64,
 }
@@ -80,7 +80,7 @@ impl EpochEvent {
             validation_accuracy: validation.map(|scores| scores.accuracy),
             test_loss: test.map(|scores| scores.loss),
             test_accuracy: test.map(|scores| scores.accuracy),
-            learning_rate: learning_rates[0],
+            learning_rate: learning_rates.first().copied(),
             seconds: *seconds,
             samples_per_second: *samples_per_second,
         }
@@ -127,5 +127,26 @@ impl Callback for Report<'_> {
             bar.on_epoch(report);
         }
         self.output.event("epoch", &EpochEvent::new(report, self.validates));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wgrad::Evaluation;
+
+    #[test]
+    fn an_epoch_of_an_older_checkpoint_has_no_learning_rate_to_tell() {
+        let train = Evaluation { loss: 1.0, accuracy: 0.5, replicas: Vec::new() };
+        let report = EpochReport {
+            epoch: 1,
+            train,
+            test: None,
+            learning_rates: Vec::new(),
+            seconds: 1.0,
+            samples_per_second: 1.0,
+        };
+        let event = serde_json::to_value(EpochEvent::new(&report, false)).unwrap();
+        assert!(event["learning_rate"].is_null() && event["epoch"] == 1, "{event}");
     }
 }

@@ -61,7 +61,7 @@ impl Parts {
     /// Of one replica, or the means of all.
     fn of(validated: Option<&Evaluation>, tested: Option<&Evaluation>, replica: Option<usize>) -> Self {
         let mean = |evaluation: &Evaluation, value: &dyn Fn(&Scores) -> Option<f64>| match replica {
-            Some(replica) => value(&evaluation.replicas[replica]),
+            Some(replica) => evaluation.replicas.get(replica).and_then(value),
             None => {
                 let all: Option<Vec<f64>> = evaluation.replicas.iter().map(value).collect();
                 all.map(|all| all.iter().sum::<f64>() / all.len() as f64)
