@@ -17,6 +17,8 @@ pub(crate) type Numbers<T> = AVec<T, ConstAlign<LINE>>;
 
 fn zeros<T: Scalar>(len: usize) -> Numbers<T> {
     let mut numbers = Numbers::new(LINE);
+    // As much as the memory report says, and no more.
+    numbers.reserve_exact(len);
     numbers.resize(len, T::zero());
     numbers
 }
