@@ -35,7 +35,7 @@ fn gpu() -> Option<Gpu> {
     if adapters_blocking().is_empty() {
         return None;
     }
-    let options = GpuOptions { request: GpuRequest::Named("0".to_owned()), default_limits: false, subgroups: false };
+    let options = GpuOptions { request: GpuRequest::Named("0".to_owned()), ..GpuOptions::default() };
     Gpu::request_blocking(&options).ok()
 }
 

@@ -16,10 +16,10 @@ struct Params {
 @group(1) @binding(0) var<storage, read> sums: array<f32>;       // (R, B, O)
 @group(1) @binding(1) var<storage, read> scales: array<f32>;     // (R, 2, O): scale, shift
 @group(1) @binding(2) var<storage, read> statistics: array<f32>; // (R, 2, O): mean, deviation
-@group(1) @binding(3) var<storage, read> skipped: array<f32>;    // (R, B, O)
-@group(1) @binding(4) var<storage, read_write> gradient: array<f32>;        // (R, B, O)
+@group(1) @binding(3) var<storage, read> skipped: array<Stored>;    // (R, B, O)
+@group(1) @binding(4) var<storage, read_write> gradient: array<Stored>;        // (R, B, O)
 @group(1) @binding(5) var<storage, read_write> scales_gradient: array<f32>; // (R, 2, O)
-@group(1) @binding(6) var<storage, read_write> passed: array<f32>;          // (R, B, O)
+@group(1) @binding(6) var<storage, read_write> passed: array<Stored>;          // (R, B, O)
 @group(1) @binding(7) var<uniform> params: Params;
 
 @compute @workgroup_size(COLUMNS, LANES)
@@ -50,11 +50,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     for (var quad = local.y; quad < quads(); quad += LANES) {
         let at = quad_at(r, quad, o);
         let x = (quad_sums(at) - mean) * deviation;
-        let g = vec4(gradient[at.x], gradient[at.y], gradient[at.z], gradient[at.w]);
+        let g = vec4(f32(gradient[at.x]), f32(gradient[at.y]), f32(gradient[at.z]), f32(gradient[at.w]));
         store_gradient(r, quad, o, scale * deviation * (g - means.x - x * means.y));
     }
     if local.y == 0u {
-        scales_gradient[own] = totals.y;
-        scales_gradient[own + params.outputs] = totals.x;
+        let unscale = gradient_unscale(iteration.hypers[r].loss_scale);
+        scales_gradient[own] = totals.y * unscale;
+        scales_gradient[own + params.outputs] = totals.x * unscale;
     }
 }

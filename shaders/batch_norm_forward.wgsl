@@ -19,9 +19,9 @@ struct Params {
 @group(1) @binding(0) var<storage, read> sums: array<f32>;             // (R, B, O)
 @group(1) @binding(1) var<storage, read> scales: array<f32>;           // (R, 2, O): scale, shift
 @group(1) @binding(2) var<storage, read_write> running: array<f32>;    // (R, 2, O): mean, variance
-@group(1) @binding(3) var<storage, read> residual: array<f32>;         // (R, B, O)
+@group(1) @binding(3) var<storage, read> residual: array<Stored>;         // (R, B, O)
 @group(1) @binding(4) var<storage, read_write> statistics: array<f32>; // (R, 2, O): mean, 1 / sqrt(variance + epsilon)
-@group(1) @binding(5) var<storage, read_write> output: array<f32>;     // (R, B, O)
+@group(1) @binding(5) var<storage, read_write> output: array<Stored>;     // (R, B, O)
 @group(1) @binding(6) var<uniform> params: Params;
 
 @compute @workgroup_size(COLUMNS, LANES)

@@ -11,7 +11,7 @@ struct Params {
 
 @group(1) @binding(2) var<storage, read> weight: array<vec4<f32>>; // (R, O, I)
 @group(1) @binding(3) var<storage, read> bias: array<f32>;         // (R, O)
-@group(1) @binding(4) var<storage, read_write> output: array<f32>; // (R, B, O)
+@group(1) @binding(4) var<storage, read_write> output: array<Stored>; // (R, B, O)
 @group(1) @binding(5) var<uniform> params: Params;
 
 const LEFT_K_FAST: bool = true;
@@ -46,5 +46,5 @@ fn right_four(start: u32, i: u32) -> vec4<f32> {
 }
 
 fn finish(r: u32, b: u32, o: u32, sum: f32) {
-    output[(r * params.batch + b) * params.outputs + o] = activate(sum + bias[r * params.outputs + o]);
+    output[(r * params.batch + b) * params.outputs + o] = Stored(activate(sum + bias[r * params.outputs + o]));
 }

@@ -8,10 +8,10 @@ struct Params {
     activation: u32,
 }
 
-@group(1) @binding(0) var<storage, read> output_gradient: array<vec4<f32>>; // (R, B, O)
-@group(1) @binding(1) var<storage, read> weight: array<vec4<f32>>;          // (R, O, I)
-@group(1) @binding(2) var<storage, read> input: array<f32>;                 // (R, B, I)
-@group(1) @binding(3) var<storage, read_write> input_gradient: array<f32>;  // (R, B, I)
+@group(1) @binding(0) var<storage, read> output_gradient: array<vec4<Stored>>; // (R, B, O)
+@group(1) @binding(1) var<storage, read> weight: array<vec4<f32>>;             // (R, O, I)
+@group(1) @binding(2) var<storage, read> input: array<Stored>;                 // (R, B, I)
+@group(1) @binding(3) var<storage, read_write> input_gradient: array<Stored>;  // (R, B, I)
 @group(1) @binding(4) var<uniform> params: Params;
 
 const LEFT_K_FAST: bool = true;
@@ -26,11 +26,11 @@ fn left_line(r: u32, b: u32) -> u32 {
 }
 
 fn left_one(start: u32, o: u32) -> f32 {
-    return output_gradient[(start + o) / 4u][(start + o) % 4u];
+    return f32(output_gradient[(start + o) / 4u][(start + o) % 4u]);
 }
 
 fn left_four(start: u32, o: u32) -> vec4<f32> {
-    return output_gradient[(start + o) / 4u];
+    return vec4<f32>(output_gradient[(start + o) / 4u]);
 }
 
 fn right_line(r: u32, o: u32) -> u32 {
@@ -47,5 +47,5 @@ fn right_four(start: u32, i: u32) -> vec4<f32> {
 
 fn finish(r: u32, b: u32, i: u32, sum: f32) {
     let at = (r * params.batch + b) * params.inputs + i;
-    input_gradient[at] = sum * activation_derivative(input[at]);
+    input_gradient[at] = Stored(sum * activation_derivative(f32(input[at])));
 }

@@ -14,7 +14,7 @@ struct Params {
     decay_biases: u32, // whether weight decay and L1 are for the biases too
 }
 
-@group(1) @binding(2) var<storage, read> output_gradient: array<vec4<f32>>; // (R, B, O)
+@group(1) @binding(2) var<storage, read> output_gradient: array<vec4<Stored>>; // (R, B, O)
 @group(1) @binding(3) var<storage, read_write> weight: array<f32>;       // (R, O, I)
 @group(1) @binding(4) var<storage, read_write> bias: array<f32>;         // (R, O)
 @group(1) @binding(5) var<storage, read_write> weight_state: array<f32>; // (R, S, O, I)
@@ -33,11 +33,11 @@ fn left_line(r: u32, b: u32) -> u32 {
 }
 
 fn left_one(start: u32, o: u32) -> f32 {
-    return output_gradient[(start + o) / 4u][(start + o) % 4u];
+    return f32(output_gradient[(start + o) / 4u][(start + o) % 4u]);
 }
 
 fn left_four(start: u32, o: u32) -> vec4<f32> {
-    return output_gradient[(start + o) / 4u];
+    return vec4<f32>(output_gradient[(start + o) / 4u]);
 }
 
 fn right_line(r: u32, b: u32) -> u32 {
@@ -53,7 +53,8 @@ fn right_four(start: u32, i: u32) -> vec4<f32> {
     return select(samples, vec4(1.0, 0.0, 0.0, 0.0), i == params.inputs);
 }
 
-fn finish(r: u32, o: u32, i: u32, gradient: f32) {
+fn finish(r: u32, o: u32, i: u32, sum: f32) {
+    let gradient = sum * gradient_unscale(iteration.hypers[r].loss_scale);
     if i == params.inputs {
         finish_bias(r, o, gradient);
     } else {

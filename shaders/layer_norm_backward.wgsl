@@ -16,9 +16,9 @@ struct Params {
 @group(1) @binding(0) var<storage, read> sums: array<f32>;           // (R, B, O)
 @group(1) @binding(1) var<storage, read> scales: array<f32>;         // (R, 2, O): scale, shift
 @group(1) @binding(2) var<storage, read> statistics: array<f32>;     // (R, 2, B): mean, deviation
-@group(1) @binding(3) var<storage, read> skipped: array<f32>;        // (R, B, O)
-@group(1) @binding(4) var<storage, read_write> gradient: array<f32>; // (R, B, O)
-@group(1) @binding(5) var<storage, read_write> passed: array<f32>;   // (R, B, O)
+@group(1) @binding(3) var<storage, read> skipped: array<Stored>;        // (R, B, O)
+@group(1) @binding(4) var<storage, read_write> gradient: array<Stored>; // (R, B, O)
+@group(1) @binding(5) var<storage, read_write> passed: array<Stored>;   // (R, B, O)
 @group(1) @binding(6) var<uniform> params: Params;
 
 @compute @workgroup_size(LANES)
@@ -45,7 +45,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var o = lane; o < params.outputs; o += LANES) {
         let at = quad_at(r, quad, o);
         let x = (quad_sums(at) - mean) * deviation;
-        let h = vec4(gradient[at.x], gradient[at.y], gradient[at.z], gradient[at.w]);
+        let h = vec4(f32(gradient[at.x]), f32(gradient[at.y]), f32(gradient[at.z]), f32(gradient[at.w]));
         store_gradient(r, quad, o, deviation * (h - means[0] - x * means[1]));
     }
 }

@@ -15,8 +15,8 @@ struct Params {
 @group(1) @binding(0) var<storage, read> sums: array<f32>;       // (R, B, O)
 @group(1) @binding(1) var<storage, read> scales: array<f32>;     // (R, 2, O): scale, shift
 @group(1) @binding(2) var<storage, read> statistics: array<f32>; // (R, 2, B): mean, deviation
-@group(1) @binding(3) var<storage, read> skipped: array<f32>;    // (R, B, O)
-@group(1) @binding(4) var<storage, read> gradient: array<f32>;   // (R, B, O)
+@group(1) @binding(3) var<storage, read> skipped: array<Stored>;    // (R, B, O)
+@group(1) @binding(4) var<storage, read> gradient: array<Stored>;   // (R, B, O)
 @group(1) @binding(5) var<storage, read_write> scales_gradient: array<f32>; // (R, 2, O)
 @group(1) @binding(6) var<uniform> params: Params;
 
@@ -36,7 +36,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     }
     let totals = column_sums(local.x, local.y, mine);
     if there && local.y == 0u {
-        scales_gradient[own] = totals.y;
-        scales_gradient[own + params.outputs] = totals.x;
+        let unscale = gradient_unscale(iteration.hypers[r].loss_scale);
+        scales_gradient[own] = totals.y * unscale;
+        scales_gradient[own + params.outputs] = totals.x * unscale;
     }
 }

@@ -15,7 +15,7 @@ struct Params {
 @group(1) @binding(0) var<storage, read> outputs: array<f32>;             // (R, B, O), logits or activated outputs
 @group(1) @binding(1) var<storage, read> targets: array<u32>;             // (N) or (N, O) as f32
 @group(1) @binding(2) var<storage, read> order: array<u32>;               // (R, N) or (N)
-@group(1) @binding(3) var<storage, read_write> gradient: array<f32>;      // (R, B, O), of the loss by the logits
+@group(1) @binding(3) var<storage, read_write> gradient: array<Stored>;      // (R, B, O), of the loss by the logits
 @group(1) @binding(4) var<storage, read_write> metrics: array<vec2<f32>>; // (R, slots, blocks) of (loss sum, right answers)
 @group(1) @binding(5) var<uniform> params: Params;
 @group(1) @binding(6) var<storage, read> weights: array<f32>;             // (C + N), of classes, then of samples
@@ -37,5 +37,5 @@ fn row_output(r: u32, b: u32, o: u32) -> f32 {
 }
 
 fn store_gradient(r: u32, b: u32, o: u32, value: f32) {
-    gradient[(r * params.batch + b) * params.outputs + o] = value;
+    gradient[(r * params.batch + b) * params.outputs + o] = Stored(value);
 }

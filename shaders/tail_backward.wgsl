@@ -13,9 +13,9 @@ struct Params {
 }
 
 @group(1) @binding(0) var<storage, read> sums: array<f32>;           // (R, B, O)
-@group(1) @binding(1) var<storage, read> skipped: array<f32>;        // (R, B, O)
-@group(1) @binding(2) var<storage, read_write> gradient: array<f32>; // (R, B, O)
-@group(1) @binding(3) var<storage, read_write> passed: array<f32>;   // (R, B, O)
+@group(1) @binding(1) var<storage, read> skipped: array<Stored>;        // (R, B, O)
+@group(1) @binding(2) var<storage, read_write> gradient: array<Stored>; // (R, B, O)
+@group(1) @binding(3) var<storage, read_write> passed: array<Stored>;   // (R, B, O)
 @group(1) @binding(4) var<uniform> params: Params;
 
 const GROUP: u32 = 64u; // units a workgroup

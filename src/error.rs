@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::spec::Precision;
+
 /// What can go wrong in wgrad.
 ///
 /// [`Error::is_usage`] tells a mistake in what was asked for (a bad field, an unknown name) from a failure on the way
@@ -85,6 +87,18 @@ pub enum Error {
         /// What to do.
         way_out: String,
     },
+    /// The adapter lacks what a setting needs.
+    #[error("adapter `{adapter}` has no {feature}, which {setting} needs; {way_out}")]
+    Feature {
+        /// Its name.
+        adapter: String,
+        /// What it lacks, as wgpu calls it.
+        feature: &'static str,
+        /// The setting, such as `--precision f16`.
+        setting: &'static str,
+        /// What to do.
+        way_out: &'static str,
+    },
     /// The plan needs more than the device or the machine has. Nothing was allocated.
     #[error("{what} needs {wanted} bytes, but {limit} is {had} bytes; {hint}")]
     Limit {
@@ -101,8 +115,9 @@ pub enum Error {
     },
     /// A loss became NaN or infinite.
     #[error(
-        "loss became {loss} at step {step} (epoch {epoch}{}, learning rate {learning_rate}); try a smaller learning rate{}",
+        "loss became {loss} at step {step} (epoch {epoch}{}, learning rate {learning_rate}); try a smaller learning rate{}{}",
         if *replicas > 1 { format!(", replica {replica}") } else { String::new() },
+        if *precision == Precision::F16 { ", or `--precision f32`, whose range is larger" } else { "" },
         kept.as_ref().map_or_else(String::new, |p| format!("; the last finite epoch's model is in {}", p.display()))
     )]
     NonFinite {
@@ -118,6 +133,8 @@ pub enum Error {
         replicas: usize,
         /// That replica's learning rate.
         learning_rate: f32,
+        /// What layers hand on to each other was stored as.
+        precision: Precision,
         /// Where the last finite epoch's model was saved, if it was.
         kept: Option<PathBuf>,
     },
@@ -162,6 +179,7 @@ impl Error {
             Self::Spec { .. }
                 | Self::UnknownDataset { .. }
                 | Self::Adapter { .. }
+                | Self::Feature { .. }
                 | Self::Limit { .. }
                 | Self::Resume { .. }
         )

@@ -9,7 +9,7 @@ use crate::spec::Pace;
 /// Numbers for a tensor.
 #[derive(Clone, Copy, Debug)]
 pub enum TensorData<'a> {
-    /// For f32 tensors.
+    /// For f32 tensors, and for f16 tensors, where they are rounded.
     F32(&'a [f32]),
     /// For u32 tensors.
     U32(&'a [u32]),
@@ -43,7 +43,13 @@ impl TensorData<'_> {
     /// Checks that the data are of the tensor's type and fit into it from `offset` on.
     pub(crate) fn check(&self, plan: &Plan, id: TensorId, offset: usize) -> Result<()> {
         let tensor = plan.tensor(id);
-        if self.element() == tensor.element && offset + self.len() <= tensor.len() {
+        let end = offset + self.len();
+        let fits = match (self.element(), tensor.element) {
+            // Two to a word, and words are what devices write.
+            (Element::F32, Element::F16) => offset.is_multiple_of(2) && (end.is_multiple_of(2) || end == tensor.len()),
+            (own, wanted) => own == wanted,
+        };
+        if fits && end <= tensor.len() {
             return Ok(());
         }
         Err(Error::Shape {
@@ -162,7 +168,7 @@ pub trait Executor: Send {
     /// [`Error::Shape`] for data of another type or beyond the tensor's end, [`Error::Device`].
     fn write(&mut self, id: TensorId, offset: usize, data: TensorData<'_>) -> Result<()>;
 
-    /// An f32 tensor's numbers, after all work submitted so far.
+    /// An f32 or f16 tensor's numbers, after all work submitted so far.
     ///
     /// # Errors
     /// [`Error::Device`].

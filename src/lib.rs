@@ -41,6 +41,7 @@
 #![warn(missing_docs)]
 
 pub mod bench;
+mod binary16;
 pub mod cpu;
 pub mod data;
 pub mod error;
@@ -67,7 +68,7 @@ pub use ops::optimizer::Optimizer;
 pub use ops::{Activation, Loss};
 pub use spec::{
     Adadelta, Adagrad, Adam, AdamW, Augment, Clip, DenseSpec, GradientDescent, Init, Lion, LossOptions, Nadam, Norm,
-    OptimizerSpec, Replica, Rmsprop, Schedule, Sequential, Sgd, TrainSpec,
+    OptimizerSpec, Precision, Replica, Rmsprop, Schedule, Sequential, Sgd, TrainSpec,
 };
 #[cfg(feature = "cli")]
 pub use train::ProgressBar;

@@ -14,7 +14,7 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView2, ArrayViewMut2};
 
-use crate::special;
+use crate::{binary16, special};
 
 /// A real number that operations compute with.
 pub trait Scalar:
@@ -74,6 +74,12 @@ pub trait Scalar:
     fn flushed(self) -> Self {
         self
     }
+    /// Itself as f16 holds it.
+    fn half(self) -> Self;
+    /// A number that is stored as f16 and has been read from there.
+    fn stored_half(value: f32) -> Self {
+        Self::real(value)
+    }
     /// Zero.
     fn zero() -> Self {
         Self::real(0.0)
@@ -102,7 +108,7 @@ pub trait Scalar:
 const LANES: usize = 16;
 
 macro_rules! float_scalar {
-    ($float:ty, $matmul:path, $smallest:expr, $exp:path, $exp_m1:path, $ln_1p:path, $erfc:path) => {
+    ($float:ty, $matmul:path, $smallest:expr, $exp:path, $exp_m1:path, $ln_1p:path, $erfc:path, $half:path) => {
         impl Scalar for $float {
             #[inline(always)]
             fn real(value: f32) -> Self {
@@ -174,6 +180,10 @@ macro_rules! float_scalar {
                 // Written so that a NaN stays.
                 if <$float>::abs(self) < $smallest { 0.0 } else { self }
             }
+            #[inline(always)]
+            fn half(self) -> Self {
+                $half(self)
+            }
         }
     };
 }
@@ -185,9 +195,20 @@ float_scalar!(
     special::exp_f32,
     special::exp_minus_one,
     special::ln_one_plus,
-    special::erfc
+    special::erfc,
+    binary16::rounded
 );
-float_scalar!(f64, matmul_f64, f64::MIN_POSITIVE, f64::exp, f64::exp_m1, f64::ln_1p, libm::erfc);
+// The oracle of gradient checks does not round to f16 either, whose steps have no derivative.
+float_scalar!(
+    f64,
+    matmul_f64,
+    f64::MIN_POSITIVE,
+    f64::exp,
+    f64::exp_m1,
+    f64::ln_1p,
+    libm::erfc,
+    std::convert::identity
+);
 
 fn matmul_f64(a: ArrayView2<f64>, b: ArrayView2<f64>, mut c: ArrayViewMut2<f64>) {
     general_mat_mul(1.0, &a, &b, 0.0, &mut c);

@@ -1,7 +1,7 @@
 // The input of a dense layer: the activations of the layer before, or for the first layer the samples themselves,
 // gathered through the epoch's order and scaled where they are read.
 
-const ACTIVATIONS: u32 = 0u; // f32 (R, B, I)
+const ACTIVATIONS: u32 = 0u; // (R, B, I), as `read.wgsl` has them: f32 or f16
 const SAMPLES_F32: u32 = 1u; // f32 (N, I)
 const SAMPLES_U8: u32 = 2u;  // u8 (N, I), four to a word, lowest byte first
 
@@ -27,7 +27,7 @@ fn input_value(index: u32, scale: f32) -> f32 {
     switch INPUT {
         case SAMPLES_U8: { return f32((input_word(index / 4u) >> (8u * (index % 4u))) & 0xffu) * scale; }
         case SAMPLES_F32: { return bitcast<f32>(input_word(index)) * scale; }
-        default: { return bitcast<f32>(input_word(index)); }
+        default: { return activation_one(index); }
     }
 }
 
@@ -36,6 +36,6 @@ fn input_four(index: u32, scale: f32) -> vec4<f32> {
     switch INPUT {
         case SAMPLES_U8: { return vec4<f32>((vec4(input_word(index / 4u)) >> vec4(0u, 8u, 16u, 24u)) & vec4(0xffu)) * scale; }
         case SAMPLES_F32: { return bitcast<vec4<f32>>(input[index / 4u]) * scale; }
-        default: { return bitcast<vec4<f32>>(input[index / 4u]); }
+        default: { return activation_four(index); }
     }
 }

@@ -32,7 +32,7 @@ var<workgroup> row_metrics: array<vec2<f32>, ROW_GROUP>;
 fn row_loss(r: u32, b: u32) -> vec2<f32> {
     let n = order[r * params.order_stride + iteration.first + b];
     let weight = row_weight(n);
-    let scale = weight * iteration.hypers[r].loss_scale;
+    let scale = weight * iteration.hypers[r].loss_scale * gradient_scale(iteration.hypers[r].loss_scale);
     var result: vec2<f32>;
     switch LOSS {
         case SOFTMAX_CROSS_ENTROPY: { result = softmax_cross_entropy(r, b, n, scale); }

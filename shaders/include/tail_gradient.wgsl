@@ -6,9 +6,9 @@
 // The gradient by activation(n) + residual.
 fn quad_gradient(r: u32, quad: u32, o: u32) -> vec4<f32> {
     let at = quad_at(r, quad, o);
-    var g = vec4(gradient[at.x], gradient[at.y], gradient[at.z], gradient[at.w]);
+    var g = vec4(f32(gradient[at.x]), f32(gradient[at.y]), f32(gradient[at.z]), f32(gradient[at.w]));
     if params.skips == 1u {
-        g += vec4(skipped[at.x], skipped[at.y], skipped[at.z], skipped[at.w]);
+        g += vec4(f32(skipped[at.x]), f32(skipped[at.y]), f32(skipped[at.z]), f32(skipped[at.w]));
     }
     return g * quad_kept(r, quad, o);
 }

@@ -8,7 +8,7 @@ use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::ops::{Activation, Loss};
 use crate::random::{Purpose, Stream};
-use crate::spec::{Adam, OptimizerSpec, Replica, Sequential};
+use crate::spec::{Adam, OptimizerSpec, Precision, Replica, Sequential};
 use crate::train::{Device, Trainer};
 
 /// Samples of the made-up training set: MNIST's, so that the ends of an epoch count as they do there.
@@ -28,6 +28,8 @@ pub struct Network {
     widths: Vec<usize>,
     /// B.
     batch: usize,
+    /// What layers hand on to each other is stored as.
+    precision: Precision,
 }
 
 /// The networks that `wgrad bench` measures, the smallest first.
@@ -49,7 +51,8 @@ impl FromStr for Network {
         let (widths, batch) = text
             .split_once('@')
             .ok_or_else(|| wrong(format!("`{text}` names no batch; write widths@batch, such as 784-128-10@64")))?;
-        let network = Self { widths: widths.split('-').map(number).collect::<Result<_>>()?, batch: number(batch)? };
+        let widths = widths.split('-').map(number).collect::<Result<_>>()?;
+        let network = Self { widths, batch: number(batch)?, precision: Precision::F32 };
         if network.widths.len() < 2 || network.classes() < 2 {
             return Err(wrong(format!("`{text}` needs inputs and at least 2 classes, such as 784-10@64")));
         }
@@ -62,6 +65,12 @@ impl Network {
     /// B.
     pub fn batch(&self) -> usize {
         self.batch
+    }
+
+    /// The same with what layers hand on to each other stored so.
+    #[must_use]
+    pub fn with_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
     }
 
     fn classes(&self) -> usize {
@@ -81,7 +90,8 @@ impl Network {
         let adam = OptimizerSpec::from(Adam::new(LEARNING_RATE));
         let replicas = (0..replicas as u64).map(|seed| Replica::new(seed, &adam)).collect();
         let builder = Trainer::new(self.model(), Loss::SoftmaxCrossEntropy, adam);
-        builder.device(device.clone()).batch_size(self.batch).replicas(replicas).build()
+        let builder = builder.device(device.clone()).batch_size(self.batch).precision(self.precision);
+        builder.replicas(replicas).build()
     }
 
     /// N: as many as MNIST has, or fewer where they would fill too much, but a batch at least.
@@ -115,8 +125,9 @@ impl Network {
 }
 
 impl std::fmt::Display for Network {
-    /// `784-128-10@64`: widths and batch.
+    /// `784-128-10@64`: widths and batch, and the precision if it is not f32.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(&format!("{}@{}", self.model().architecture(), self.batch))
+        let precision = if self.precision == Precision::F32 { "" } else { " f16" };
+        f.pad(&format!("{}@{}{precision}", self.model().architecture(), self.batch))
     }
 }

@@ -27,6 +27,8 @@ fn zeros<T: Scalar>(len: usize) -> Numbers<T> {
 #[derive(Clone, Debug)]
 enum Storage<T> {
     Real(Numbers<T>),
+    /// Numbers that f16 has: what writes them rounds them.
+    Half(Numbers<T>),
     Words(Vec<u32>),
     Bytes(Vec<u8>),
 }
@@ -54,7 +56,8 @@ pub(crate) struct Gathered<T> {
 /// Bytes that a tensor of T takes here.
 pub(super) fn tensor_bytes<T>(tensor: &Tensor) -> u64 {
     let element = match tensor.element {
-        Element::F32 => size_of::<T>(),
+        // What is stored as f16 has the room of the others here.
+        Element::F32 | Element::F16 => size_of::<T>(),
         Element::U32 => size_of::<u32>(),
         Element::U8 => size_of::<u8>(),
     };
@@ -68,6 +71,7 @@ impl<T: Scalar> Memory<T> {
     pub fn new(plan: &Plan) -> Self {
         let tensors = plan.tensors.iter().map(|tensor| match tensor.element {
             Element::F32 => Storage::Real(zeros(tensor.len())),
+            Element::F16 => Storage::Half(zeros(tensor.len())),
             Element::U32 => Storage::Words(vec![0; tensor.len()]),
             Element::U8 => Storage::Bytes(vec![0; tensor.len()]),
         });
@@ -75,17 +79,22 @@ impl<T: Scalar> Memory<T> {
         Self { tensors: tensors.collect(), gathered, scratch: Mutex::default() }
     }
 
-    /// An f32 tensor's numbers; empty for tensors of other types, which plans never ask for.
+    /// Whether a tensor's numbers are stored as f16.
+    pub fn is_half(&self, id: TensorId) -> bool {
+        matches!(self.tensors[id.index()], Storage::Half(_))
+    }
+
+    /// An f32 or f16 tensor's numbers; empty for tensors of other types, which plans never ask for.
     pub fn real(&self, id: TensorId) -> &[T] {
         match &self.tensors[id.index()] {
-            Storage::Real(values) => values,
+            Storage::Real(values) | Storage::Half(values) => values,
             _ => &[],
         }
     }
 
     pub fn real_mut(&mut self, id: TensorId) -> &mut [T] {
         match &mut self.tensors[id.index()] {
-            Storage::Real(values) => values,
+            Storage::Real(values) | Storage::Half(values) => values,
             _ => &mut [],
         }
     }
@@ -113,23 +122,26 @@ impl<T: Scalar> Memory<T> {
         }
     }
 
-    /// Takes an f32 tensor out, to be written while others are read; [`Memory::put`] brings it back.
+    /// Takes an f32 or f16 tensor out, to be written while others are read; [`Memory::put`] brings it back.
     pub fn take(&mut self, id: TensorId) -> Numbers<T> {
         match &mut self.tensors[id.index()] {
-            Storage::Real(values) => std::mem::replace(values, zeros(0)),
+            Storage::Real(values) | Storage::Half(values) => std::mem::replace(values, zeros(0)),
             _ => zeros(0),
         }
     }
 
     /// Brings back what [`Memory::take`] took.
     pub fn put(&mut self, id: TensorId, values: Numbers<T>) {
-        self.tensors[id.index()] = Storage::Real(values);
+        match &mut self.tensors[id.index()] {
+            Storage::Half(place) => *place = values,
+            place => *place = Storage::Real(values),
+        }
     }
 
     /// Bytes of the tensors, and of the buffers that steps have asked for so far.
     pub fn held(&self) -> [u64; 2] {
         let tensors = self.tensors.iter().map(|tensor| match tensor {
-            Storage::Real(values) => values.capacity() * size_of::<T>(),
+            Storage::Real(values) | Storage::Half(values) => values.capacity() * size_of::<T>(),
             Storage::Words(values) => values.capacity() * size_of::<u32>(),
             Storage::Bytes(values) => values.capacity(),
         });
@@ -173,6 +185,9 @@ impl<T: Scalar> Memory<T> {
         match (&mut self.tensors[id.index()], data) {
             (Storage::Real(to), TensorData::F32(from)) => {
                 to[offset..offset + from.len()].iter_mut().zip(from).for_each(|(t, f)| *t = T::real(*f));
+            }
+            (Storage::Half(to), TensorData::F32(from)) => {
+                to[offset..offset + from.len()].iter_mut().zip(from).for_each(|(t, f)| *t = T::stored_half(f.half()));
             }
             (Storage::Words(to), TensorData::U32(from)) => to[offset..offset + from.len()].copy_from_slice(from),
             (Storage::Bytes(to), TensorData::U8(from)) => to[offset..offset + from.len()].copy_from_slice(from),

@@ -8,6 +8,7 @@ use super::Tuning;
 use crate::error::{Error, Result};
 use crate::executor::DeviceInfo;
 use crate::ops::Shader;
+use crate::plan::{Element, Plan};
 
 const BACKENDS: wgpu::Backends = wgpu::Backends::VULKAN.union(wgpu::Backends::METAL).union(wgpu::Backends::DX12);
 
@@ -35,6 +36,8 @@ pub struct GpuOptions {
     /// Take the kernels that use subgroup operations, where there are such. Their results may differ in the last bits from
     /// other drivers' and from the other kernels'.
     pub subgroups: bool,
+    /// Open it for plans of [`Precision::F16`](crate::Precision).
+    pub f16: bool,
 }
 
 /// One adapter, for reports.
@@ -62,6 +65,8 @@ pub struct AdapterReport {
     pub max_invocations: u32,
     /// Whether it has subgroup operations, for `--kernels subgroup`.
     pub subgroups: bool,
+    /// Whether it has `SHADER_F16`, for `--precision f16`.
+    pub f16: bool,
     /// Whether `auto` may take it: a real GPU that meets the limits.
     pub eligible: bool,
 }
@@ -79,6 +84,8 @@ pub struct Gpu {
     pub(crate) tuning: Option<Arc<Tuning>>,
     /// Whether its executors take the kernels that use subgroup operations.
     pub(crate) subgroups: bool,
+    /// Whether it can run plans that store f16.
+    pub(crate) f16: bool,
 }
 
 /// Every adapter of the machine.
@@ -107,7 +114,7 @@ impl Gpu {
     ///
     /// # Errors
     /// [`Error::Adapter`] if there is none that fits: it lists those that there are; or if it has no subgroup operations,
-    /// and they are asked for.
+    /// and they are asked for. [`Error::Feature`] if it is asked for f16 and has none.
     pub async fn request(options: &GpuOptions) -> Result<Self> {
         let adapters = enumerate().await;
         let reports: Vec<_> = adapters.iter().enumerate().map(|(index, adapter)| report(index, adapter)).collect();
@@ -122,6 +129,14 @@ impl Gpu {
         if options.subgroups && !chosen.subgroups {
             let reason = format!("adapter `{}` has no subgroup operations", chosen.name);
             return Err(Error::adapter(reason, "leave out `--kernels subgroup`, or name another with `--adapter`"));
+        }
+        if options.f16 && !chosen.f16 {
+            return Err(Error::Feature {
+                adapter: chosen.name.clone(),
+                feature: "SHADER_F16",
+                setting: "`--precision f16`",
+                way_out: "train with `--precision f32`, or use `--device cpu` or another `--adapter`",
+            });
         }
         Self::open(&adapters[chosen.index], options).await
     }
@@ -142,13 +157,15 @@ impl Gpu {
             limits.max_storage_buffer_binding_size =
                 limits.max_storage_buffer_binding_size.max(had.max_storage_buffer_binding_size);
         }
-        let subgroups = if options.subgroups { wgpu::Features::SUBGROUP } else { wgpu::Features::empty() };
+        let asked = |on: bool, feature| if on { feature } else { wgpu::Features::empty() };
+        let subgroups = asked(options.subgroups, wgpu::Features::SUBGROUP);
+        let f16 = asked(options.f16, wgpu::Features::SHADER_F16);
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("wgrad"),
             required_limits: limits,
             // Time stamps are for benchmarks; no kernel needs them. Subgroup operations only where they are asked for:
-            // with them wgpu lets drivers vary the subgroups' size in all kernels.
-            required_features: adapter.features() & (wgpu::Features::TIMESTAMP_QUERY | subgroups),
+            // with them wgpu lets drivers vary the subgroups' size in all kernels. So for f16.
+            required_features: adapter.features() & (wgpu::Features::TIMESTAMP_QUERY | subgroups | f16),
             ..Default::default()
         };
         let (device, queue) =
@@ -159,8 +176,8 @@ impl Gpu {
             note(&lost, format!("device lost ({reason:?}): {message}"))
         });
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| note(&uncaptured, error.to_string())));
-        let (info, subgroups) = (adapter.get_info(), options.subgroups);
-        Ok(Self { device, queue, info, failure, replaced: Vec::new(), tuning: None, subgroups })
+        let (info, subgroups, f16) = (adapter.get_info(), options.subgroups, options.f16);
+        Ok(Self { device, queue, info, failure, replaced: Vec::new(), tuning: None, subgroups, f16 })
     }
 
     /// The same device, whose executors take the kernel variants that were found fastest, where the shape is known. Other
@@ -194,6 +211,16 @@ impl Gpu {
     pub(crate) fn largest_binding(&self) -> u64 {
         let limits = self.device.limits();
         limits.max_storage_buffer_binding_size.min(limits.max_buffer_size)
+    }
+
+    /// Whether it was opened for what a plan stores.
+    pub(crate) fn check_precision(&self, plan: &Plan) -> Result<()> {
+        if self.f16 || plan.tensors.iter().all(|tensor| tensor.element != Element::F16) {
+            return Ok(());
+        }
+        let reason =
+            format!("adapter `{}` was opened without SHADER_F16, which `Precision::F16` needs", self.info.name);
+        Err(Error::adapter(reason, "open it with `GpuOptions { f16: true, .. }`, or use `Precision::F32`"))
     }
 
     /// The shader to run for `own`: itself, but in tests that replace it.
@@ -244,6 +271,7 @@ fn report(index: usize, adapter: &wgpu::Adapter) -> AdapterReport {
         name: info.name,
         below_default_limits,
         subgroups: adapter.features().contains(wgpu::Features::SUBGROUP),
+        f16: adapter.features().contains(wgpu::Features::SHADER_F16),
         max_storage_binding: limits.max_storage_buffer_binding_size,
         max_buffer: limits.max_buffer_size,
         max_workgroup_memory: limits.max_compute_workgroup_storage_size,
@@ -305,6 +333,7 @@ mod tests {
             kind,
             below_default_limits: None,
             subgroups: false,
+            f16: false,
             max_storage_binding: 1 << 27,
             max_buffer: 1 << 28,
             max_workgroup_memory: 16384,

@@ -5,10 +5,11 @@ use super::pipelines::{Choice, Kernel, Pipelines};
 use super::queue::Flight;
 use super::reflect::Access;
 use super::upload::Uploads;
+use crate::binary16;
 use crate::error::{Error, Result};
 use crate::executor::{DeviceInfo, Executor, KernelChoice, StepMetrics, TensorData, Timing, own_weights, slot_metrics};
-use crate::ops::Operation;
-use crate::plan::{Iteration, Plan, Program, ProgramId, Step, TensorId};
+use crate::ops::{Halves, Operation};
+use crate::plan::{Element, Iteration, Plan, Program, ProgramId, Step, TensorId};
 use crate::spec::Pace;
 
 /// One dispatch, ready.
@@ -48,6 +49,7 @@ impl GpuExecutor {
 
     /// As [`GpuExecutor::new`], with the kernels' variants chosen.
     pub(crate) fn with_choice(gpu: Gpu, plan: Plan, choice: Choice) -> Result<Self> {
+        gpu.check_precision(&plan)?;
         Self::footprint(&gpu, &plan).check()?;
         guarded(&gpu.clone(), || Self::build(gpu, plan, choice))
     }
@@ -209,7 +211,12 @@ impl Executor for GpuExecutor {
 
     fn write(&mut self, id: TensorId, offset: usize, data: TensorData<'_>) -> Result<()> {
         data.check(&self.plan, id, offset)?;
+        let packed;
         let (start, bytes) = match data {
+            TensorData::F32(values) if self.plan.tensor(id).element == Element::F16 => {
+                packed = binary16::packed(values);
+                (2 * offset, packed.as_slice())
+            }
             TensorData::F32(values) => (4 * offset, bytemuck::cast_slice(values)),
             TensorData::U32(values) => (4 * offset, bytemuck::cast_slice(values)),
             TensorData::U8(values) => (offset, values),
@@ -219,9 +226,13 @@ impl Executor for GpuExecutor {
     }
 
     fn read(&mut self, id: TensorId) -> Result<Vec<f32>> {
+        let (bytes, tensor) = (self.gpu.read_buffer(&self.buffers[id.index()])?, self.plan.tensor(id));
+        let mut values = match tensor.element {
+            Element::F16 => binary16::unpacked(&bytes),
+            _ => bytemuck::pod_collect_to_vec(&bytes),
+        };
         // Buffers are padded to whole vec4s; the tensor may end before.
-        let mut values: Vec<f32> = bytemuck::pod_collect_to_vec(&self.gpu.read_buffer(&self.buffers[id.index()])?);
-        values.truncate(self.plan.tensor(id).bytes() as usize / size_of::<f32>());
+        values.truncate(tensor.len());
         Ok(values)
     }
 
@@ -357,7 +368,8 @@ fn dispatch(
     named: Option<&'static str>,
 ) -> Result<Dispatch> {
     let replicas = plan.replicas.len();
-    let (kernel, params, [x, y]) = pipelines.kernel(&step.op, replicas, named)?;
+    let halves = Halves::of(&step.op, plan);
+    let (kernel, params, [x, y]) = pipelines.kernel(&step.op, halves, replicas, named)?;
     let workgroups = workgroups(gpu, step, [x, y, replicas])?;
     let params_buffer = gpu.device.create_buffer(&wgpu::BufferDescriptor {
         label: Some(&step.label),

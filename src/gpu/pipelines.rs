@@ -6,7 +6,7 @@ use super::Gpu;
 use super::reflect::{Access, Reflection, Specialized};
 use crate::error::{Error, Result};
 use crate::executor::KernelRecord;
-use crate::ops::{Constant, Op, Operation, Param, SUBGROUP, SubgroupKernel, Variant};
+use crate::ops::{Constant, Halves, Op, Operation, Param, SUBGROUP, SubgroupKernel, Variant};
 use crate::plan::{Plan, Step};
 
 /// Which variant of each kernel an executor takes.
@@ -61,6 +61,8 @@ pub(super) struct Kernel {
     pub layout: wgpu::BindGroupLayout,
     pub stem: &'static str,
     pub variant: &'static str,
+    /// What it has as f16.
+    pub halves: Halves,
     /// Whether the device was tuned to it.
     pub tuned: bool,
 }
@@ -71,12 +73,14 @@ struct Module {
     layout: wgpu::BindGroupLayout,
 }
 
+/// A family, whether the subgroup variant is in it, and what it has as f16.
+type ModuleKey = (&'static str, bool, Halves);
+
 /// All that has been compiled for a device.
 pub(super) struct Pipelines<'a> {
     gpu: &'a Gpu,
     iteration_layout: &'a wgpu::BindGroupLayout,
-    /// By family, and whether the subgroup variant is in it.
-    modules: HashMap<(&'static str, bool), Module>,
+    modules: HashMap<ModuleKey, Module>,
     kernels: HashMap<String, Kernel>,
 }
 
@@ -85,30 +89,31 @@ impl<'a> Pipelines<'a> {
         Self { gpu, iteration_layout, modules: HashMap::new(), kernels: HashMap::new() }
     }
 
-    /// The kernel of an operation, in the variant of this name if one is named, its uniform `Params`, and its workgroups
-    /// along x and y.
+    /// The kernel of an operation with these tensors as f16, in the variant of this name if one is named, its uniform
+    /// `Params`, and its workgroups along x and y.
     pub fn kernel(
         &mut self,
         op: &Op,
+        halves: Halves,
         replicas: usize,
         named: Option<&'static str>,
     ) -> Result<(Kernel, Vec<u8>, [usize; 2])> {
         let stem = op.shader().stem;
         let subgroup = op.subgroup().filter(|_| self.gpu.subgroups && named.is_none_or(|name| name == SUBGROUP));
-        let module = (stem, subgroup.is_some());
+        let module = (stem, subgroup.is_some(), halves);
         if !self.modules.contains_key(&module) {
-            let made = self.module(op, subgroup)?;
+            let made = self.module(op, subgroup, halves)?;
             self.modules.insert(module, made);
         }
         let module = &self.modules[&module];
         let (variant, tuned) = match subgroup {
             Some(kernel) => (&kernel.variant, false),
-            None => self.variant(op, &module.reflection, replicas, named),
+            None => self.variant(op, &module.reflection, halves, replicas, named),
         };
         let constants = self::constants(op, variant, &module.reflection)?;
-        let key = format!("{stem} {} {constants:?}", variant.entry);
+        let key = format!("{stem} {} {constants:?} {halves:?}", variant.entry);
         if !self.kernels.contains_key(&key) {
-            let kernel = self.compile(module, stem, variant, &constants);
+            let kernel = Kernel { halves, ..self.compile(module, stem, variant, &constants) };
             self.kernels.insert(key.clone(), kernel);
         }
         let specialized = Specialized { reflection: &module.reflection, overrides: &constants };
@@ -118,13 +123,14 @@ impl<'a> Pipelines<'a> {
 
     /// The bindings of an operation with the buffers' names, in order.
     pub fn reflection(&self, kernel: &Kernel) -> &Reflection {
-        &self.modules[&(kernel.stem, kernel.variant == SUBGROUP)].reflection
+        &self.modules[&(kernel.stem, kernel.variant == SUBGROUP, kernel.halves)].reflection
     }
 
-    fn module(&self, op: &Op, subgroup: Option<&'static SubgroupKernel>) -> Result<Module> {
-        let shader = self.gpu.shader(op.shader());
+    fn module(&self, op: &Op, subgroup: Option<&'static SubgroupKernel>, halves: Halves) -> Result<Module> {
+        let own = self.gpu.shader(op.shader());
         let more = subgroup.map_or("", |kernel| self.gpu.shader(&kernel.shader).source);
-        let reflection = Reflection::of(shader)?;
+        // Of the text with f32: names, layout and constants are the same.
+        let reflection = Reflection::of(own)?;
         let entries: Vec<_> = reflection
             .bindings
             .iter()
@@ -146,10 +152,11 @@ impl<'a> Pipelines<'a> {
         let layout = self
             .gpu
             .device
-            .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(shader.stem), entries: &entries });
+            .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(own.stem), entries: &entries });
+        let text = own.text(halves, |part| self.gpu.shader(part));
         let shader = self.gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some(shader.stem),
-            source: wgpu::ShaderSource::Wgsl(format!("{}\n{more}", shader.source).into()),
+            label: Some(own.stem),
+            source: wgpu::ShaderSource::Wgsl(format!("{text}\n{more}").into()),
         });
         Ok(Module { shader, reflection, layout })
     }
@@ -178,7 +185,14 @@ impl<'a> Pipelines<'a> {
             },
             cache: None,
         });
-        Kernel { pipeline, layout: module.layout.clone(), stem, variant: variant.name, tuned: false }
+        Kernel {
+            pipeline,
+            layout: module.layout.clone(),
+            stem,
+            variant: variant.name,
+            halves: Halves::default(),
+            tuned: false,
+        }
     }
 
     /// The variant to run, and whether tuning chose it.
@@ -186,6 +200,7 @@ impl<'a> Pipelines<'a> {
         &self,
         op: &Op,
         reflection: &Reflection,
+        halves: Halves,
         replicas: usize,
         named: Option<&str>,
     ) -> (&'static Variant, bool) {
@@ -194,7 +209,8 @@ impl<'a> Pipelines<'a> {
         if let Some(name) = named {
             return (find(name).unwrap_or(&variants[0]), false);
         }
-        let tuning = self.gpu.tuning.as_ref();
+        // Kernels with f16 have been neither verified nor timed by the tuner.
+        let tuning = self.gpu.tuning.as_ref().filter(|_| halves == Halves::default());
         match tuning.and_then(|tuning| tuning.variant(op, replicas)).and_then(find) {
             Some(variant) => (variant, true),
             None => (self.usual(op, reflection, replicas), false),

@@ -6,7 +6,7 @@
 use ndarray::{ArrayViewMut2, s};
 use rayon::prelude::*;
 
-use super::tail::{Passed, Tail, in_columns, rows_mut};
+use super::tail::{Passed, Tail, in_columns, round, rows_mut};
 use super::tail_backward::Incoming;
 use super::{Constant, Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
 use crate::cpu::{Memory, matrix, vectorized};
@@ -15,6 +15,7 @@ use crate::scalar::Scalar;
 
 pub(super) static SHADER: Shader = shader!(
     "batch_norm_backward",
+    "stored",
     "iteration",
     "activation",
     "random",
@@ -63,6 +64,10 @@ impl Operation for BatchNormBackward {
         ]
     }
 
+    fn stored(&self) -> Option<TensorId> {
+        Some(self.incoming.gradient)
+    }
+
     fn grid(&self, _: &Variant, module: &dyn ModuleConstants) -> [usize; 2] {
         self.tail.column_grid(module)
     }
@@ -73,6 +78,7 @@ impl Operation for BatchNormBackward {
 
     fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hypers: &[Hyper]) {
         let Tail { batch, outputs, .. } = self.tail;
+        let half = memory.is_half(self.incoming.gradient);
         let mut gradient = self.incoming.whole(memory, &self.tail, iteration, hypers);
         let mut totals = memory.take(self.scales_gradient);
         let (rows, tasks) = (iteration.rows as usize, self.tail.tasks(hypers.len()));
@@ -80,7 +86,9 @@ impl Operation for BatchNormBackward {
         replicas.enumerate().for_each(|(r, (gradient, totals))| {
             let live = ArrayViewMut2::from_shape((rows, outputs), &mut gradient[..rows * outputs]);
             let (Ok(live), Ok(totals)) = (live, ArrayViewMut2::from_shape((2, outputs), totals)) else { return };
-            in_columns([live, totals], 0, tasks, &|start, columns| self.columns(memory, r, start, columns));
+            in_columns([live, totals], 0, tasks, &|start, columns| {
+                self.columns(memory, (r, &hypers[r]), (start, half), columns);
+            });
         });
         memory.put(self.incoming.gradient, gradient);
         memory.put(self.scales_gradient, totals);
@@ -88,11 +96,13 @@ impl Operation for BatchNormBackward {
 }
 
 impl BatchNormBackward {
+    /// Columns from `start` on of replica `r`: gradients, stored as f16 if `half`, on the way to the sums over a column too,
+    /// as the shader does it, and the totals.
     fn columns<T: Scalar>(
         &self,
         memory: &Memory<T>,
-        r: usize,
-        start: usize,
+        (r, hyper): (usize, &Hyper),
+        (start, half): (usize, bool),
         [mut gradient, mut totals]: [ArrayViewMut2<T>; 2],
     ) {
         let (rows, width) = gradient.dim();
@@ -133,6 +143,7 @@ impl BatchNormBackward {
                 #[inline(always)]
                 || {
                     for (b, g) in rows_mut(&mut gradient).enumerate() {
+                        round(half, g);
                         let units = sums(b).iter().zip(mean).zip(deviation.iter().zip(scale));
                         let means = means.iter().zip(&*product_means);
                         for ((g, ((z, mean), (deviation, scale))), (own, product)) in g.iter_mut().zip(units).zip(means)
@@ -140,9 +151,12 @@ impl BatchNormBackward {
                             let x = (*z - *mean) * *deviation;
                             *g = *scale * *deviation * (*g - *own - x * *product);
                         }
+                        round(half, g);
                     }
                 },
             );
         });
+        let unscale = T::real(hyper.gradient_scale(half)[1]);
+        products_total.iter_mut().chain(total).for_each(|total| *total = *total * unscale);
     }
 }

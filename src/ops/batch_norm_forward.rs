@@ -15,7 +15,7 @@ use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
 
 pub(super) static SHADER: Shader =
-    shader!("batch_norm_forward", "iteration", "activation", "random", "tail", "tail_output", "columns");
+    shader!("batch_norm_forward", "stored", "iteration", "activation", "random", "tail", "tail_output", "columns");
 
 /// A tail with batch norm.
 #[derive(Clone, Debug)]
@@ -65,6 +65,10 @@ impl Operation for BatchNormForward {
         ]
     }
 
+    fn stored(&self) -> Option<TensorId> {
+        Some(self.output)
+    }
+
     fn grid(&self, _: &Variant, module: &dyn ModuleConstants) -> [usize; 2] {
         self.tail.column_grid(module)
     }
@@ -75,6 +79,7 @@ impl Operation for BatchNormForward {
 
     fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hypers: &[Hyper]) {
         let Tail { batch, outputs, .. } = self.tail;
+        let half = memory.is_half(self.output);
         let [mut output, mut statistics, mut running] =
             [self.output, self.statistics, self.running].map(|id| memory.take(id));
         let (rows, tasks) = (iteration.rows as usize, self.tail.tasks(hypers.len()));
@@ -86,7 +91,7 @@ impl Operation for BatchNormForward {
             in_columns([live, own, running], 0, tasks, &|start, columns| self.columns(memory, r, start, columns));
         });
         self.tail.for_parts(&mut output, iteration, hypers.len(), |[r, first], part| {
-            self.tail.finish(memory, (iteration, &hypers[r]), [r, first], self.residual, part);
+            self.tail.finish(memory, (iteration, &hypers[r]), [r, first], (self.residual, half), part);
         });
         for (id, values) in [self.output, self.statistics, self.running].into_iter().zip([output, statistics, running])
         {

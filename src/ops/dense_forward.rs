@@ -10,7 +10,8 @@ use crate::cpu::{Memory, in_chunks, in_tiles, matrix, tasks, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
 
-pub(super) static SHADER: Shader = shader!("dense_forward", "iteration", "activation", "input", "matmul");
+pub(super) static SHADER: Shader =
+    shader!("dense_forward", "stored", "iteration", "activation", "read", "input", "matmul");
 
 /// A dense layer's forward pass.
 #[derive(Clone, Debug)]
@@ -48,6 +49,10 @@ impl Operation for DenseForward {
         self.layer.input.arguments().into_iter().chain(own).collect()
     }
 
+    fn stored(&self) -> Option<TensorId> {
+        Some(self.output)
+    }
+
     fn product(&self) -> Option<(Dense, InputKind)> {
         Some((self.layer.dense, self.layer.input.kind))
     }
@@ -63,22 +68,25 @@ impl Operation for DenseForward {
     fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hypers: &[Hyper]) {
         let Dense { batch, inputs, outputs } = self.layer.dense;
         self.layer.input.gather(memory, iteration, [hypers.len(), batch, inputs], true);
+        let half = memory.is_half(self.output);
         let mut output = memory.take(self.output);
         let (rows, tasks) = (iteration.rows as usize, tasks(self.flops(), hypers.len()));
         in_chunks([&mut output], [batch * outputs], &|r, [replica]| {
-            self.layer.forward(memory, [r, 0], tasks, &mut replica[..rows * outputs]);
+            self.layer.forward(memory, [r, 0], tasks, half, &mut replica[..rows * outputs]);
         });
         memory.put(self.output, output);
     }
 }
 
 impl DenseLayer {
-    /// Rows `first..` of replica `r`, as many as `output` (rows, O) holds, in so many tasks.
+    /// Rows `first..` of replica `r`, as many as `output` (rows, O) holds, in so many tasks; rounded to f16 if they are
+    /// stored so (`half`).
     pub(super) fn forward<T: Scalar>(
         &self,
         memory: &Memory<T>,
         [r, first]: [usize; 2],
         tasks: usize,
+        half: bool,
         output: &mut [T],
     ) {
         let Dense { batch, inputs, outputs } = self.dense;
@@ -98,6 +106,9 @@ impl DenseLayer {
                     for row in tile.rows_mut() {
                         if let Some(row) = row.into_slice() {
                             self.activation.activate(row, bias);
+                            if half {
+                                row.iter_mut().for_each(|value| *value = value.half());
+                            }
                         }
                     }
                 },

@@ -10,7 +10,7 @@ use crate::cpu::{Memory, in_chunks, in_tiles, matrix, tasks, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
 
-pub(super) static SHADER: Shader = shader!("dense_input_gradient", "iteration", "activation", "matmul");
+pub(super) static SHADER: Shader = shader!("dense_input_gradient", "stored", "iteration", "activation", "matmul");
 
 /// The gradient of the loss by the sums of the layer before.
 #[derive(Clone, Debug)]
@@ -61,6 +61,10 @@ impl Operation for DenseInputGradient {
         ]
     }
 
+    fn stored(&self) -> Option<TensorId> {
+        Some(self.input)
+    }
+
     fn product(&self) -> Option<(Dense, InputKind)> {
         Some((self.dense, InputKind::Activations))
     }
@@ -74,19 +78,21 @@ impl Operation for DenseInputGradient {
     }
 
     fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hypers: &[Hyper]) {
+        let half = memory.is_half(self.input_gradient);
         let mut gradient = memory.take(self.input_gradient);
         let Dense { batch, inputs, .. } = self.dense;
         let (rows, tasks) = (iteration.rows as usize, tasks(self.flops(), hypers.len()));
         in_chunks([&mut gradient], [batch * inputs], &|r, [replica]| {
-            self.backward(memory, r, tasks, &mut replica[..rows * inputs]);
+            self.backward(memory, r, (tasks, half), &mut replica[..rows * inputs]);
         });
         memory.put(self.input_gradient, gradient);
     }
 }
 
 impl DenseInputGradient {
-    /// The first rows of replica `r`, as many as `gradient` (rows, I) holds, in so many tasks.
-    fn backward<T: Scalar>(&self, memory: &Memory<T>, r: usize, tasks: usize, gradient: &mut [T]) {
+    /// The first rows of replica `r`, as many as `gradient` (rows, I) holds, in so many tasks; rounded to f16 if they are
+    /// stored so (`half`).
+    fn backward<T: Scalar>(&self, memory: &Memory<T>, r: usize, (tasks, half): (usize, bool), gradient: &mut [T]) {
         let Dense { batch, inputs, outputs } = self.dense;
         let rows = gradient.len() / inputs;
         let output_gradient = matrix(&memory.real(self.output_gradient)[r * batch * outputs..], rows, outputs);
@@ -104,6 +110,9 @@ impl DenseInputGradient {
                     for (gradient, input) in tile.rows_mut().into_iter().zip(input.rows()) {
                         if let (Some(gradient), Some(input)) = (gradient.into_slice(), input.to_slice()) {
                             self.activation.chain(gradient, input);
+                            if half {
+                                gradient.iter_mut().for_each(|value| *value = value.half());
+                            }
                         }
                     }
                 },

@@ -10,7 +10,7 @@ use crate::cpu::{Memory, tasks};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
 
-pub(super) static SHADER: Shader = shader!("dense_loss", "iteration", "activation", "input", "loss");
+pub(super) static SHADER: Shader = shader!("dense_loss", "stored", "iteration", "activation", "read", "input", "loss");
 
 /// The ways to run it: sums shared out over the lanes of a workgroup, or an invocation for each row.
 const VARIANTS: &[Variant] = &[
@@ -78,6 +78,10 @@ impl Operation for DenseLoss {
         ]
     }
 
+    fn stored(&self) -> Option<TensorId> {
+        Some(self.rows.gradient)
+    }
+
     fn product(&self) -> Option<(Dense, InputKind)> {
         Some((self.layer.dense, self.layer.input.kind))
     }
@@ -96,7 +100,7 @@ impl Operation for DenseLoss {
         let part = batch.div_ceil(tasks(self.layer.dense.flops(), hypers.len())).next_multiple_of(Self::BLOCK_ROWS);
         self.rows.for_parts(memory, iteration, part, |memory, [r, first], gradient, metrics| {
             memory.with_scratch(gradient.len(), |outputs| {
-                self.layer.forward(memory, [r, first], 1, outputs);
+                self.layer.forward(memory, [r, first], 1, false, outputs);
                 self.rows.loss(memory, (iteration, hypers), [r, first], outputs, [gradient, metrics]);
             });
         });

@@ -13,7 +13,8 @@ use crate::cpu::{Memory, join, matrix, prefetch, share, tasks, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
 
-pub(super) static SHADER: Shader = shader!("dense_weight_gradient", "iteration", "input", "optimizer", "matmul");
+pub(super) static SHADER: Shader =
+    shader!("dense_weight_gradient", "stored", "iteration", "read", "input", "optimizer", "matmul");
 
 /// Where a weight gradient goes.
 #[derive(Clone, Copy, Debug)]
@@ -83,6 +84,10 @@ impl Operation for DenseWeightGradient {
         self.input.arguments().into_iter().chain(own).collect()
     }
 
+    fn stored(&self) -> Option<TensorId> {
+        Some(self.output_gradient)
+    }
+
     fn product(&self) -> Option<(Dense, InputKind)> {
         Some((self.dense, self.input.kind))
     }
@@ -99,7 +104,7 @@ impl Operation for DenseWeightGradient {
         let Dense { batch, inputs, .. } = self.dense;
         self.input.gather(memory, iteration, [hypers.len(), batch, inputs], false);
         match self.destination {
-            Destination::Gradient { weight, bias } => self.store_gradient(memory, iteration, weight, bias),
+            Destination::Gradient { weight, bias } => self.store_gradient(memory, (iteration, hypers), weight, bias),
             Destination::Update { weight, bias, weight_state, bias_state, update } => {
                 let tensors = [weight, bias, weight_state, bias_state];
                 self.update(memory, iteration, hypers, tensors, &update);
@@ -150,7 +155,7 @@ impl DenseWeightGradient {
     fn store_gradient<T: Scalar>(
         &self,
         memory: &mut Memory<T>,
-        iteration: &Iteration,
+        (iteration, hypers): (&Iteration, &[Hyper]),
         weight: TensorId,
         bias: TensorId,
     ) {
@@ -160,9 +165,11 @@ impl DenseWeightGradient {
         for (r, (weights, biases)) in replicas {
             let [x, gradient] = self.operands(memory, iteration.rows as usize, r);
             T::column_sums(gradient, biases);
-            if let Ok(product) = ArrayViewMut2::from_shape((outputs, inputs), weights) {
+            if let Ok(product) = ArrayViewMut2::from_shape((outputs, inputs), &mut *weights) {
                 T::matmul(gradient.reversed_axes(), x, product);
             }
+            self.unscale(memory, &hypers[r], biases);
+            self.unscale(memory, &hypers[r], weights);
         }
         memory.put(weight, weights);
         memory.put(bias, biases);
@@ -190,6 +197,14 @@ impl DenseWeightGradient {
         });
         for (id, values) in tensors.into_iter().zip([weight, bias, weight_state, bias_state]) {
             memory.put(id, values);
+        }
+    }
+
+    /// Takes out of sums what the stored gradients were multiplied by, if anything.
+    fn unscale<T: Scalar>(&self, memory: &Memory<T>, hyper: &Hyper, sums: &mut [T]) {
+        if memory.is_half(self.output_gradient) {
+            let unscale = T::real(hyper.gradient_scale(true)[1]);
+            sums.iter_mut().for_each(|sum| *sum = *sum * unscale);
         }
     }
 
@@ -226,6 +241,7 @@ impl DenseWeightGradient {
         let gradient = gradient.slice_move(s![.., units.first..units.first + count]);
         memory.with_scratch(count, |sums| {
             T::column_sums(gradient, sums);
+            self.unscale(memory, hyper, sums);
             update.apply(units.bias, sums, units.bias_state, &update.hyper(hyper, true));
         });
         let width = columns_at_once(count, inputs);
@@ -237,6 +253,7 @@ impl DenseWeightGradient {
                 if let Ok(product) = ArrayViewMut2::from_shape((count, columns.len()), &mut *gradients) {
                     T::matmul(gradient.reversed_axes(), x.slice(s![.., columns.clone()]), product);
                 }
+                self.unscale(memory, hyper, gradients);
                 vectorized(
                     #[inline(always)]
                     || {

@@ -11,7 +11,7 @@ const ROWS_AHEAD: usize = 4;
 /// What a dense layer reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InputKind {
-    /// The layer before, f32 (R, B, I).
+    /// The layer before, f32 or f16 (R, B, I).
     Activations,
     /// The samples themselves, f32 (N, I), through the order.
     SamplesF32,

@@ -2,7 +2,7 @@
 //! `h = scale g`, the gradient by z, in place of that by the outputs, is
 //! `deviation (h - sum_o h / O - x sum_o (h x) / O)`; shapes (R, B, O).
 
-use super::tail::{Passed, Tail};
+use super::tail::{Passed, Tail, round};
 use super::tail_backward::Incoming;
 use super::{Constant, Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
 use crate::cpu::{Memory, vectorized};
@@ -11,6 +11,7 @@ use crate::scalar::Scalar;
 
 pub(super) static SHADER: Shader = shader!(
     "layer_norm_backward",
+    "stored",
     "iteration",
     "activation",
     "random",
@@ -57,6 +58,10 @@ impl Operation for LayerNormBackward {
         ]
     }
 
+    fn stored(&self) -> Option<TensorId> {
+        Some(self.incoming.gradient)
+    }
+
     fn grid(&self, _: &Variant, _: &dyn ModuleConstants) -> [usize; 2] {
         self.tail.row_grid()
     }
@@ -66,15 +71,17 @@ impl Operation for LayerNormBackward {
     }
 
     fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hypers: &[Hyper]) {
+        let half = memory.is_half(self.incoming.gradient);
         let mut gradient = self.incoming.whole(memory, &self.tail, iteration, hypers);
-        self.tail.for_parts(&mut gradient, iteration, hypers.len(), |at, part| self.rows(memory, at, part));
+        self.tail.for_parts(&mut gradient, iteration, hypers.len(), |at, part| self.rows(memory, at, half, part));
         memory.put(self.incoming.gradient, gradient);
     }
 }
 
 impl LayerNormBackward {
-    /// Rows from row `first` on, (rows, O).
-    fn rows<T: Scalar>(&self, memory: &Memory<T>, [r, first]: [usize; 2], gradient: &mut [T]) {
+    /// Rows from row `first` on, (rows, O), stored as f16 if `half`: on the way to the sums over a row too, as the shader
+    /// does it.
+    fn rows<T: Scalar>(&self, memory: &Memory<T>, [r, first]: [usize; 2], half: bool, gradient: &mut [T]) {
         let Tail { batch, outputs, activation, .. } = self.tail;
         let (scale, shift) = memory.real(self.scales)[2 * r * outputs..2 * (r + 1) * outputs].split_at(outputs);
         let (means, deviations) = memory.real(self.statistics)[2 * r * batch..2 * (r + 1) * batch].split_at(batch);
@@ -96,7 +103,9 @@ impl LayerNormBackward {
                         let own = T::slice_sum(g) * share;
                         n.iter_mut().zip(g.iter().zip(&*x)).for_each(|(product, (h, x))| *product = *h * *x);
                         let product = T::slice_sum(n) * share;
+                        round(half, g);
                         g.iter_mut().zip(&*x).for_each(|(h, x)| *h = deviation * (*h - own - *x * product));
+                        round(half, g);
                     }
                 },
             );

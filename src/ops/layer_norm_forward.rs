@@ -11,7 +11,7 @@ use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
 
 pub(super) static SHADER: Shader =
-    shader!("layer_norm_forward", "iteration", "activation", "random", "tail", "tail_output", "rows");
+    shader!("layer_norm_forward", "stored", "iteration", "activation", "random", "tail", "tail_output", "rows");
 
 /// A tail with layer norm.
 #[derive(Clone, Debug)]
@@ -52,6 +52,10 @@ impl Operation for LayerNormForward {
         ]
     }
 
+    fn stored(&self) -> Option<TensorId> {
+        Some(self.output)
+    }
+
     fn grid(&self, _: &Variant, _: &dyn ModuleConstants) -> [usize; 2] {
         self.tail.row_grid()
     }
@@ -62,6 +66,7 @@ impl Operation for LayerNormForward {
 
     fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hypers: &[Hyper]) {
         let Tail { batch, outputs, .. } = self.tail;
+        let half = memory.is_half(self.output);
         let [mut output, mut statistics] = [self.output, self.statistics].map(|id| memory.take(id));
         let rows = iteration.rows as usize;
         let part = self.tail.part_rows(rows, hypers.len());
@@ -73,7 +78,7 @@ impl Operation for LayerNormForward {
             parts.zip(statistics).enumerate().for_each(|(n, (part_output, statistics))| {
                 let first = n * part;
                 self.normalize(memory, [r, first], part_output, statistics);
-                self.tail.finish(memory, (iteration, &hypers[r]), [r, first], self.residual, part_output);
+                self.tail.finish(memory, (iteration, &hypers[r]), [r, first], (self.residual, half), part_output);
             });
         });
         memory.put(self.output, output);

@@ -13,6 +13,7 @@ use crate::scalar::Scalar;
 
 pub(super) static SHADER: Shader = shader!(
     "layer_norm_gradient",
+    "stored",
     "iteration",
     "activation",
     "random",
@@ -60,6 +61,10 @@ impl Operation for LayerNormGradient {
             ("gradient", self.gradient),
             ("scales_gradient", self.scales_gradient),
         ]
+    }
+
+    fn stored(&self) -> Option<TensorId> {
+        Some(self.gradient)
     }
 
     fn grid(&self, _: &Variant, module: &dyn ModuleConstants) -> [usize; 2] {
@@ -129,5 +134,7 @@ impl LayerNormGradient {
             T::column_sums(matrix(gradient, rows, width), total);
             T::column_sums(matrix(products, rows, width), products_total);
         });
+        let unscale = T::real(step.1.gradient_scale(memory.is_half(self.gradient))[1]);
+        products_total.iter_mut().chain(total).for_each(|total| *total = *total * unscale);
     }
 }

@@ -6,7 +6,7 @@ use crate::cpu::Memory;
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
 
-pub(super) static SHADER: Shader = shader!("loss_step", "iteration", "activation", "loss");
+pub(super) static SHADER: Shader = shader!("loss_step", "stored", "iteration", "activation", "loss");
 
 /// A loss as a step of its own.
 #[derive(Clone, Debug)]
@@ -49,6 +49,10 @@ impl Operation for LossStep {
             ("metrics", self.rows.metrics.tensor),
             ("weights", self.rows.weights.tensor),
         ]
+    }
+
+    fn stored(&self) -> Option<TensorId> {
+        Some(self.rows.gradient)
     }
 
     fn grid(&self, _: &Variant, module: &dyn ModuleConstants) -> [usize; 2] {

@@ -64,8 +64,10 @@ pub(crate) use tail_backward::{Incoming, TailBackward};
 pub(crate) use tail_forward::{Running, TailForward};
 pub(crate) use update::{UpdateStep, Updated};
 
+use std::borrow::Cow;
+
 use crate::cpu::Memory;
-use crate::plan::{Iteration, TensorId};
+use crate::plan::{Element, Iteration, Plan, TensorId};
 use crate::scalar::Scalar;
 
 /// One kernel family: a WGSL file with what it includes.
@@ -75,6 +77,61 @@ pub struct Shader {
     pub stem: &'static str,
     /// The whole source: the included parts, then the file.
     pub source: &'static str,
+}
+
+/// Which tensors a kernel has as f16, each of which is another text of its shader.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Halves {
+    /// The input that a layer before has stored.
+    pub read: bool,
+    /// That which the operation calls [`Operation::stored`].
+    pub stored: bool,
+}
+
+impl Halves {
+    /// Of an operation in a plan.
+    pub fn of(op: &Op, plan: &Plan) -> Self {
+        let is_half = |id: TensorId| plan.tensor(id).element == Element::F16;
+        let read = op.arguments().into_iter().any(|(name, id)| name == "input" && is_half(id));
+        Self { read, stored: op.stored().is_some_and(is_half) }
+    }
+}
+
+/// The part of a shader by which activations are read, and what takes its place where they are f16.
+static READ: [Shader; 2] = [
+    Shader { stem: "include/read", source: include_str!("../../shaders/include/read.wgsl") },
+    Shader { stem: "f16/read", source: include_str!("../../shaders/f16/read.wgsl") },
+];
+/// The part that shaders begin with which store them, or gradients, and what takes its place where those are f16.
+static STORED: [Shader; 2] = [
+    Shader { stem: "include/stored", source: include_str!("../../shaders/include/stored.wgsl") },
+    Shader { stem: "f16/stored", source: include_str!("../../shaders/f16/stored.wgsl") },
+];
+
+impl Shader {
+    /// Its text for a device with `SHADER_F16`, where some tensors are f16: the same bindings, parameters and constants.
+    /// `part` may put another part in the place of one.
+    pub(crate) fn text(&self, halves: Halves, part: impl Fn(&'static Shader) -> &'static Shader) -> Cow<'static, str> {
+        let mut text = Cow::Borrowed(self.source);
+        for (is_half, [whole, half]) in [(halves.read, &READ), (halves.stored, &STORED)] {
+            if is_half && text.contains(whole.source) {
+                text = Cow::Owned(text.replacen(whole.source, part(half).source, 1));
+            }
+        }
+        text
+    }
+
+    /// Whether it comes in f16 too: with tensors that an operation calls [`Operation::stored`].
+    #[cfg(test)]
+    pub(crate) fn stores_halves(&self) -> bool {
+        self.source.starts_with(STORED[0].source)
+    }
+
+    /// The parts that take others' places where tensors are f16.
+    #[cfg(test)]
+    pub(crate) fn half_parts() -> [&'static Self; 2] {
+        [&READ[1], &STORED[1]]
+    }
 }
 
 /// The [`Shader`] of a stem, with the parts of `shaders/include/` that it needs.
@@ -170,6 +227,11 @@ pub(crate) trait Operation {
     fn params(&self) -> Vec<(&'static str, Param)>;
     /// The tensor behind each WGSL storage binding, by the binding's name.
     fn arguments(&self) -> Vec<(&'static str, TensorId)>;
+    /// The tensor that its shader reads or writes as `Stored`, of shaders that come in f32 and in f16: which of them runs
+    /// follows from this tensor's element.
+    fn stored(&self) -> Option<TensorId> {
+        None
+    }
     /// The extents of the product that it is, and what it reads, where these decide which variant is fastest: for every
     /// operation of several variants.
     fn product(&self) -> Option<(Dense, InputKind)> {
@@ -207,6 +269,9 @@ macro_rules! operations {
             }
             fn arguments(&self) -> Vec<(&'static str, TensorId)> {
                 match self { $(Self::$name(op) => op.arguments()),+ }
+            }
+            fn stored(&self) -> Option<TensorId> {
+                match self { $(Self::$name(op) => op.stored()),+ }
             }
             fn product(&self) -> Option<(Dense, InputKind)> {
                 match self { $(Self::$name(op) => op.product()),+ }

@@ -13,7 +13,7 @@ use crate::random::{Purpose, normal_of, step_words, unit_of};
 use crate::scalar::Scalar;
 use crate::spec::Augment;
 
-pub(super) static SHADER: Shader = shader!("prepare_input", "iteration", "random", "input");
+pub(super) static SHADER: Shader = shader!("prepare_input", "iteration", "random", "read", "input");
 
 /// Cells of the elastic grid along a side, and its points, as in WGSL.
 const CELLS: usize = 4;

@@ -109,13 +109,13 @@ impl Tail {
         });
     }
 
-    /// Rows of n from row `first` on, (rows, O), become y.
+    /// Rows of n from row `first` on, (rows, O), become y, rounded to f16 if they are stored so (`half`).
     pub fn finish<T: Scalar>(
         &self,
         memory: &Memory<T>,
         (iteration, hyper): (&Iteration, &Hyper),
         [r, first]: [usize; 2],
-        residual: Option<TensorId>,
+        (residual, half): (Option<TensorId>, bool),
         values: &mut [T],
     ) {
         vectorized(
@@ -132,6 +132,12 @@ impl Tail {
             },
         );
         self.drop(memory, (iteration, hyper), first, 0..self.outputs, values);
+        if half {
+            vectorized(
+                #[inline(always)]
+                || round(half, values),
+            );
+        }
     }
 
     /// Gradients by y, rows from row `first` on, (rows, O), become those by activation(n) + residual.
@@ -227,6 +233,7 @@ impl Passed {
 
     /// Hands gradients on, the live rows of (R, B, O).
     pub fn pass_on<T: Scalar>(self, memory: &mut Memory<T>, tail: &Tail, iteration: &Iteration, gradient: &[T]) {
+        let half = memory.is_half(self.tensor);
         let mut passed = memory.take(self.tensor);
         let replicas = passed.len() / (tail.batch * tail.outputs);
         tail.for_parts(&mut passed, iteration, replicas, |[r, first], part| {
@@ -235,8 +242,22 @@ impl Passed {
                 true => part.iter_mut().zip(own).for_each(|(all, g)| *all = *g + *all),
                 false => part.copy_from_slice(own),
             }
+            if half {
+                vectorized(
+                    #[inline(always)]
+                    || round(half, part),
+                );
+            }
         });
         memory.put(self.tensor, passed);
+    }
+}
+
+/// Rounds numbers to f16 where they are stored so (`half`).
+#[inline(always)]
+pub(super) fn round<T: Scalar>(half: bool, values: &mut [T]) {
+    if half {
+        values.iter_mut().for_each(|value| *value = value.half());
     }
 }
 

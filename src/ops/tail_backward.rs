@@ -1,14 +1,14 @@
 //! The backward step of a tail without a norm: `gradient = (gradient + skipped) * kept * activation'(z)`, in place, shapes
 //! (R, B, O). The gradient by the activation goes to the residual's source too.
 
-use super::tail::{Passed, Tail, flag};
+use super::tail::{Passed, Tail, flag, round};
 use super::{Constant, Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
 use crate::cpu::{Memory, Numbers, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
 
 pub(super) static SHADER: Shader =
-    shader!("tail_backward", "iteration", "activation", "random", "tail", "tail_gradient", "tail_store");
+    shader!("tail_backward", "stored", "iteration", "activation", "random", "tail", "tail_gradient", "tail_store");
 
 /// From the gradient by a layer's outputs to that by its sums.
 #[derive(Clone, Debug)]
@@ -52,6 +52,10 @@ impl Operation for TailBackward {
         ]
     }
 
+    fn stored(&self) -> Option<TensorId> {
+        Some(self.incoming.gradient)
+    }
+
     fn grid(&self, _: &Variant, module: &dyn ModuleConstants) -> [usize; 2] {
         self.tail.elementwise_grid(module)
     }
@@ -61,13 +65,17 @@ impl Operation for TailBackward {
     }
 
     fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hypers: &[Hyper]) {
+        let half = memory.is_half(self.incoming.gradient);
         let mut gradient = self.incoming.whole(memory, &self.tail, iteration, hypers);
         self.tail.for_parts(&mut gradient, iteration, hypers.len(), |[r, first], part| {
             let start = (r * self.tail.batch + first) * self.tail.outputs;
             let sums = &memory.real(self.tail.sums)[start..start + part.len()];
             vectorized(
                 #[inline(always)]
-                || self.tail.activation.chain_sums(part, sums),
+                || {
+                    self.tail.activation.chain_sums(part, sums);
+                    round(half, part);
+                },
             );
         });
         memory.put(self.incoming.gradient, gradient);

@@ -7,7 +7,8 @@ use crate::cpu::{Memory, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
 
-pub(super) static SHADER: Shader = shader!("tail_forward", "iteration", "activation", "random", "tail", "tail_output");
+pub(super) static SHADER: Shader =
+    shader!("tail_forward", "stored", "iteration", "activation", "random", "tail", "tail_output");
 
 /// A layer's tail without a norm, or with running statistics.
 #[derive(Clone, Debug)]
@@ -60,6 +61,10 @@ impl Operation for TailForward {
         ]
     }
 
+    fn stored(&self) -> Option<TensorId> {
+        Some(self.output)
+    }
+
     fn grid(&self, _: &Variant, module: &dyn ModuleConstants) -> [usize; 2] {
         self.tail.elementwise_grid(module)
     }
@@ -69,6 +74,7 @@ impl Operation for TailForward {
     }
 
     fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hypers: &[Hyper]) {
+        let half = memory.is_half(self.output);
         let mut output = memory.take(self.output);
         self.tail.for_parts(&mut output, iteration, hypers.len(), |[r, first], part| {
             let start = (r * self.tail.batch + first) * self.tail.outputs;
@@ -76,7 +82,7 @@ impl Operation for TailForward {
             if let Some(running) = self.running {
                 running.normalize(memory, r, self.tail.outputs, part);
             }
-            self.tail.finish(memory, (iteration, &hypers[r]), [r, first], self.residual, part);
+            self.tail.finish(memory, (iteration, &hypers[r]), [r, first], (self.residual, half), part);
         });
         memory.put(self.output, output);
     }

@@ -19,6 +19,11 @@ impl Assembly {
         TensorId(self.tensors.len() - 1)
     }
 
+    /// Stores a tensor as something else.
+    pub fn store(&mut self, id: TensorId, element: Element) {
+        self.tensors[id.0].element = element;
+    }
+
     /// Adds a step to the training program.
     pub fn step(&mut self, label: String, op: Op) {
         self.steps.push(Step { label, op });

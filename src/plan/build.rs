@@ -170,7 +170,8 @@ impl Builder<'_> {
         }
         for n in 0..layers {
             let shape = [replicas, capacity.batch, model.layers[n].units];
-            let output = self.tensor(name(&format!("layers.{n}.output")), &shape, Element::F32, Role::Activation);
+            let element = self.output_element(n);
+            let output = self.tensor(name(&format!("layers.{n}.output")), &shape, element, Role::Activation);
             let layer = self.layer(&pass, n);
             if self.is_tailed(n, training) {
                 let sums = self.tensor(name(&format!("layers.{n}.sums")), &shape, Element::F32, Role::Activation);
@@ -199,6 +200,17 @@ impl Builder<'_> {
         let op = PrepareInput { batch, inputs, input: self.input(pass, 0), noise, augment, prepared };
         pass.steps.push(step("input".to_owned(), Op::PrepareInput(op)));
         pass.prepared = Some(prepared);
+    }
+
+    /// What steps hand on to each other is stored as: outputs of hidden layers, gradients by outputs and sums.
+    pub fn stored_element(&self) -> Element {
+        self.request.spec.precision.into()
+    }
+
+    /// What the outputs of layer `n` are stored as: those of the last one, which losses and metrics are made of, as f32.
+    fn output_element(&self, n: usize) -> Element {
+        let last = n + 1 == self.request.model.layers.len();
+        if last { Element::F32 } else { self.stored_element() }
     }
 
     /// What layer `n` applies in training: of the last one, losses may want the logits.
@@ -241,7 +253,7 @@ impl Builder<'_> {
         let shape = [replicas, SLOTS, batch.div_ceil(block_rows) + usize::from(has_norm), 2];
         let metrics = self.tensor(format!("{prefix}.metrics"), &shape, Element::F32, Role::Metric);
         let name = format!("{prefix}.layers.{last}.gradient");
-        let gradient = self.tensor(name, &[replicas, batch, outputs], Element::F32, Role::Activation);
+        let gradient = self.tensor(name, &[replicas, batch, outputs], self.stored_element(), Role::Activation);
         LossRows {
             loss: self.request.spec.loss,
             batch,
@@ -310,7 +322,7 @@ impl Builder<'_> {
         let dense = self.dense(pass, n);
         let shape = [self.replicas(), dense.batch, dense.inputs];
         let name = format!("train.layers.{}.gradient", n - 1);
-        let input_gradient = self.tensor(name, &shape, Element::F32, Role::Activation);
+        let input_gradient = self.tensor(name, &shape, self.stored_element(), Role::Activation);
         let op = DenseInputGradient {
             dense,
             output_gradient,

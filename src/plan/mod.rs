@@ -14,7 +14,7 @@ pub use memory::{MemoryLimits, MemoryReport, MemoryUse, TensorSize};
 
 use crate::ops::optimizer::Optimizer;
 use crate::ops::{Hyper, Op, Operation, TargetKind};
-use crate::spec::{Pace, Replica};
+use crate::spec::{Pace, Precision, Replica};
 
 /// A tensor of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,10 +32,21 @@ impl TensorId {
 pub enum Element {
     /// 32-bit float.
     F32,
+    /// 16-bit float; two to a word on the GPU.
+    F16,
     /// 32-bit unsigned integer.
     U32,
     /// Byte; four to a word on the GPU.
     U8,
+}
+
+impl From<Precision> for Element {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::F32 => Self::F32,
+            Precision::F16 => Self::F16,
+        }
+    }
 }
 
 /// What a tensor is for.
@@ -104,6 +115,7 @@ impl Tensor {
     pub fn bytes(&self) -> u64 {
         let bytes = match self.element {
             Element::F32 | Element::U32 => 4,
+            Element::F16 => 2,
             Element::U8 => 1,
         };
         // In u128, so that even a shape that no machine can hold is compared with the limits rather than overflow.

@@ -73,6 +73,7 @@ impl Display for Tensor {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         let element = match self.element {
             Element::F32 => "f32",
+            Element::F16 => "f16",
             Element::U32 => "u32",
             Element::U8 => "u8",
         };

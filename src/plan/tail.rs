@@ -156,7 +156,8 @@ impl Builder<'_> {
             return Passed { tensor, more };
         }
         let shape = [self.replicas(), pass.capacity.batch, self.request.model.layers[source].units];
-        let tensor = self.tensor(format!("train.layers.{source}.skipped"), &shape, Element::F32, Role::Activation);
+        let name = format!("train.layers.{source}.skipped");
+        let tensor = self.tensor(name, &shape, self.stored_element(), Role::Activation);
         pass.skipped[source] = Some(tensor);
         Passed { tensor, more }
     }

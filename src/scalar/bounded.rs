@@ -5,7 +5,7 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 use ndarray::{ArrayView2, ArrayViewMut2};
 
 use super::Scalar;
-use crate::special;
+use crate::{binary16, special};
 
 /// An f64 value and a bound on the distance of any conforming f32 evaluation from it.
 ///
@@ -120,6 +120,14 @@ impl Scalar for Bounded {
 
     fn value(self) -> f64 {
         self.value
+    }
+
+    fn half(self) -> Self {
+        Self { bound: binary16::bound_of_stored(self.value, self.bound), ..self }
+    }
+
+    fn stored_half(value: f32) -> Self {
+        Self { value: f64::from(value), bound: binary16::bound_of_read(value) }
     }
 
     fn exp(self) -> Self {

@@ -6,6 +6,7 @@ mod loss;
 mod model;
 mod norm;
 mod orthogonal;
+mod precision;
 mod schedule;
 mod train;
 
@@ -14,6 +15,7 @@ pub use init::Init;
 pub use loss::LossOptions;
 pub use model::{DenseSpec, Sequential};
 pub use norm::Norm;
+pub use precision::Precision;
 
 pub use crate::ops::optimizer::{Adadelta, Adagrad, Adam, AdamW, GradientDescent, Lion, Nadam, Rmsprop, Sgd};
 pub use schedule::{Pace, PlateauState, Schedule};

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Augment, LossOptions, Pace, Schedule, Sequential};
+use super::{Augment, LossOptions, Pace, Precision, Schedule, Sequential};
 use crate::error::{Error, Result};
 use crate::ops::optimizer::{Optimizer, Update, shortest};
 use crate::ops::{Activation, Loss};
@@ -172,6 +172,9 @@ pub struct TrainSpec {
     /// How many of the first layers keep their weights: no step computes their gradients.
     #[serde(default, skip_serializing_if = "is_none_frozen")]
     pub frozen: usize,
+    /// What layers hand on to each other is stored as, in training and when the model is evaluated or applied.
+    #[serde(default)]
+    pub precision: Precision,
 }
 
 fn is_none_frozen(frozen: &usize) -> bool {
@@ -203,6 +206,7 @@ impl TrainSpec {
             max_norm: None,
             decay_biases: true,
             frozen: 0,
+            precision: Precision::F32,
         }
     }
 

@@ -5,7 +5,7 @@ use crate::data::Dataset;
 use crate::error::Result;
 use crate::ops::{InputKind, Loss};
 use crate::plan::{MemoryReport, Plan};
-use crate::spec::{Augment, Clip, LossOptions, OptimizerSpec, Replica, Sequential, TrainSpec};
+use crate::spec::{Augment, Clip, LossOptions, OptimizerSpec, Precision, Replica, Sequential, TrainSpec};
 
 /// Copies of the parameters that a trainer has in host memory at one time, those of the executor not counted: the initial
 /// ones, and the one on its way to the device.
@@ -129,6 +129,13 @@ impl TrainerBuilder {
         self
     }
 
+    /// What layers hand on to each other is stored as; f32 unless told otherwise. On a GPU f16 takes a device that was
+    /// opened for it: [`GpuOptions::f16`](crate::GpuOptions::f16), [`Device::auto_for`].
+    pub fn precision(mut self, precision: Precision) -> Self {
+        self.spec.precision = precision;
+        self
+    }
+
     /// Streams training sets of more bytes through the device in chunks; the device's largest binding unless told
     /// otherwise. The results are the same.
     pub fn streaming_above(mut self, bytes: u64) -> Self {
@@ -184,7 +191,9 @@ impl TrainerBuilder {
         let (targets, weighted) = (self.spec.loss.usual_targets(), !self.spec.loss_options.class_weights.is_empty());
         let (capacity, order) = (self.spec.batch, self.spec.batch);
         let shape = Shape { samples: InputKind::SamplesU8, targets, weighted, capacity, order };
-        memory(&self.device, &shape.plan(&self.model, &self.spec)?).check()
+        let plan = shape.plan(&self.model, &self.spec)?;
+        self.device.check_precision(&plan)?;
+        memory(&self.device, &plan).check()
     }
 }
 

@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::executor::{DeviceInfo, Executor, KernelRecord};
 use crate::gpu::{Choice, Gpu, GpuExecutor, GpuOptions, GpuRequest, Tuning};
 use crate::plan::{MemoryReport, Plan};
+use crate::spec::Precision;
 
 /// Where a model is trained.
 #[derive(Clone, Debug)]
@@ -56,7 +57,22 @@ impl Device {
     /// # Errors
     /// As there.
     pub async fn request() -> Result<Self> {
-        match Gpu::request(&GpuOptions::default()).await {
+        Self::request_with(&GpuOptions::default()).await
+    }
+
+    /// [`Device::auto`] for plans of this precision.
+    ///
+    /// # Errors
+    /// As there; [`Error::Feature`] if the best real GPU cannot run them.
+    pub fn auto_for(precision: Precision) -> Result<Self> {
+        pollster::block_on(Self::request_with(&GpuOptions {
+            f16: precision == Precision::F16,
+            ..GpuOptions::default()
+        }))
+    }
+
+    async fn request_with(options: &GpuOptions) -> Result<Self> {
+        match Gpu::request(options).await {
             Ok(gpu) => Ok(gpu.into()),
             Err(Error::Adapter { reason, .. }) => Ok(Self { kind: Kind::Cpu, note: Some(reason), kernel_note: None }),
             Err(error) => Err(error),
@@ -117,6 +133,11 @@ impl Device {
             Kind::Cpu => u64::MAX,
             Kind::Gpu(gpu) => gpu.largest_binding(),
         }
+    }
+
+    /// Whether it was opened for what a plan stores.
+    pub(crate) fn check_precision(&self, plan: &Plan) -> Result<()> {
+        self.as_gpu().map_or(Ok(()), |gpu| gpu.check_precision(plan))
     }
 
     /// What a plan takes of its memory, and what there is. Nothing is allocated for it, and nothing runs.

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::executor::StepMetrics;
 use crate::plan::{Iteration, ProgramId};
 use crate::random::epoch_order;
+use crate::spec::Precision;
 
 /// The most steps queued between two looks at what has finished.
 const MOST_STEPS_BETWEEN_LOOKS: usize = 128;
@@ -211,6 +212,7 @@ impl Tally {
             replica: step.replica,
             replicas: self.sums.len(),
             learning_rate: rate(step.replica, step.iteration.number),
+            precision: Precision::F32,
             kept: None,
         }
     }

@@ -288,6 +288,7 @@ impl Trainer {
             steps_per_epoch: data.len().div_ceil(self.spec.batch),
             epochs: fit.epochs,
             dispatches_per_step: steps,
+            precision: self.spec.precision,
             kernels: self.kernels(ProgramId::Train),
             streamed,
         })
@@ -331,6 +332,7 @@ impl Trainer {
             replica,
             replicas: scores.len(),
             learning_rate: learning_rates[replica],
+            precision: self.spec.precision,
             kept: None,
         };
         Err(self.recover(error, true))
@@ -348,10 +350,9 @@ impl Trainer {
 
     /// After a non-finite loss: brings back the last parameters known to be sound. Those kept last are not if already
     /// the first loss of an epoch is non-finite: it came from them.
-    pub(super) fn recover(&mut self, error: Error, first_step: bool) -> Error {
-        if !matches!(error, Error::NonFinite { .. }) {
-            return error;
-        }
+    pub(super) fn recover(&mut self, mut error: Error, first_step: bool) -> Error {
+        let Error::NonFinite { precision, .. } = &mut error else { return error };
+        *precision = self.spec.precision;
         let generation = if first_step && self.epochs > 0 { self.epochs - 1 } else { self.epochs } % 2;
         let Some(session) = &mut self.session else { return error };
         let restored = session.executor.metrics(true).and_then(|_| session.executor.restore_parameters(generation));

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::metrics::Metrics;
 use crate::executor::{DeviceInfo, KernelChoice};
+use crate::spec::Precision;
 
 /// How one model does on some samples.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -68,6 +69,8 @@ pub struct RunInfo {
     pub epochs: usize,
     /// Kernel launches a step.
     pub dispatches_per_step: usize,
+    /// What layers hand on to each other is stored as.
+    pub precision: Precision,
     /// The kernels of a training step; none on the CPU. Part of what the results' bits depend on.
     pub kernels: Vec<KernelChoice>,
     /// Whether the training set streams through the device in chunks.

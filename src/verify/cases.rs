@@ -9,8 +9,8 @@ use crate::ops::{
     Activation, Dense, DenseForward, DenseInputGradient, DenseLayer, DenseWeightGradient, Destination, Input,
     InputKind, Loss, MATMUL_VARIANTS, Op, Shader, Softmax, shaders, tile,
 };
-use crate::plan::TensorId;
-use crate::spec::{Adam, OptimizerSpec};
+use crate::plan::{Element, TensorId};
+use crate::spec::{Adam, OptimizerSpec, Precision};
 
 /// Sizes that are awkward whatever the tiles are: 1, primes, a power of two and a bit, an image and its bias.
 const AWKWARD: [usize; 6] = [1, 7, 10, 13, 104, 785];
@@ -31,22 +31,27 @@ pub(super) const KINDS: [InputKind; 3] = [InputKind::Activations, InputKind::Sam
 pub(super) const ANY: Optimizer = Optimizer::Sgd(sgd::Rule { nesterov: false });
 
 /// All suites; of each only a third of the cases if it is to be `quick`.
-pub(super) fn suites(seed: u64, quick: bool) -> Result<Vec<Suite>> {
+pub(super) fn suites(seed: u64, quick: bool, precision: Precision) -> Result<Vec<Suite>> {
     let extents: Vec<_> = combinations(&sizes()?).into_iter().step_by(if quick { 3 } else { 1 }).collect();
     let few: Vec<_> = extents.iter().step_by(7).copied().collect();
+    if precision == Precision::F16 {
+        return half_suites(seed, quick, [&extents, &few]);
+    }
+    let stored = Element::F32;
     let mut suites = Vec::new();
     for (replicas, extents) in [(REPLICAS, &extents), (1, &few)] {
-        suites.push(forward(seed, replicas, extents));
-        suites.push(input_gradient(seed, replicas, extents));
-        suites.push(weight_gradient(seed, replicas, extents, "gradient", None));
+        suites.push(forward(seed, replicas, extents, stored));
+        suites.push(input_gradient(seed, replicas, extents, stored));
+        suites.push(weight_gradient(seed, replicas, extents, ("gradient", None), stored));
     }
     let optimizers: Vec<_> = optimizer_cases::optimizers();
     let in_epilogue = optimizers.iter().filter(|(name, _)| !quick || QUICK.contains(name));
     let count = in_epilogue.clone().count();
     for (n, (name, optimizer)) in in_epilogue.enumerate() {
         let some: Vec<_> = extents.iter().skip(n).step_by(count).copied().collect();
-        suites.push(weight_gradient(seed, REPLICAS, &some, name, Some(*optimizer)));
-        suites.push(weight_gradient(seed, 1, &some[..some.len().min(2)], name, Some(*optimizer)));
+        let named = (*name, Some(*optimizer));
+        suites.push(weight_gradient(seed, REPLICAS, &some, named, stored));
+        suites.push(weight_gradient(seed, 1, &some[..some.len().min(2)], named, stored));
     }
     for (name, optimizer) in optimizers {
         suites.push(optimizer_cases::updates(seed, REPLICAS, name, optimizer)?);
@@ -57,14 +62,36 @@ pub(super) fn suites(seed: u64, quick: bool) -> Result<Vec<Suite>> {
         suites.push(optimizer_cases::clip_norms(seed, replicas));
         suites.push(optimizer_cases::max_norms(seed, replicas));
         for loss in Loss::ALL {
-            suites.push(loss_cases::loss_steps(seed, replicas, *loss)?);
-            suites.push(loss_cases::dense_losses(seed, replicas, *loss, quick || replicas == 1)?);
+            suites.push(loss_cases::loss_steps(seed, replicas, *loss, stored)?);
+            suites.push(loss_cases::dense_losses(seed, replicas, *loss, quick || replicas == 1, stored)?);
         }
         suites.push(softmax(seed, replicas)?);
         suites.push(input_cases::prepare_inputs(seed, replicas, quick || replicas == 1));
         suites.push(metric_cases::class_counts(seed, replicas)?);
         suites.push(metric_cases::difference_sums(seed, replicas));
-        suites.extend(tail_cases::tails(seed, replicas, quick));
+        suites.extend(tail_cases::tails(seed, replicas, quick, stored));
+    }
+    Ok(suites)
+}
+
+/// The suites of the kernels that read or write f16, with whatever makes them other pipelines or other arithmetic.
+fn half_suites(seed: u64, quick: bool, [extents, few]: [&[[usize; 3]]; 2]) -> Result<Vec<Suite>> {
+    let stored = Element::F16;
+    let mut suites = Vec::new();
+    for (replicas, extents) in [(REPLICAS, extents), (1, few)] {
+        suites.push(forward(seed, replicas, extents, stored));
+        suites.push(input_gradient(seed, replicas, extents, stored));
+        suites.push(weight_gradient(seed, replicas, extents, ("gradient", None), stored));
+        for loss in Loss::ALL {
+            suites.push(loss_cases::loss_steps(seed, replicas, *loss, stored)?);
+            suites.push(loss_cases::dense_losses(seed, replicas, *loss, true, stored)?);
+        }
+        suites.extend(tail_cases::tails(seed, replicas, quick, stored));
+    }
+    let optimizers = optimizer_cases::optimizers().into_iter().filter(|(name, _)| QUICK.contains(name));
+    for (n, (name, optimizer)) in optimizers.enumerate() {
+        let some: Vec<_> = extents.iter().skip(n).step_by(QUICK.len()).copied().collect();
+        suites.push(weight_gradient(seed, REPLICAS, &some, (name, Some(optimizer)), stored));
     }
     Ok(suites)
 }
@@ -121,8 +148,12 @@ pub(super) fn input(suite: &mut SuiteBuilder, kind: InputKind, batch: usize, inp
     let case = suite.next();
     let own_order = !case.is_multiple_of(5);
     if kind == InputKind::Activations {
-        let tensor = suite.tensor("input", &[replicas, batch, inputs], Fill::Signed);
-        return (Input::activations(tensor), 0, "activations".to_owned());
+        // What steps hand on; of the first layer, samples with noise, which are f32 whatever layers store.
+        let is_prepared = case % 3 == 1;
+        let tensor = if is_prepared { SuiteBuilder::tensor } else { SuiteBuilder::stored };
+        let tensor = tensor(suite, "input", &[replicas, batch, inputs], Fill::Signed);
+        let stored = if is_prepared || suite.element() == Element::F32 { "" } else { "f16 " };
+        return (Input::activations(tensor), 0, format!("{stored}activations"));
     }
     let (fill, scale) = match kind {
         InputKind::SamplesU8 => (Fill::Pixels, PIXEL_SCALE),
@@ -150,14 +181,17 @@ pub(super) fn layer(suite: &mut SuiteBuilder, dense: Dense, input: Input, activa
     DenseLayer { dense, input, weight, bias, activation }
 }
 
-fn forward(seed: u64, replicas: usize, extents: &[[usize; 3]]) -> Suite {
-    let mut suite = SuiteBuilder::new("dense_forward", replicas, seed);
+fn forward(seed: u64, replicas: usize, extents: &[[usize; 3]], stored: Element) -> Suite {
+    let mut suite = SuiteBuilder::new("dense_forward", replicas, seed).storing(stored);
     for [batch, inputs, outputs] in extents.iter().copied() {
         let case = suite.next();
         let activation = Activation::ALL[case % Activation::ALL.len()];
         let (input, first, kind) = input(&mut suite, input_kind(case), batch, inputs);
         let layer = layer(&mut suite, Dense { batch, inputs, outputs }, input, activation);
-        let op = DenseForward { layer, output: suite.tensor("output", &[replicas, batch, outputs], Fill::Signed) };
+        // The last layer of a network stores f32 whatever those before it do.
+        let shape = [replicas, batch, outputs];
+        let output = if case % 4 == 3 { SuiteBuilder::tensor } else { SuiteBuilder::stored };
+        let op = DenseForward { layer, output: output(&mut suite, "output", &shape, Fill::Signed) };
         let rows = rows(batch, case);
         let label = format!("B={batch} I={inputs} O={outputs} rows={rows} {activation} of {kind}");
         suite.case(label, Op::DenseForward(op), rows, first);
@@ -165,18 +199,18 @@ fn forward(seed: u64, replicas: usize, extents: &[[usize; 3]]) -> Suite {
     suite.suite("every activation and input", ANY)
 }
 
-fn input_gradient(seed: u64, replicas: usize, extents: &[[usize; 3]]) -> Suite {
-    let mut suite = SuiteBuilder::new("dense_input_gradient", replicas, seed);
+fn input_gradient(seed: u64, replicas: usize, extents: &[[usize; 3]], stored: Element) -> Suite {
+    let mut suite = SuiteBuilder::new("dense_input_gradient", replicas, seed).storing(stored);
     let activations = Activation::told_by_value();
     for [batch, inputs, outputs] in extents.iter().copied() {
         let case = suite.next();
         let activation = activations[case % activations.len()];
         let op = DenseInputGradient {
             dense: Dense { batch, inputs, outputs },
-            output_gradient: suite.tensor("output_gradient", &[replicas, batch, outputs], Fill::Signed),
+            output_gradient: suite.stored("output_gradient", &[replicas, batch, outputs], Fill::Signed),
             weight: suite.tensor("weight", &[replicas, outputs, inputs], Fill::Signed),
-            input: suite.tensor("input", &[replicas, batch, inputs], Fill::Activated(activation)),
-            input_gradient: suite.tensor("input_gradient", &[replicas, batch, inputs], Fill::Signed),
+            input: suite.stored("input", &[replicas, batch, inputs], Fill::Activated(activation)),
+            input_gradient: suite.stored("input_gradient", &[replicas, batch, inputs], Fill::Signed),
             activation,
         };
         let rows = rows(batch, case);
@@ -190,16 +224,16 @@ fn weight_gradient(
     seed: u64,
     replicas: usize,
     extents: &[[usize; 3]],
-    name: &str,
-    optimizer: Option<Optimizer>,
+    (name, optimizer): (&str, Option<Optimizer>),
+    stored: Element,
 ) -> Suite {
-    let mut suite = SuiteBuilder::new("dense_weight_gradient", replicas, seed);
+    let mut suite = SuiteBuilder::new("dense_weight_gradient", replicas, seed).storing(stored);
     for [batch, inputs, outputs] in extents.iter().copied() {
         let case = suite.next();
         // An optimizer has one kind of input, so that it takes few pipelines.
         let kind = optimizer.map_or(input_kind(case), |_| KINDS[name.len() % KINDS.len()]);
         let (input, first, kind) = input(&mut suite, kind, batch, inputs);
-        let output_gradient = suite.tensor("output_gradient", &[replicas, batch, outputs], Fill::Signed);
+        let output_gradient = suite.stored("output_gradient", &[replicas, batch, outputs], Fill::Signed);
         let weight = suite.tensor("weight", &[replicas, outputs, inputs], Fill::Signed);
         let bias = suite.tensor("bias", &[replicas, outputs], Fill::Signed);
         let destination = match optimizer {
@@ -271,7 +305,7 @@ mod tests {
     #[test]
     fn forward_cases_cover_activations_inputs_and_rows() {
         let labels: Vec<_> =
-            suites(0, false).unwrap().swap_remove(0).cases.into_iter().map(|case| case.label).collect();
+            suites(0, false, Precision::F32).unwrap().swap_remove(0).cases.into_iter().map(|case| case.label).collect();
         for activation in Activation::ALL {
             for kind in ["activations", "SamplesF32", "SamplesU8"] {
                 let wanted = format!(" {activation} of {kind}");

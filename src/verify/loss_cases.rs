@@ -7,7 +7,7 @@ use crate::gpu::reflect::Reflection;
 use crate::ops::{
     Activation, Dense, DenseLoss, Head, InputKind, Loss, LossRows, LossStep, LossWeights, Op, TargetKind,
 };
-use crate::plan::Metrics;
+use crate::plan::{Element, Metrics};
 
 /// A way to use a loss.
 #[derive(Clone, Copy, Debug)]
@@ -46,8 +46,8 @@ fn settings(loss: Loss) -> Vec<Setting> {
     all
 }
 
-pub(super) fn loss_steps(seed: u64, replicas: usize, loss: Loss) -> Result<Suite> {
-    let mut suite = SuiteBuilder::new("loss_step", replicas, seed);
+pub(super) fn loss_steps(seed: u64, replicas: usize, loss: Loss, stored: Element) -> Result<Suite> {
+    let mut suite = SuiteBuilder::new("loss_step", replicas, seed).storing(stored);
     let (extents, settings) = (row_extents("loss_step")?, settings(loss));
     // Where there are many settings, half of the sizes with each will do.
     let step = if settings.len() > 2 { 2 } else { 1 };
@@ -103,7 +103,7 @@ fn loss_rows(
         target_kind: setting.targets,
         order,
         order_stride,
-        gradient: suite.tensor("gradient", &[replicas, batch, outputs], Fill::Signed),
+        gradient: suite.stored("gradient", &[replicas, batch, outputs], Fill::Signed),
         metrics: Metrics { tensor: suite.tensor("metrics", &blocks, Fill::Signed), block_rows, has_norm: false },
         slots: SLOTS,
         activation: setting.activation,
@@ -147,8 +147,8 @@ fn kinds(loss: Loss) -> &'static [InputKind] {
 }
 
 /// Of the sizes a third if it is to be `quick`.
-pub(super) fn dense_losses(seed: u64, replicas: usize, loss: Loss, quick: bool) -> Result<Suite> {
-    let mut suite = SuiteBuilder::new("dense_loss", replicas, seed);
+pub(super) fn dense_losses(seed: u64, replicas: usize, loss: Loss, quick: bool, stored: Element) -> Result<Suite> {
+    let mut suite = SuiteBuilder::new("dense_loss", replicas, seed).storing(stored);
     let (settings, extents) = (settings(loss), dense_loss_extents()?);
     // Every setting with every kind of input, and at least all sizes; a quick run has each setting once.
     let kinds = kinds(loss);
@@ -189,8 +189,12 @@ mod tests {
     #[test]
     fn every_setting_meets_every_input() {
         for loss in Loss::ALL {
-            let labels: Vec<_> =
-                dense_losses(0, 1, *loss, false).unwrap().cases.into_iter().map(|case| case.label).collect();
+            let labels: Vec<_> = dense_losses(0, 1, *loss, false, Element::F32)
+                .unwrap()
+                .cases
+                .into_iter()
+                .map(|case| case.label)
+                .collect();
             for setting in settings(*loss) {
                 for kind in kinds(*loss) {
                     let wanted = match kind {

@@ -23,6 +23,7 @@ pub use report::{Row, Summary};
 
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, GpuOptions, GpuRequest};
+use crate::spec::Precision;
 
 /// What to verify.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +34,8 @@ pub struct VerifyOptions {
     pub filter: Option<String>,
     /// A third of the sizes only.
     pub quick: bool,
+    /// Of f16 the kernels that read or write it, and whole networks that store it; the device must be open for it.
+    pub precision: Precision,
 }
 
 /// Verifies every kernel variant on a device; `report` gets each row of the table as soon as it is there.
@@ -46,7 +49,7 @@ pub fn verify(gpu: &Gpu, options: &VerifyOptions, report: &mut dyn FnMut(&Row)) 
         report(&row);
     };
     let wanted = |name: &str| options.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
-    for suite in cases::suites(options.seed, options.quick)? {
+    for suite in cases::suites(options.seed, options.quick, options.precision)? {
         if wanted(suite.kernel) {
             let answered = kernels::Answered::new(suite)?;
             for variant in answered.variants(gpu) {
@@ -54,7 +57,7 @@ pub fn verify(gpu: &Gpu, options: &VerifyOptions, report: &mut dyn FnMut(&Row)) 
             }
         }
     }
-    for network in network::networks(options.seed)? {
+    for network in network::networks(options.seed, options.precision)? {
         if wanted("lock-step") {
             add(network::lock_step(gpu, &network)?);
         }
@@ -68,7 +71,7 @@ pub fn verify(gpu: &Gpu, options: &VerifyOptions, report: &mut dyn FnMut(&Row)) 
 /// Verifies the variants of one kernel family at a third of the sizes, side by side only: pipelines do not know R, and
 /// compiling is what takes its time. For the tuner.
 pub(crate) fn verify_family(gpu: &Gpu, stem: &str, report: &mut dyn FnMut(&Row)) -> Result<()> {
-    let own = cases::suites(0, true)?.into_iter();
+    let own = cases::suites(0, true, Precision::F32)?.into_iter();
     for suite in own.filter(|suite| suite.kernel == stem && suite.plan.replicas.len() > 1) {
         let answered = kernels::Answered::new(suite)?;
         for variant in answered.variants(gpu) {
@@ -86,7 +89,7 @@ pub(crate) fn verify_family(gpu: &Gpu, stem: &str, report: &mut dyn FnMut(&Row))
 #[doc(hidden)]
 pub fn test_gpu() -> Result<Gpu> {
     let name = std::env::var("WGRAD_TEST_ADAPTER").unwrap_or_else(|_| "0".to_owned());
-    let options = GpuOptions { request: GpuRequest::Named(name), default_limits: true, subgroups: false };
+    let options = GpuOptions { request: GpuRequest::Named(name), default_limits: true, ..Default::default() };
     Gpu::request_blocking(&options).map_err(|error| match error {
         Error::Adapter { reason, way_out } => {
             Error::adapter(reason, format!("{way_out}; for the tests: ./scripts/ensure_vulkan.sh"))

@@ -83,6 +83,7 @@ pub(super) struct SuiteBuilder {
     kernel: &'static str,
     replicas: usize,
     seed: u64,
+    element: Element,
     assembly: Assembly,
     numbers: Vec<Numbers>,
     cases: Vec<Case>,
@@ -91,7 +92,17 @@ pub(super) struct SuiteBuilder {
 impl SuiteBuilder {
     pub fn new(kernel: &'static str, replicas: usize, seed: u64) -> Self {
         let (numbers, cases) = (Vec::new(), Vec::new());
-        Self { kernel, replicas, seed, assembly: Assembly::default(), numbers, cases }
+        Self { kernel, replicas, seed, element: Element::F32, assembly: Assembly::default(), numbers, cases }
+    }
+
+    /// The same with what layers hand on to each other stored so.
+    pub fn storing(self, element: Element) -> Self {
+        Self { element, ..self }
+    }
+
+    /// What layers hand on to each other is stored as.
+    pub fn element(&self) -> Element {
+        self.element
     }
 
     /// R
@@ -118,6 +129,13 @@ impl SuiteBuilder {
         self.assembly.tensor(format!("case {} {name}", self.next()), shape, element, role)
     }
 
+    /// Adds a tensor of what layers hand on to each other.
+    pub fn stored(&mut self, name: &str, shape: &[usize], fill: Fill) -> TensorId {
+        let id = self.tensor(name, shape, fill);
+        self.assembly.store(id, self.element);
+        id
+    }
+
     /// Ends a case.
     pub fn case(&mut self, label: String, op: Op, rows: usize, first: usize) {
         self.assembly.step(label.clone(), op);
@@ -127,7 +145,8 @@ impl SuiteBuilder {
 
     /// Ends the suite.
     pub fn suite(self, what: &str, optimizer: Optimizer) -> Suite {
-        let what = format!("R={} {what}", self.replicas);
+        let stored = if self.element == Element::F32 { "" } else { ", f16" };
+        let what = format!("R={} {what}{stored}", self.replicas);
         let plan = self.assembly.plan(replicas(self.replicas), optimizer, SLOTS);
         Suite { kernel: self.kernel, what, plan, numbers: self.numbers, cases: self.cases }
     }

@@ -7,7 +7,7 @@ use crate::ops::{
     Activation, BatchNormBackward, BatchNormForward, Dropout, Incoming, LayerNormBackward, LayerNormForward,
     LayerNormGradient, Op, Passed, Running, Tail, TailBackward, TailForward,
 };
-use crate::plan::TensorId;
+use crate::plan::{Element, TensorId};
 
 /// (B, O) around the edges of quads, of the lanes that share a column's rows (16 quads), of a workgroup's columns (16) and
 /// of its units (64), and around several of them.
@@ -35,7 +35,7 @@ const RATE: f32 = 0.3;
 const OWN_RATE: f32 = 0.6;
 
 /// All suites of tails for so many replicas; of each only some cases if it is to be `quick`.
-pub(super) fn tails(seed: u64, replicas: usize, quick: bool) -> Vec<Suite> {
+pub(super) fn tails(seed: u64, replicas: usize, quick: bool, stored: Element) -> Vec<Suite> {
     let kinds: [(&'static str, Make); 7] = [
         ("tail_forward", tail_forward),
         ("tail_backward", tail_backward),
@@ -50,7 +50,7 @@ pub(super) fn tails(seed: u64, replicas: usize, quick: bool) -> Vec<Suite> {
     kinds
         .into_iter()
         .map(|(kernel, make)| {
-            let mut suite = SuiteBuilder::new(kernel, replicas, seed);
+            let mut suite = SuiteBuilder::new(kernel, replicas, seed).storing(stored);
             for extents in extents.clone() {
                 case(&mut suite, *extents, make);
             }
@@ -81,8 +81,9 @@ fn case(suite: &mut SuiteBuilder, [batch, outputs]: [usize; 2], make: Make) {
     suite.case(format!("B={batch} O={outputs} rows={rows} {activation}{dropped}"), op, rows, 0);
 }
 
+/// Outputs, or gradients.
 fn tensor(suite: &mut SuiteBuilder, name: &str, tail: &Tail) -> TensorId {
-    suite.tensor(name, &[suite.replicas(), tail.batch, tail.outputs], Fill::Signed)
+    suite.stored(name, &[suite.replicas(), tail.batch, tail.outputs], Fill::Signed)
 }
 
 /// A pair for each unit, or for each row.

@@ -70,8 +70,10 @@ fn describe(report: &AdapterReport) -> Table {
     list.entry("  largest binding", format!("{binding}, buffer {buffer}"));
     let (memory, invocations) = (bytes(report.max_workgroup_memory.into()), report.max_invocations);
     list.entry("  workgroup", format!("{invocations} invocations, {memory} of memory"));
-    let subgroups = if report.subgroups { "; subgroups by --kernels subgroup" } else { "" };
-    list.entry("  features used", format!("none beyond WebGPU's defaults{subgroups}"));
+    let asked = |has: bool, text: &'static str| if has { text } else { "" };
+    let subgroups = asked(report.subgroups, "; subgroups by --kernels subgroup");
+    let f16 = asked(report.f16, "; f16 by --precision f16");
+    list.entry("  features used", format!("none beyond WebGPU's defaults{subgroups}{f16}"));
     if let Some(missing) = &report.below_default_limits {
         list.entry("  cannot be used", format!("below WebGPU's default limits: {missing}"));
     }

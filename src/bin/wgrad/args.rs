@@ -8,7 +8,7 @@ use wgrad::executor::KernelChoice;
 use wgrad::files::cache_directory;
 use wgrad::gpu::{GpuOptions, GpuRequest};
 use wgrad::spec::MAX_REPLICAS;
-use wgrad::{Activation, Device, Init, Loss, Sequential};
+use wgrad::{Activation, Device, Init, Loss, Precision, Sequential};
 
 use crate::output::Output;
 use crate::{Failure, Result};
@@ -33,6 +33,16 @@ pub struct DeviceArgs {
     kernels: KernelSource,
 }
 
+/// What is stored as what.
+#[derive(Args)]
+pub struct PrecisionArgs {
+    /// What layers hand on to each other, outputs and gradients, is stored as: f32, or f16, which halves its memory and traffic
+    /// on adapters with SHADER_F16; the CPU rounds the same. Weights, their gradients, losses and all that is computed are
+    /// f32. Results differ from the fourth digit on.
+    #[arg(long, value_name = "f32|f16", default_value_t = Precision::F32, value_parser = precision)]
+    pub precision: Precision,
+}
+
 /// What decides among a kernel's variants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum KernelSource {
@@ -50,10 +60,10 @@ enum DeviceChoice {
 }
 
 impl DeviceArgs {
-    /// Opens the device.
-    pub fn open(&self) -> Result<Device> {
-        let subgroups = self.kernels == KernelSource::Subgroup;
-        let gpu = |request| Device::gpu_with(&GpuOptions { request, subgroups, ..GpuOptions::default() });
+    /// Opens the device for plans of this precision.
+    pub fn open(&self, precision: Precision) -> Result<Device> {
+        let (subgroups, f16) = (self.kernels == KernelSource::Subgroup, precision == Precision::F16);
+        let gpu = |request| Device::gpu_with(&GpuOptions { request, subgroups, f16, ..GpuOptions::default() });
         let device = match (self.device, &self.adapter) {
             (DeviceChoice::Cpu, None) if subgroups => {
                 let reason = "--kernels subgroup is for GPUs; leave it out, or leave out --device cpu".to_owned();
@@ -68,7 +78,7 @@ impl DeviceArgs {
             (DeviceChoice::Gpu, None) => gpu(GpuRequest::Best)?,
             // Asked for by name: never the CPU instead.
             (DeviceChoice::Auto, None) if subgroups => gpu(GpuRequest::Best)?,
-            (DeviceChoice::Auto, None) => Device::auto()?,
+            (DeviceChoice::Auto, None) => Device::auto_for(precision)?,
         };
         Ok(match (self.kernels, cache_directory()) {
             (KernelSource::Auto, Some(directory)) => device.with_tuned_kernels(&directory),
@@ -157,6 +167,12 @@ pub fn unknown(text: &str, known: impl Iterator<Item = &'static str>) -> String 
     let nearest = alike.max_by(|(a, _), (b, _)| a.total_cmp(b)).filter(|(likeness, _)| *likeness > ALIKE);
     let hint = nearest.map_or_else(String::new, |(_, name)| format!("a similar one exists: `{name}`; "));
     format!("{hint}known are {}", known.join(", "))
+}
+
+/// What to store.
+pub fn precision(text: &str) -> Result<Precision, String> {
+    let found = Precision::ALL.into_iter().find(|precision| precision.name() == text);
+    found.ok_or_else(|| format!("known are {}", names(Precision::ALL.into_iter().map(Precision::name))))
 }
 
 /// A momentum.

@@ -8,7 +8,7 @@ use wgrad::Device;
 use wgrad::bench::{self, KernelRow, NETWORKS, Network, Peak, TrainingRow};
 use wgrad::executor::DeviceInfo;
 
-use crate::args::{self, DeviceArgs, announce};
+use crate::args::{self, DeviceArgs, PrecisionArgs, announce};
 use crate::bench_report::{self, Machine};
 use crate::output::Output;
 use crate::{Failure, Result};
@@ -50,6 +50,8 @@ pub struct BenchArgs {
     markdown: bool,
     #[command(flatten, next_help_heading = "Device")]
     device: DeviceArgs,
+    #[command(flatten, next_help_heading = "Device")]
+    precision: PrecisionArgs,
 }
 
 #[derive(Serialize)]
@@ -81,7 +83,7 @@ pub fn run(args: &BenchArgs, output: &Output) -> Result<()> {
     if args.markdown && output.json() {
         return Err(Failure::Usage("--markdown and --json are two forms of one report; leave one out".to_owned()));
     }
-    let device = args.device.open()?;
+    let device = args.device.open(args.precision.precision)?;
     announce(&device, output);
     let (info, machine) = (device.info(), Machine::here());
     output.event("device", &DeviceFields { info: &info, note: device.note(), machine: &machine });
@@ -124,11 +126,12 @@ impl BenchArgs {
     }
 
     fn networks(&self, device: &Device) -> Result<Vec<Network>> {
-        if !self.network.is_empty() {
-            return Ok(self.network.clone());
-        }
         let usual = if device.is_software() { &NETWORKS[..1] } else { &NETWORKS };
-        Ok(usual.iter().map(|text| text.parse()).collect::<wgrad::Result<_>>()?)
+        let networks: Vec<Network> = match &self.network[..] {
+            [] => usual.iter().map(|text| text.parse()).collect::<wgrad::Result<_>>()?,
+            named => named.to_vec(),
+        };
+        Ok(networks.into_iter().map(|network| network.with_precision(self.precision.precision)).collect())
     }
 
     fn replicas(&self, device: &Device) -> Vec<usize> {

@@ -79,7 +79,7 @@ struct EvaluationFields<'a> {
 
 pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
     let file = ModelFile::load(&args.model)?;
-    let device = args.device.open()?;
+    let device = args.device.open(file.spec.precision)?;
     let trained_on = file.facts.dataset.clone();
     let mut trainer = Trainer::from_file(file, device.clone())?;
     let parts = args.data.load(trainer.preprocessing())?;

@@ -79,7 +79,7 @@ pub fn run(args: &PredictArgs, output: &Output) -> Result<()> {
         let reason = format!("its rows have {} numbers, but the model takes {inputs}", rows.inputs());
         return Err(Error::Data { path: args.input.clone(), reason }.into());
     }
-    let device = args.device.open()?;
+    let device = args.device.open(file.spec.precision)?;
     let mut trainer = Trainer::from_file(file, device.clone())?;
     let mut predictions = trainer.predict(rows)?;
     if let Some(row) = predictions.outer_iter().position(|row| row.iter().any(|value| !value.is_finite())) {

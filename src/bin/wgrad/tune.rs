@@ -84,7 +84,7 @@ pub fn run(args: &TuneArgs, output: &Output) -> Result<()> {
         Failure::Verdict("the system names no directory for caches; set XDG_CACHE_HOME to one".to_owned())
     })?;
     let request = args.adapter.clone().map_or(GpuRequest::Best, GpuRequest::Named);
-    let gpu = Gpu::request_blocking(&GpuOptions { request, default_limits: false, subgroups: false })?;
+    let gpu = Gpu::request_blocking(&GpuOptions { request, ..GpuOptions::default() })?;
     if args.forget {
         return forget(&directory, &gpu, output);
     }

@@ -5,9 +5,11 @@ use std::time::Instant;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use serde::Serialize;
+use wgrad::Precision;
 use wgrad::gpu::{Gpu, GpuOptions, GpuRequest, adapters_blocking, automatic};
 use wgrad::verify::{Row, Summary, VerifyOptions, verify};
 
+use crate::args::precision;
 use crate::output::Output;
 use crate::table::{Table, seconds};
 use crate::train::device_entries;
@@ -18,6 +20,7 @@ Examples:
   wgrad verify
   wgrad verify --adapter llvmpipe --seed 7
   wgrad verify --quick --json
+  wgrad verify --adapter llvmpipe --precision f16
 
 Exits with status 1 if anything is out of its bound.
 JSON events: device, kernel (one for each row of the table), summary.";
@@ -39,6 +42,9 @@ pub struct VerifyArgs {
     /// Kernels with subgroup operations too; whole networks run in them.
     #[arg(long)]
     subgroup: bool,
+    /// The kernels of this precision, and whole networks: f32, or f16, which is of those that read or write f16.
+    #[arg(long, value_name = "f32|f16", default_value_t = Precision::F32, value_parser = precision)]
+    precision: Precision,
     /// Only kernels whose name contains this [default: all].
     #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     filter: Option<String>,
@@ -59,7 +65,8 @@ pub fn run(args: &VerifyArgs, output: &Output, started: Instant) -> Result<()> {
     let mut list = Table::list();
     device_entries(&mut list, &info);
     output.text(&format!("{list}\n"));
-    let options = VerifyOptions { seed: args.seed, filter: args.filter.clone(), quick: args.quick };
+    let options =
+        VerifyOptions { seed: args.seed, filter: args.filter.clone(), quick: args.quick, precision: args.precision };
     let mut rows = Vec::new();
     let summary = verify(&gpu, &options, &mut |row| {
         output.event("kernel", row);
@@ -111,7 +118,8 @@ fn open(args: &VerifyArgs, output: &Output) -> Result<Gpu> {
         Some(name) => GpuRequest::Named(name.clone()),
         None => best(output),
     };
-    Ok(Gpu::request_blocking(&GpuOptions { request, default_limits: false, subgroups: args.subgroup })?)
+    let f16 = args.precision == Precision::F16;
+    Ok(Gpu::request_blocking(&GpuOptions { request, default_limits: false, subgroups: args.subgroup, f16 })?)
 }
 
 fn best(output: &Output) -> GpuRequest {

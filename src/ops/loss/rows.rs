@@ -119,7 +119,8 @@ impl LossRows {
         self.ask_for_targets(memory, &samples[..TARGETS_AHEAD.min(samples.len())]);
         let mut later = samples.get(TARGETS_AHEAD..).unwrap_or_default().chunks(self.metrics.block_rows);
         let blocks = outputs.chunks(block).zip(gradient.chunks_mut(block)).zip(order.chunks(self.metrics.block_rows));
-        let loss_scale = T::real(hypers[r].loss_scale);
+        let half = memory.is_half(self.gradient);
+        let loss_scale = T::real(hypers[r].loss_scale) * T::real(hypers[r].gradient_scale(half)[0]);
         let (class_weights, sample_weights) = self.weights(memory);
         for (((outputs, gradient), order), metrics) in blocks.zip(metrics.chunks_mut(2)) {
             self.ask_for_targets(memory, later.next().unwrap_or_default());
@@ -133,6 +134,9 @@ impl LossRows {
                     (self.activation, self.label_smoothing, self.huber_delta);
                 let row = Row { outputs, target, activation, scale, class_weights, label_smoothing, huber_delta };
                 let (loss, right) = self.loss.row(&row, gradient);
+                if half {
+                    gradient.iter_mut().for_each(|value| *value = value.half());
+                }
                 right_answers = right_answers + right;
                 weight * loss
             }));

@@ -68,13 +68,54 @@ impl Hyper {
         Self { loss_scale: if weight == 0.0 { 0.0 } else { (1.0 / weight) as f32 }, ..self }
     }
 
+    /// What gradients by outputs and sums are multiplied by where they are stored, as f16 (`half`) or f32, and its inverse:
+    /// the same as in `shaders/f16/stored.wgsl`.
+    pub fn gradient_scale(&self, half: bool) -> [f32; 2] {
+        if !half {
+            return [1.0, 1.0];
+        }
+        let exponent = (self.loss_scale.to_bits() >> 23).clamp(64, 190);
+        [254 + GRADIENT_BITS - exponent, exponent - GRADIENT_BITS].map(|exponent| f32::from_bits(exponent << 23))
+    }
+
     /// The same for parameters that are left out of weight decay and L1.
     pub fn without_decay(self, optimizer: Optimizer) -> Self {
         Self { decay: if optimizer.decoupled() { 1.0 } else { 0.0 }, l1: 0.0, ..self }
     }
 }
 
+/// WGSL's constant of this name, which a test compares with it.
+pub(crate) const GRADIENT_BITS: u32 = 4;
+
 /// The decimal that a person wrote, rather than its f32 neighbour: 0.9 and not 0.89999998.
 pub(crate) fn shortest(value: f32) -> f64 {
     value.to_string().parse().unwrap_or(f64::from(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{OptimizerSpec, Sgd};
+
+    /// Times the batch's own scale it is 16 to 32 for every batch, so that a sample's gradient is stored alike in all of
+    /// them; and it is a power of two.
+    #[test]
+    fn stored_gradients_are_scaled_alike_in_every_batch() {
+        let spec = OptimizerSpec::from(Sgd::new(0.1));
+        let replica = Replica::new(0, &spec);
+        for rows in [1, 2, 3, 7, 64, 100, 1000, 60_000] {
+            let iteration = Iteration { rows, first: 0, slot: 0, number: 1 };
+            let hyper = Hyper::at(&replica, spec.optimizer, &iteration, 0.1);
+            let [scale, unscale] = hyper.gradient_scale(true);
+            assert!((16.0..32.0).contains(&(hyper.loss_scale * scale)), "{rows} {scale}");
+            assert!(scale * unscale == 1.0 && scale.log2().fract() == 0.0, "{rows} {scale} {unscale}");
+            assert_eq!(hyper.gradient_scale(false), [1.0, 1.0]);
+        }
+        for weight in [0.0, 1e-30, 1e30] {
+            let iteration = Iteration { rows: 3, first: 0, slot: 0, number: 1 };
+            let hyper = Hyper::at(&replica, spec.optimizer, &iteration, 0.1).with_weight(weight);
+            let [scale, unscale] = hyper.gradient_scale(true);
+            assert!(scale.is_normal() && unscale.is_normal() && scale * unscale == 1.0, "{weight}");
+        }
+    }
 }

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::spec::OptimizerSpec;
 
+#[cfg(test)]
+pub(crate) use hyper::GRADIENT_BITS;
 pub(crate) use hyper::{Hyper, shortest};
 pub(crate) use rule::SLOTS;
 use rule::{Constants, Rule};

@@ -2,6 +2,7 @@
 
 use crate::gpu::Gpu;
 use crate::ops::{Shader, shaders};
+use crate::spec::Precision;
 use crate::verify::cases::suites;
 use crate::verify::kernels::Answered;
 use crate::verify::{VerifyOptions, test_gpu, verify};
@@ -196,7 +197,7 @@ const MUTATIONS: &[(&str, &str, &str, &[&str])] = &[
 #[test]
 fn broken_kernels_fail() {
     let gpu = test_gpu().unwrap();
-    let several = suites(2, true).unwrap().into_iter().filter(|suite| suite.plan.replicas.len() > 1);
+    let several = suites(2, true, Precision::F32).unwrap().into_iter().filter(|suite| suite.plan.replicas.len() > 1);
     let suites: Vec<_> = several.map(|suite| Answered::new(suite).unwrap()).collect();
     let mut wrong = Vec::new();
     for (n, (stem, from, to, variants)) in MUTATIONS.iter().enumerate() {
@@ -216,7 +217,7 @@ fn broken_kernels_fail() {
 #[test]
 fn verification_names_the_broken_kernel() {
     let gpu = broken(&test_gpu().unwrap(), "softmax", "if b >= iteration.rows", "if b > iteration.rows");
-    let options = VerifyOptions { seed: 2, filter: Some("softmax".to_owned()), quick: true };
+    let options = VerifyOptions { seed: 2, filter: Some("softmax".to_owned()), quick: true, ..Default::default() };
     let mut failed = Vec::new();
     let summary = verify(&gpu, &options, &mut |row| {
         if !row.passed() {

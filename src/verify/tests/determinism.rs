@@ -9,7 +9,7 @@ use crate::ops::optimizer::Optimizer;
 use crate::ops::{Activation, InputKind, Loss, SUBGROUP, TargetKind};
 use crate::plan::{Plan, ProgramId, Role};
 use crate::random::{Purpose, Stream, epoch_order};
-use crate::spec::{LossOptions, MAX_REPLICAS, Sequential};
+use crate::spec::{LossOptions, MAX_REPLICAS, Precision, Sequential};
 use crate::verify::cases::ANY;
 use crate::verify::optimizer_cases::optimizers;
 use crate::verify::suite::{replicas, replicas_for};
@@ -41,6 +41,7 @@ pub(super) fn setup(optimizer: Optimizer, count: usize) -> Setup {
         replicas,
         keep_gradients: false,
         loss_options: LossOptions::default(),
+        precision: Precision::F32,
         weights: Vec::new(),
     }
 }

@@ -6,7 +6,7 @@ use crate::executor::Executor;
 use crate::ops::{Activation, Head, InputKind, Loss, TargetKind};
 use crate::plan::{Iteration, ProgramId};
 use crate::random::{Purpose, Stream, epoch_order};
-use crate::spec::{LossOptions, Sequential};
+use crate::spec::{LossOptions, Precision, Sequential};
 use crate::verify::cases::ANY;
 use crate::verify::suite::replicas;
 
@@ -35,6 +35,7 @@ fn setup(loss: Loss, targets: TargetKind, hidden: Option<usize>, outputs: usize)
         orders: (0..REPLICAS as u64).map(|seed| epoch_order(seed, 0, SAMPLES, true)).collect(),
         keep_gradients: false,
         loss_options: LossOptions::default(),
+        precision: Precision::F32,
         weights: Vec::new(),
     }
 }

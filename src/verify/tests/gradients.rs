@@ -6,7 +6,7 @@ use crate::executor::Executor;
 use crate::ops::{Activation, Head, InputKind, Loss, TargetKind};
 use crate::plan::{Iteration, LayerTensors, ProgramId, TensorId};
 use crate::random::{Purpose, Stream};
-use crate::spec::{LossOptions, Sequential};
+use crate::spec::{LossOptions, Precision, Sequential};
 use crate::verify::cases::ANY;
 use crate::verify::suite::replicas;
 
@@ -58,6 +58,7 @@ pub(super) fn setup(
         orders: vec![vec![3, 1, 4, 0, 5, 2], vec![2, 5, 0, 1, 3, 4]],
         keep_gradients: true,
         loss_options: LossOptions::default(),
+        precision: Precision::F32,
         weights: Vec::new(),
     }
 }

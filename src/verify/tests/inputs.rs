@@ -7,7 +7,7 @@ use crate::gpu::GpuExecutor;
 use crate::ops::{Activation, InputKind, Loss, TargetKind};
 use crate::plan::{Plan, ProgramId};
 use crate::random::{Purpose, Stream};
-use crate::spec::{Augment, LossOptions, Sequential};
+use crate::spec::{Augment, LossOptions, Precision, Sequential};
 use crate::verify::cases::ANY;
 use crate::verify::suite::replicas;
 use crate::verify::test_gpu;
@@ -34,6 +34,7 @@ fn setup(count: usize, alone: Option<usize>) -> Setup {
         model: Sequential::new(SIDE * SIDE).dense(8, Activation::Tanh).dense(3, Activation::Linear),
         loss: Loss::SoftmaxCrossEntropy,
         loss_options: LossOptions::default(),
+        precision: Precision::F32,
         optimizer: ANY,
         replicas,
         batch: 5,

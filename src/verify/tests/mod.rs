@@ -2,6 +2,7 @@ pub(crate) mod broken;
 mod determinism;
 mod fused;
 mod gradients;
+mod halves;
 mod inputs;
 mod parity;
 mod registry;

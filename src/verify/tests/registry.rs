@@ -11,10 +11,10 @@ use naga::{AddressSpace, Module, ShaderStage, TypeInner};
 use crate::gpu::reflect::{Access, Reflection, Specialized};
 use crate::gpu::{ITERATION_HEADER, PROBES, specializations};
 use crate::ops::{
-    Activation, Constant, DenseLoss, Hyper, Loss, MATMUL_VARIANTS, ModuleConstants, Op, Operation, Shader, Variant,
-    shaders,
+    Activation, Constant, DenseLoss, Halves, Hyper, Loss, MATMUL_VARIANTS, ModuleConstants, Op, Operation, Shader,
+    Variant, shaders,
 };
-use crate::spec::MAX_REPLICAS;
+use crate::spec::{MAX_REPLICAS, Precision};
 use crate::verify::cases::suites;
 
 fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
@@ -80,7 +80,8 @@ fn parsed(shader: &Shader) -> (Module, ModuleInfo) {
 
 /// One operation for each combination of constants that verification's cases have.
 fn operations() -> BTreeMap<String, Op> {
-    let ops = suites(0, false).unwrap().into_iter().flat_map(|suite| suite.plan.train.steps).map(|step| step.op);
+    let suites = suites(0, false, Precision::F32).unwrap().into_iter();
+    let ops = suites.flat_map(|suite| suite.plan.train.steps).map(|step| step.op);
     ops.map(|op| (format!("{} {:?}", op.shader().stem, op.constants()), op)).collect()
 }
 
@@ -174,7 +175,9 @@ fn translate(name: &str, entry: &str, module: &Module, info: &ModuleInfo) {
     let (text, _) = msl::write_string(module, info, &metal, &options).unwrap_or_else(|e| panic!("{name}: {e}"));
     assert!(text.contains("kernel"), "{name}");
     let options = hlsl::PipelineOptions { entry_point: Some(entry) };
-    let (mut text, own) = (String::new(), hlsl::Options::default());
+    // The first that has f16.
+    let own = hlsl::Options { shader_model: hlsl::ShaderModel::V6_2, ..Default::default() };
+    let mut text = String::new();
     let translated = hlsl::Writer::new(&mut text, &own, &options).write(module, info, None);
     translated.unwrap_or_else(|error| panic!("{name}: {error}"));
     assert!(text.contains("numthreads"), "{name}");
@@ -202,6 +205,52 @@ fn subgroup_variants_translate_to_every_backend() {
     }
     let all: BTreeSet<_> = files("shaders/subgroup", "wgsl").iter().map(|path| stem(path).to_owned()).collect();
     assert_eq!(known, all);
+}
+
+/// With all that has been said of the text with f32 true of those with f16: they differ in what a few names stand for.
+#[test]
+fn texts_with_f16_translate_to_every_backend() {
+    let mut known = BTreeSet::new();
+    let mut seen = BTreeSet::new();
+    for suite in suites(0, false, Precision::F16).unwrap() {
+        for step in &suite.plan.train.steps {
+            let (op, halves) = (&step.op, Halves::of(&step.op, &suite.plan));
+            let name = format!("{} {:?} {halves:?}", step.operation(), op.constants());
+            let stored = op.stored().expect("has a text that stores f16");
+            let argument = op.arguments().into_iter().find(|(_, id)| *id == stored).unwrap().0;
+            let binding = [format!(" {argument}: array<Stored>"), format!(" {argument}: array<vec4<Stored>>")];
+            assert!(
+                op.shader().stores_halves() && binding.iter().any(|own| op.shader().source.contains(own)),
+                "{name}"
+            );
+            if !seen.insert(name.clone()) {
+                continue;
+            }
+            known.insert((step.operation(), halves.read, halves.stored));
+            let source = op.shader().text(halves, |part| part);
+            let module =
+                naga::front::wgsl::parse_str(&source).unwrap_or_else(|e| panic!("{}", e.emit_to_string(&source)));
+            let half = Capabilities::SHADER_FLOAT16 | Capabilities::SHADER_FLOAT16_IN_FLOAT32;
+            let mut validator = Validator::new(ValidationFlags::all(), Capabilities::default() | half);
+            let info = validator.validate(&module).unwrap_or_else(|e| panic!("{}", e.emit_to_string(&source)));
+            for (variant, constants) in specializations(op).unwrap() {
+                let constants = constants.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+                let entry = Some((ShaderStage::Compute, variant.entry));
+                let (module, info) = process_overrides(&module, &info, entry, &constants).unwrap();
+                translate(&format!("{name} {}", variant.name), variant.entry, &module, &info);
+            }
+        }
+    }
+    for stem in ["dense_forward", "dense_loss", "dense_weight_gradient"] {
+        assert!(known.contains(&(stem, true, true)) && known.contains(&(stem, false, true)), "{stem}");
+    }
+    assert!(known.contains(&("dense_forward", true, false)), "the last layer's");
+    let stems: BTreeSet<_> = known.iter().map(|(stem, ..)| *stem).collect();
+    let all: BTreeSet<_> = shaders().into_iter().filter(|own| own.stores_halves()).map(|own| own.stem).collect();
+    assert_eq!(stems, all);
+    let parts: BTreeSet<_> = Shader::half_parts().into_iter().map(|part| part.stem.replace("f16/", "")).collect();
+    let files: BTreeSet<_> = files("shaders/f16", "wgsl").iter().map(|path| stem(path).to_owned()).collect();
+    assert_eq!(parts, files);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::gpu::{Gpu, GpuOptions, GpuRequest};
 use crate::ops::{Op, Operation, SUBGROUP, Shader};
+use crate::spec::Precision;
 use crate::verify::cases::suites;
 use crate::verify::kernels::Answered;
 use crate::verify::test_gpu;
@@ -12,7 +13,7 @@ use crate::verify::test_gpu;
 pub(super) fn subgroup_gpu() -> Option<Gpu> {
     let info = test_gpu().unwrap().info();
     let request = GpuRequest::Named(std::env::var("WGRAD_TEST_ADAPTER").unwrap_or_else(|_| "0".to_owned()));
-    let opened = Gpu::request_blocking(&GpuOptions { request, default_limits: true, subgroups: true });
+    let opened = Gpu::request_blocking(&GpuOptions { request, default_limits: true, subgroups: true, f16: false });
     match opened {
         Ok(gpu) => Some(gpu),
         Err(error) => {
@@ -24,7 +25,7 @@ pub(super) fn subgroup_gpu() -> Option<Gpu> {
 }
 
 fn answered() -> Vec<Answered> {
-    let several = suites(4, true).unwrap().into_iter().filter(|suite| suite.plan.replicas.len() > 1);
+    let several = suites(4, true, Precision::F32).unwrap().into_iter().filter(|suite| suite.plan.replicas.len() > 1);
     let families = several.filter(|suite| first_op(&suite.plan.train.steps[0].op).is_some());
     let mut seen = BTreeSet::new();
     families.filter(|suite| seen.insert(suite.kernel)).map(|suite| Answered::new(suite).unwrap()).collect()

@@ -4,7 +4,7 @@ use crate::executor::{Executor, StepMetrics, TensorData};
 use crate::ops::optimizer::Optimizer;
 use crate::ops::{InputKind, Loss, LossWeights, TargetKind};
 use crate::plan::{Capacity, Iteration, Plan, PlanRequest, ProgramId};
-use crate::spec::{Augment, LossOptions, Replica, Sequential, TrainSpec};
+use crate::spec::{Augment, LossOptions, Precision, Replica, Sequential, TrainSpec};
 use crate::verify::network::initialize;
 
 /// A network, its data, and how it is trained.
@@ -29,6 +29,8 @@ pub struct Setup {
     pub loss_options: LossOptions,
     /// (N), or none
     pub weights: Vec<f32>,
+    /// What layers hand on to each other is stored as.
+    pub precision: Precision,
 }
 
 impl Setup {
@@ -45,7 +47,14 @@ impl Setup {
     pub fn plan_with(&self, noise: f32, augment: Option<Augment>) -> Plan {
         let capacity = Capacity { batch: self.batch, samples: self.count(), order: self.count() };
         let spec = TrainSpec::new(self.loss, self.optimizer, self.batch, self.replicas.clone());
-        let spec = TrainSpec { loss_options: self.loss_options.clone(), pixel_scale: 1.0, noise, augment, ..spec };
+        let spec = TrainSpec {
+            loss_options: self.loss_options.clone(),
+            pixel_scale: 1.0,
+            noise,
+            augment,
+            precision: self.precision,
+            ..spec
+        };
         let request = PlanRequest {
             model: &self.model,
             spec: &spec,

@@ -11,7 +11,7 @@ use super::length::LengthArgs;
 use super::loss::LossArgs;
 use super::model::ModelArgs;
 use super::optimizer::OptimizerArgs;
-use crate::args::DeviceArgs;
+use crate::args::{DeviceArgs, PrecisionArgs};
 use crate::config::Settings;
 use crate::data::TrainDataArgs;
 use crate::recipe::Recipe;
@@ -29,6 +29,7 @@ Examples:
   wgrad train mnist --label-smoothing 0.1 --class-weights balanced
   wgrad train mnist --from runs/wide/model.safetensors --hidden 256,128
   wgrad train mnist --adapter llvmpipe --steps 100 --log-steps --json
+  wgrad train mnist --hidden 2048,2048 --batch 1024 --precision f16
   wgrad train --config runs/wide/config.toml --seed 1
   wgrad train --resume runs/wide
   wgrad train mnist --epochs 100 --patience 5 --restore-best
@@ -73,6 +74,8 @@ pub struct TrainArgs {
     pub length: LengthArgs,
     #[command(flatten, next_help_heading = "Device")]
     pub device: DeviceArgs,
+    #[command(flatten, next_help_heading = "Device")]
+    pub precision: PrecisionArgs,
     #[command(flatten)]
     pub stopping: StoppingArgs,
     #[command(flatten)]

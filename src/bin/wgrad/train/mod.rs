@@ -37,7 +37,7 @@ pub fn run(args: &TrainArgs, mut settings: Settings, output: &Output, started: I
     if let Some(recipe) = args.recipe {
         output.note(&format!("recipe {}: {}", recipe.name(), recipe.flags(&args.data.dataset)?));
     }
-    let device = args.device.open()?;
+    let device = args.device.open(args.precision.precision)?;
     let data = args.data.load()?;
     let (validation, test) = (data.validation, data.test);
     let train = args.length.limited(data.train)?;
@@ -113,6 +113,7 @@ fn builder(args: &TrainArgs, data: &Dataset, device: &Device) -> Result<(Sequent
     let builder = args.optimizer.apply(builder).loss_options(args.loss.options(data)?);
     let builder = builder.batch_size(args.batch(data)).replicas(args.length.models(&args.optimizer.spec()));
     let builder = args.input.apply(builder, data.inputs())?;
+    let builder = builder.precision(args.precision.precision);
     Ok((model, builder.shuffle(!args.length.no_shuffle).freeze(args.model.freeze)))
 }
 
@@ -132,14 +133,14 @@ fn trainer(args: &TrainArgs, model: &Sequential, builder: TrainerBuilder) -> Res
 
 /// After a loss that diverged: the model of the last finite epoch is worth keeping. What fails before the first step
 /// leaves nothing; a run that fails on its way can go on.
-fn keep(error: Error, directory: Option<&RunDirectory>, trainer: &mut Trainer) -> Failure {
+fn keep(mut error: Error, directory: Option<&RunDirectory>, trainer: &mut Trainer) -> Failure {
     let Some(directory) = directory else { return error.into() };
-    if let Error::NonFinite { loss, step, epoch, replica, replicas, learning_rate, .. } = error {
-        let kept = match directory.save_model(trainer) {
-            Ok(path) => Some(path),
+    if let Error::NonFinite { kept, .. } = &mut error {
+        match directory.save_model(trainer) {
+            Ok(path) => *kept = Some(path),
             Err(failure) => return failure,
-        };
-        return Error::NonFinite { loss, step, epoch, replica, replicas, learning_rate, kept }.into();
+        }
+        return error.into();
     }
     directory.abandon();
     match &error {

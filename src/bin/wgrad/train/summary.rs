@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use wgrad::executor::{DeviceInfo, KernelChoice};
-use wgrad::{End, History};
+use wgrad::{End, History, Precision};
 
 use super::scores::Scored;
 use crate::args::kernel_line;
@@ -26,6 +26,7 @@ pub struct Summary<'a> {
     architecture: &'a str,
     parameters: usize,
     dispatches_per_step: usize,
+    precision: Precision,
     /// Of each step, in order; none on the CPU.
     kernels: &'a [KernelChoice],
     #[serde(flatten)]
@@ -58,6 +59,7 @@ impl<'a> Summary<'a> {
             architecture: &run.architecture,
             parameters: run.parameters,
             dispatches_per_step: run.dispatches_per_step,
+            precision: run.precision,
             kernels: &run.kernels,
             device: &run.device,
             note,
@@ -76,6 +78,9 @@ pub fn summarize(summary: &Summary<'_>, output: &Output) {
     list.entry("time to first step", seconds(summary.time_to_first_step));
     list.entry("network", format!("{} ({} parameters)", summary.architecture, summary.parameters));
     list.entry("dispatches per step", summary.dispatches_per_step);
+    if summary.precision != Precision::F32 {
+        list.entry("precision", summary.precision);
+    }
     if let Some(line) = kernel_line(summary.kernels) {
         list.entry("kernels", line);
     }
