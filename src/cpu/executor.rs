@@ -1,3 +1,4 @@
+use std::ops::Range;
 use std::time::Instant;
 
 use super::memory::{Memory, tensor_bytes};
@@ -16,7 +17,10 @@ pub struct CpuExecutor<T: Scalar = f32> {
     plan: Plan,
     memory: Memory<T>,
     kept: [Vec<(TensorId, Vec<T>)>; 2],
+    /// Of the iterations of a submission, each (R).
     hypers: Vec<Hyper>,
+    /// Losses of a submission's iterations, each (R, pairs, 2).
+    losses: Vec<T>,
     finished: Vec<StepMetrics>,
 }
 
@@ -28,7 +32,14 @@ impl<T: Scalar> CpuExecutor<T> {
     pub fn new(plan: Plan) -> Result<Self> {
         Self::footprint(&plan).check()?;
         let memory = Memory::new(&plan);
-        Ok(Self { plan, memory, kept: Default::default(), hypers: Vec::new(), finished: Vec::new() })
+        Ok(Self {
+            plan,
+            memory,
+            kept: Default::default(),
+            hypers: Vec::new(),
+            losses: Vec::new(),
+            finished: Vec::new(),
+        })
     }
 
     /// What it takes for a plan, and what the machine has.
@@ -38,24 +49,48 @@ impl<T: Scalar> CpuExecutor<T> {
         MemoryReport { scratch: scratch_bytes(plan), ..report }
     }
 
-    /// One iteration of a program.
-    fn run(&mut self, program: ProgramId, iteration: Iteration, weights: &[f64]) {
-        // Metrics are read at once, so that one slot is enough.
-        let iteration = Iteration { slot: 0, ..iteration };
-        self.set_hypers(iteration, weights);
-        for step in 0..self.plan.program(program).steps.len() {
-            self.run_step(program, step, &iteration);
+    /// Iterations of a program with their weights, (steps, R) or none: of all replicas together or of some after others,
+    /// so that what they train stays in cache from step to step.
+    fn run(&mut self, program: ProgramId, iterations: &[Iteration], weights: &[f64]) {
+        let replicas = self.plan.replicas.len();
+        let pairs = self.plan.program(program).metrics.map_or(0, |metrics| self.plan.tensor(metrics.tensor).shape[2]);
+        self.hypers.clear();
+        for (index, iteration) in iterations.iter().enumerate() {
+            self.hypers.extend(self.plan.hypers(*iteration, own_weights(weights, index, replicas)));
         }
+        self.losses.clear();
+        self.losses.resize(iterations.len() * replicas * pairs * 2, T::zero());
+        let together = replicas_together(&self.plan);
+        for first in (0..replicas).step_by(together) {
+            let group = first..replicas.min(first + together);
+            self.memory.look_at((together < replicas).then(|| group.clone()));
+            for (index, iteration) in iterations.iter().enumerate() {
+                // Losses are read at once, so that one slot is enough.
+                let iteration = Iteration { slot: 0, ..*iteration };
+                let own = index * replicas + group.start..index * replicas + group.end;
+                for step in &self.plan.program(program).steps {
+                    step.op.run(&mut self.memory, &iteration, &self.hypers[own.clone()]);
+                }
+                self.read_losses(program, pairs, own);
+            }
+        }
+        self.memory.look_at(None);
         let Some(metrics) = self.plan.program(program).metrics else { return };
-        let values = self.memory.real(metrics.tensor);
-        let shape = &self.plan.tensor(metrics.tensor).shape;
-        let shape = (metrics, [shape[0], shape[1], shape[2]]);
-        slot_metrics(|at| values[at].value(), (iteration, weights), shape, &mut self.finished);
+        for (index, iteration) in iterations.iter().enumerate() {
+            let iteration = Iteration { slot: 0, ..*iteration };
+            let losses = &self.losses[index * replicas * pairs * 2..];
+            let own = (iteration, own_weights(weights, index, replicas));
+            slot_metrics(|at| losses[at].value(), own, (metrics, [replicas, 1, pairs]), &mut self.finished);
+        }
     }
 
-    fn set_hypers(&mut self, iteration: Iteration, weights: &[f64]) {
-        self.hypers.clear();
-        self.hypers.extend(self.plan.hypers(iteration, weights));
+    /// Keeps the losses of the replicas in sight, which are `own` of (steps, R).
+    fn read_losses(&mut self, program: ProgramId, pairs: usize, own: Range<usize>) {
+        let Some(metrics) = self.plan.program(program).metrics else { return };
+        let slots = self.plan.tensor(metrics.tensor).shape[1];
+        let from = self.memory.real(metrics.tensor).chunks(slots * pairs * 2);
+        let to = self.losses[own.start * pairs * 2..own.end * pairs * 2].chunks_mut(pairs * 2);
+        to.zip(from).for_each(|(to, from)| to.copy_from_slice(&from[..pairs * 2]));
     }
 
     fn run_step(&mut self, program: ProgramId, step: usize, iteration: &Iteration) {
@@ -64,8 +99,9 @@ impl<T: Scalar> CpuExecutor<T> {
 
     /// One step, so many times over.
     fn repeat(&mut self, program: ProgramId, step: usize, iteration: Iteration, times: usize) {
+        self.hypers.clear();
+        self.hypers.extend(self.plan.hypers(iteration, &[]));
         in_pool(times, || {
-            self.set_hypers(iteration, &[]);
             (0..times).for_each(|_| self.run_step(program, step, &iteration));
         });
     }
@@ -115,12 +151,7 @@ impl<T: Scalar> Executor for CpuExecutor<T> {
     }
 
     fn submit_weighted(&mut self, program: ProgramId, iterations: &[Iteration], weights: &[f64]) -> Result<()> {
-        let replicas = self.plan.replicas.len();
-        in_pool(iterations.len(), || {
-            for (index, iteration) in iterations.iter().enumerate() {
-                self.run(program, *iteration, own_weights(weights, index, replicas));
-            }
-        });
+        in_pool(iterations.len(), || self.run(program, iterations, weights));
         Ok(())
     }
 
@@ -162,6 +193,22 @@ impl<T: Scalar> Executor for CpuExecutor<T> {
             self.memory.real_mut(*id).copy_from_slice(values);
         }
         Ok(())
+    }
+}
+
+/// Bytes of trained numbers and optimizer state that a thread's cache holds beside other things.
+const CACHED_BYTES: usize = 512 << 10;
+
+/// How many replicas go through a submission together: as many as the threads' caches hold, whole rounds of the threads;
+/// one where that is less than one for each thread.
+fn replicas_together(plan: &Plan) -> usize {
+    let (replicas, threads) = (plan.replicas.len(), rayon::current_num_threads());
+    let state = plan.tensors.iter().filter(|tensor| tensor.role.is_state());
+    let bytes = state.map(|tensor| plan.share_of_a_replica(tensor) * size_of::<f32>()).sum::<usize>();
+    match threads * CACHED_BYTES / bytes.max(1) {
+        fitting if fitting >= replicas => replicas,
+        fitting if fitting < threads => 1,
+        fitting => fitting / threads * threads,
     }
 }
 

@@ -1,3 +1,4 @@
+use std::ops::{Deref, DerefMut, Range};
 use std::sync::{Mutex, PoisonError};
 
 use ndarray::ArrayView2;
@@ -33,10 +34,14 @@ enum Storage<T> {
     Bytes(Vec<u8>),
 }
 
-/// The tensors of a plan in host memory.
+/// The tensors of a plan in host memory, of all replicas or of those in sight.
 #[derive(Debug)]
 pub(crate) struct Memory<T> {
     tensors: Vec<Storage<T>>,
+    /// Elements that each replica has of a tensor; 0 where all share it.
+    shares: Vec<usize>,
+    /// The replicas that steps see, if not all.
+    sight: Option<Range<usize>>,
     /// The samples of one batch, gathered for the first layer's forward step and used again by its weight gradient.
     gathered: Gathered<T>,
     /// Buffers that tasks borrow, so that a step allocates nothing once all have been used.
@@ -51,6 +56,27 @@ pub(crate) type GatherKey = (Input, Iteration, [usize; 3]);
 pub(crate) struct Gathered<T> {
     pub key: Option<GatherKey>,
     pub rows: Numbers<T>,
+}
+
+/// A tensor that was taken out: the numbers of the replicas in sight.
+#[derive(Debug)]
+pub(crate) struct Taken<T> {
+    numbers: Numbers<T>,
+    seen: Range<usize>,
+}
+
+impl<T> Deref for Taken<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.numbers[self.seen.clone()]
+    }
+}
+
+impl<T> DerefMut for Taken<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        &mut self.numbers[self.seen.clone()]
+    }
 }
 
 /// Bytes that a tensor of T takes here.
@@ -76,7 +102,22 @@ impl<T: Scalar> Memory<T> {
             Element::U8 => Storage::Bytes(vec![0; tensor.len()]),
         });
         let gathered = Gathered { key: None, rows: zeros(0) };
-        Self { tensors: tensors.collect(), gathered, scratch: Mutex::default() }
+        let shares = plan.tensors.iter().map(|tensor| plan.share_of_a_replica(tensor)).collect();
+        Self { tensors: tensors.collect(), shares, sight: None, gathered, scratch: Mutex::default() }
+    }
+
+    /// Lets steps see these replicas only, or all.
+    pub fn look_at(&mut self, replicas: Option<Range<usize>>) {
+        self.gathered.key = None;
+        self.sight = replicas;
+    }
+
+    /// Which of a tensor's `len` elements are in sight.
+    fn seen(&self, id: TensorId, len: usize) -> Range<usize> {
+        match (&self.sight, self.shares[id.index()]) {
+            (Some(replicas), share) if share > 0 => replicas.start * share..replicas.end * share,
+            _ => 0..len,
+        }
     }
 
     /// Whether a tensor's numbers are stored as f16.
@@ -87,14 +128,15 @@ impl<T: Scalar> Memory<T> {
     /// An f32 or f16 tensor's numbers; empty for tensors of other types, which plans never ask for.
     pub fn real(&self, id: TensorId) -> &[T] {
         match &self.tensors[id.index()] {
-            Storage::Real(values) | Storage::Half(values) => values,
+            Storage::Real(values) | Storage::Half(values) => &values[self.seen(id, values.len())],
             _ => &[],
         }
     }
 
     pub fn real_mut(&mut self, id: TensorId) -> &mut [T] {
+        let seen = self.seen(id, self.len(id));
         match &mut self.tensors[id.index()] {
-            Storage::Real(values) | Storage::Half(values) => values,
+            Storage::Real(values) | Storage::Half(values) => &mut values[seen],
             _ => &mut [],
         }
     }
@@ -102,14 +144,15 @@ impl<T: Scalar> Memory<T> {
     /// A u32 tensor's numbers.
     pub fn words(&self, id: TensorId) -> &[u32] {
         match &self.tensors[id.index()] {
-            Storage::Words(values) => values,
+            Storage::Words(values) => &values[self.seen(id, values.len())],
             _ => &[],
         }
     }
 
     pub fn words_mut(&mut self, id: TensorId) -> &mut [u32] {
+        let seen = self.seen(id, self.len(id));
         match &mut self.tensors[id.index()] {
-            Storage::Words(values) => values,
+            Storage::Words(values) => &mut values[seen],
             _ => &mut [],
         }
     }
@@ -123,18 +166,30 @@ impl<T: Scalar> Memory<T> {
     }
 
     /// Takes an f32 or f16 tensor out, to be written while others are read; [`Memory::put`] brings it back.
-    pub fn take(&mut self, id: TensorId) -> Numbers<T> {
+    pub fn take(&mut self, id: TensorId) -> Taken<T> {
+        let seen = self.seen(id, self.len(id));
         match &mut self.tensors[id.index()] {
-            Storage::Real(values) | Storage::Half(values) => std::mem::replace(values, zeros(0)),
-            _ => zeros(0),
+            Storage::Real(values) | Storage::Half(values) => {
+                Taken { numbers: std::mem::replace(values, zeros(0)), seen }
+            }
+            _ => Taken { numbers: zeros(0), seen: 0..0 },
         }
     }
 
     /// Brings back what [`Memory::take`] took.
-    pub fn put(&mut self, id: TensorId, values: Numbers<T>) {
+    pub fn put(&mut self, id: TensorId, values: Taken<T>) {
         match &mut self.tensors[id.index()] {
-            Storage::Half(place) => *place = values,
-            place => *place = Storage::Real(values),
+            Storage::Half(place) => *place = values.numbers,
+            place => *place = Storage::Real(values.numbers),
+        }
+    }
+
+    /// Elements of a tensor, in sight or not.
+    fn len(&self, id: TensorId) -> usize {
+        match &self.tensors[id.index()] {
+            Storage::Real(values) | Storage::Half(values) => values.len(),
+            Storage::Words(values) => values.len(),
+            Storage::Bytes(values) => values.len(),
         }
     }
 

@@ -3,7 +3,7 @@
 
 use super::tail::{Passed, Tail, flag, round};
 use super::{Constant, Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
-use crate::cpu::{Memory, Numbers, vectorized};
+use crate::cpu::{Memory, Taken, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
 
@@ -95,7 +95,7 @@ impl Incoming {
         tail: &Tail,
         iteration: &Iteration,
         hypers: &[Hyper],
-    ) -> Numbers<T> {
+    ) -> Taken<T> {
         let mut gradient = memory.take(self.gradient);
         if self.skipped.is_some() || tail.dropout.is_some() {
             tail.for_parts(&mut gradient, iteration, hypers.len(), |[r, first], part| {

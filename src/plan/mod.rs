@@ -298,6 +298,16 @@ impl Plan {
         self.tensors.iter().fold(0, |total, tensor| total.saturating_add(tensor.bytes()))
     }
 
+    /// Elements that each replica has of a tensor, whose first extent is R then; 0 for what all replicas share: the samples,
+    /// what they should give, and their order where there is one for all.
+    pub(crate) fn share_of_a_replica(&self, tensor: &Tensor) -> usize {
+        match tensor.role {
+            Role::Input | Role::Target => 0,
+            Role::Order if tensor.shape.len() == 1 => 0,
+            _ => tensor.len() / self.replicas.len().max(1),
+        }
+    }
+
     /// The replicas' hyper-parameters in an iteration, whose rows' weights have these sums (R), or count 1 each.
     pub(crate) fn hypers<'a>(&'a self, iteration: Iteration, weights: &'a [f64]) -> impl Iterator<Item = Hyper> + 'a {
         self.replicas.iter().enumerate().map(move |(r, replica)| {
