@@ -45,7 +45,7 @@ impl<T: Scalar> CpuExecutor<T> {
     /// What it takes for a plan, and what the machine has.
     pub(crate) fn footprint(plan: &Plan) -> MemoryReport {
         let limits = MemoryLimits { available: available_memory(), ..MemoryLimits::default() };
-        let report = plan.memory_report(plan.memory(tensor_bytes::<T>), limits);
+        let report = plan.memory_report(plan.memory(tensor_bytes::<T>), tensor_bytes::<T>, limits);
         MemoryReport { scratch: scratch_bytes(plan), ..report }
     }
 

@@ -29,7 +29,7 @@ impl GpuExecutor {
             max_buffer: Some(own.max_buffer_size),
             available: if gpu.is_software() { crate::cpu::available_memory() } else { None },
         };
-        MemoryReport { transfer: transfer_bytes(plan), ..plan.memory_report(held(plan), limits) }
+        MemoryReport { transfer: transfer_bytes(plan), ..plan.memory_report(held(plan), Tensor::bytes, limits) }
     }
 }
 

@@ -169,12 +169,17 @@ impl Plan {
         own
     }
 
-    /// A report that lacks what executors borrow.
-    pub(crate) fn memory_report(&self, held: MemoryUse, limits: MemoryLimits) -> MemoryReport {
-        let largest = self.tensors.iter().max_by_key(|tensor| tensor.bytes()).map(|tensor| TensorSize {
+    /// A report that lacks what executors borrow, where a tensor takes `bytes`.
+    pub(crate) fn memory_report(
+        &self,
+        held: MemoryUse,
+        bytes: impl Fn(&Tensor) -> u64,
+        limits: MemoryLimits,
+    ) -> MemoryReport {
+        let largest = self.tensors.iter().max_by_key(|tensor| bytes(tensor)).map(|tensor| TensorSize {
             name: tensor.name.clone(),
             shape: tensor.shape.clone(),
-            bytes: tensor.bytes(),
+            bytes: bytes(tensor),
             way_out: tensor.way_out(),
         });
         MemoryReport { held, total: held.total(), largest: largest.unwrap_or_default(), limits, ..Default::default() }
