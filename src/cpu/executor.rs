@@ -199,17 +199,13 @@ impl<T: Scalar> Executor for CpuExecutor<T> {
 /// Bytes of trained numbers and optimizer state that a thread's cache holds beside other things.
 const CACHED_BYTES: usize = 512 << 10;
 
-/// How many replicas go through a submission together: as many as the threads' caches hold, whole rounds of the threads;
-/// one where that is less than one for each thread.
+/// How many replicas go through a submission together: as many as the threads' caches hold, at least one for each thread.
 fn replicas_together(plan: &Plan) -> usize {
     let (replicas, threads) = (plan.replicas.len(), rayon::current_num_threads());
     let state = plan.tensors.iter().filter(|tensor| tensor.role.is_state());
     let bytes = state.map(|tensor| plan.share_of_a_replica(tensor) * size_of::<f32>()).sum::<usize>();
-    match threads * CACHED_BYTES / bytes.max(1) {
-        fitting if fitting >= replicas => replicas,
-        fitting if fitting < threads => 1,
-        fitting => fitting / threads * threads,
-    }
+    let each = (CACHED_BYTES / bytes.max(1)).max(1);
+    each.saturating_mul(threads).min(replicas)
 }
 
 /// For reports.

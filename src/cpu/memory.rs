@@ -5,13 +5,11 @@ use ndarray::ArrayView2;
 
 use aligned_vec::{AVec, ConstAlign};
 
+use super::simd::LINE;
 use crate::executor::TensorData;
 use crate::ops::Input;
 use crate::plan::{Element, Iteration, Plan, Tensor, TensorId};
 use crate::scalar::Scalar;
-
-/// Bytes of a cache line, about.
-const LINE: usize = 64;
 
 /// Numbers that start on a cache line: a vector that lies across two costs two accesses.
 pub(crate) type Numbers<T> = AVec<T, ConstAlign<LINE>>;

@@ -1,12 +1,12 @@
 //! How much memory steps borrow while they run, beside the plan's tensors.
 
+use crate::ops::{COLUMN_UNIT, GRADIENTS_AT_ONCE};
 use crate::plan::{Plan, ProgramId};
 
-/// Gradients that a weight gradient's task has between product and update, beside those of its last columns
-/// (`dense_weight_gradient.rs`).
-const GRADIENTS: u64 = 1 << 16;
+/// Gradients that a weight gradient's task has between product and update, beside those of its last columns.
+const GRADIENTS: u64 = GRADIENTS_AT_ONCE as u64;
 /// Columns to which such a task rounds up, for each of its units.
-const COLUMNS: u64 = 64;
+const COLUMNS: u64 = COLUMN_UNIT as u64;
 /// Bytes of operands' copies that a thread keeps (`matmul.rs`): 576 rows and 24 columns of depth 400, in f32.
 const COPIES: u64 = 1 << 20;
 

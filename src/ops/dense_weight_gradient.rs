@@ -287,6 +287,6 @@ fn columns_at_once(units: usize, inputs: usize) -> usize {
 
 /// Gradients of weights between product and update, on one thread: 256 KiB of f32, so that parameters and states
 /// of the same place find room beside them.
-const GRADIENTS_AT_ONCE: usize = 1 << 16;
+pub(crate) const GRADIENTS_AT_ONCE: usize = 1 << 16;
 /// Columns of a product that microkernels take at once with the widest vectors.
-const COLUMN_UNIT: usize = 64;
+pub(crate) const COLUMN_UNIT: usize = 64;

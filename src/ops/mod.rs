@@ -45,7 +45,7 @@ pub(crate) use dense::{Dense, DenseLayer};
 pub(crate) use dense_forward::DenseForward;
 pub(crate) use dense_input_gradient::DenseInputGradient;
 pub(crate) use dense_loss::DenseLoss;
-pub(crate) use dense_weight_gradient::{DenseWeightGradient, Destination};
+pub(crate) use dense_weight_gradient::{COLUMN_UNIT, DenseWeightGradient, Destination, GRADIENTS_AT_ONCE};
 pub(crate) use difference_sums::DifferenceSums;
 pub(crate) use gradient_norm::GradientNorm;
 pub(crate) use input::{Input, InputKind};
