@@ -49,7 +49,9 @@ pub(super) fn in_pool(steps: usize, work: impl FnOnce() + Send) {
 pub(crate) fn join<B: FnOnce() + Send>(first: impl FnOnce() + Send, second: B) {
     let work = Work::new(second);
     // SAFETY: `enter` keeps the team while the pointer is there.
-    let handed = unsafe { TEAM.get().as_ref() }.is_some_and(|team| team.hand_over(&work.job));
+    let team = unsafe { TEAM.get().as_ref() };
+    // A pointer to the whole, of which the job is the first part.
+    let handed = team.is_some_and(|team| team.hand_over(std::ptr::from_ref(&work).cast()));
     if !handed {
         if let Some(second) = work.body.into_inner() {
             rayon::join(first, second);
@@ -152,8 +154,8 @@ impl Team {
     }
 
     /// Puts a job into the hands of a thread that looks out, if there is one. It will be run.
-    fn hand_over(&self, job: &Job) -> bool {
-        let job = std::ptr::from_ref(job).cast_mut();
+    fn hand_over(&self, job: *const Job) -> bool {
+        let job = job.cast_mut();
         self.hands.iter().any(|hands| {
             hands.0.load(Ordering::Relaxed) == FREE
                 && hands.0.compare_exchange(FREE, job, Ordering::Release, Ordering::Relaxed).is_ok()
