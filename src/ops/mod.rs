@@ -22,9 +22,12 @@ mod layer_norm_forward;
 mod layer_norm_gradient;
 mod loss;
 mod loss_step;
+mod mann_whitney;
 mod matmul;
 mod max_norm;
+mod merge_keys;
 mod prepare_input;
+mod score_keys;
 mod softmax;
 mod tail;
 mod tail_backward;
@@ -54,10 +57,13 @@ pub(crate) use layer_norm_forward::LayerNormForward;
 pub(crate) use layer_norm_gradient::LayerNormGradient;
 pub(crate) use loss::{Head, LossRows, LossWeights, TargetKind};
 pub(crate) use loss_step::LossStep;
+pub(crate) use mann_whitney::MannWhitney;
 pub(crate) use matmul::{MATMUL_VARIANTS, tile};
 pub(crate) use max_norm::MaxNorm;
+pub(crate) use merge_keys::MergeKeys;
 pub(crate) use optimizer::Hyper;
 pub(crate) use prepare_input::PrepareInput;
+pub(crate) use score_keys::{NO_KEY, ScoreKeys, score_key};
 pub(crate) use softmax::Softmax;
 pub(crate) use tail::{Dropout, Passed, Tail};
 pub(crate) use tail_backward::{Incoming, TailBackward};
@@ -304,8 +310,11 @@ operations! {
     LayerNormForward(LayerNormForward),
     LayerNormGradient(LayerNormGradient),
     LossStep(LossStep),
+    MannWhitney(MannWhitney),
     MaxNorm(MaxNorm),
+    MergeKeys(MergeKeys),
     PrepareInput(PrepareInput),
+    ScoreKeys(ScoreKeys),
     Softmax(Softmax),
     TailBackward(TailBackward),
     TailForward(TailForward),
@@ -329,8 +338,11 @@ pub fn shaders() -> Vec<&'static Shader> {
         &layer_norm_forward::SHADER,
         &layer_norm_gradient::SHADER,
         &loss_step::SHADER,
+        &mann_whitney::SHADER,
         &max_norm::SHADER,
+        &merge_keys::SHADER,
         &prepare_input::SHADER,
+        &score_keys::SHADER,
         &softmax::SHADER,
         &tail_backward::SHADER,
         &tail_forward::SHADER,

@@ -1,4 +1,5 @@
-//! Plans put together by hand, of steps that stand alone: for verification, which gives each kernel the sizes it wants.
+//! Plans put together by hand, of steps that are run one by one: for verification, which gives each kernel the sizes it
+//! wants, and for what has nothing to do with a network's batches.
 
 use super::{Element, Judgement, Plan, Program, Role, Step, Tensor, TensorId};
 use crate::ops::optimizer::Optimizer;

@@ -6,11 +6,13 @@ mod judge;
 mod limits;
 mod memory;
 mod print;
+mod ranking;
 mod tail;
 
 pub(crate) use assemble::Assembly;
 pub(crate) use build::{Capacity, PlanRequest};
 pub use memory::{MemoryLimits, MemoryReport, MemoryUse, TensorSize};
+pub(crate) use ranking::{RankingTensors, ranking};
 
 use crate::ops::optimizer::Optimizer;
 use crate::ops::{Hyper, Op, Operation, TargetKind};

@@ -2,11 +2,11 @@
 
 use ndarray::Array2;
 
-use super::metrics::{Classification, Metrics, Regression, roc_auc, spreads};
+use super::metrics::{Classification, Metrics, Regression, spreads};
 use super::session::Session;
 use super::targets::{mean, row_weights};
 use super::trainer::Trainer;
-use super::{Evaluation, Scores};
+use super::{Device, Evaluation, Scores};
 use crate::data::{Dataset, Targets};
 use crate::error::{Error, Result};
 use crate::executor::TensorData;
@@ -46,6 +46,7 @@ impl Trainer {
         self.check(data, "evaluate")?;
         // Losses are summed with their weights on the device, and divided here.
         let weight = row_weights(data, &self.spec).map_or(data.len() as f64, |weights| weights.iter().sum());
+        let device = self.device.clone();
         let session = self.session_for_evaluation(data.features(), Some(data))?;
         let chunk = session.evaluation_rows();
         let replicas = session.executor.plan().replicas.len();
@@ -64,7 +65,7 @@ impl Trainer {
                 gathered.chunk(session, rows.len())?;
             }
         }
-        let metrics = gathered.finish(session, data)?;
+        let metrics = gathered.finish(session, data, &device)?;
         let scores = sums.iter().zip(metrics).map(|([loss, right], metrics)| {
             let accuracy = right / data.len() as f64;
             Scores { loss: mean(*loss, weight), accuracy, metrics }
@@ -139,20 +140,22 @@ impl Gathered {
     }
 
     /// Each replica's metrics.
-    fn finish(self, session: &mut Session, data: &Dataset) -> Result<Vec<Metrics>> {
+    fn finish(self, session: &mut Session, data: &Dataset, device: &Device) -> Result<Vec<Metrics>> {
         let mut all = vec![Metrics::default(); self.sums.len()];
         if !self.judge {
             return Ok(all);
         }
         if let Some([confusion, ranks, _]) = session.executor.plan().judgement.counts {
             let classes = session.executor.plan().tensor(confusion).shape[1];
-            let scored = self.scored(session);
+            let areas = match self.scored(session) {
+                true => session.roc_areas(device, &self.scores, &truths(data))?,
+                false => vec![None; all.len()],
+            };
             let (confusion, ranks) = (session.executor.read_words(confusion)?, session.executor.read_words(ranks)?);
-            let parts = confusion.chunks(classes * classes).zip(ranks.chunks(classes)).zip(self.scores);
-            for (own, ((confusion, ranks), scores)) in all.iter_mut().zip(parts) {
+            let parts = confusion.chunks(classes * classes).zip(ranks.chunks(classes)).zip(areas);
+            for (own, ((confusion, ranks), roc_auc)) in all.iter_mut().zip(parts) {
                 let confusion = Array2::from_shape_fn((classes, classes), |(t, p)| confusion[t * classes + p].into());
                 let ranks = ranks.iter().copied().map(u64::from).collect();
-                let roc_auc = if scored { roc_auc(scores.into_iter().zip(truths(data)).collect()) } else { None };
                 own.classification = Some(Classification { confusion, ranks, roc_auc });
             }
         }

@@ -33,7 +33,8 @@ pub struct Classification {
     /// (C): how many samples had so many outputs before that of their own class; of equal outputs the first comes first.
     pub ranks: Vec<u64>,
     /// Of two classes with a sample of each: how likely a sample of class 1 scores above one of class 0, a tie counting
-    /// half. The score is the output, or how far the second one is above the first.
+    /// half. The score is the output, or how far the second one is above the first. None without samples of both, if a
+    /// score is not a number, and for more samples than one buffer of the device has room for or than 16 million.
     pub roc_auc: Option<f64>,
 }
 
@@ -154,27 +155,6 @@ pub(super) fn spreads(values: &Array2<f32>) -> Vec<f64> {
     values.columns().into_iter().map(spread).collect()
 }
 
-/// The area under the receiver operating characteristic: of all pairs of a sample of class 1 and one of class 0, the share
-/// in which the former scores higher, ties counting half (Mann and Whitney 1947; Hanley and McNeil, Radiology 1982).
-/// Exact: pairs are counted in whole numbers. None unless there are samples of both, or if a score is not a number.
-///
-/// The scores come from the device; putting them in order is the host's, since it takes all of them at once, however many
-/// batches they came from, and sorting them is quicker than comparing all pairs.
-pub(super) fn roc_auc(mut scored: Vec<(f32, bool)>) -> Option<f64> {
-    scored.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-    let (mut below, mut doubled, mut positives) = (0u128, 0u128, 0u128);
-    // -0 and 0 are equal, though not in the total order, which has them side by side.
-    for tied in scored.chunk_by(|a, b| a.0 == b.0) {
-        let own = tied.iter().filter(|(_, positive)| *positive).count() as u128;
-        let others = tied.len() as u128 - own;
-        doubled += own * (2 * below + others);
-        (below, positives) = (below + others, positives + own);
-    }
-    let pairs = below * positives;
-    let sound = pairs > 0 && scored.iter().all(|(score, _)| !score.is_nan());
-    sound.then(|| doubled as f64 / (2 * pairs) as f64)
-}
-
 fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
@@ -192,19 +172,6 @@ fn matrix<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Array2<u64>, D::
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_area_counts_pairs_and_ties_by_half() {
-        let scored = |scores: &[f32], truths: &[u8]| {
-            let pairs = scores.iter().zip(truths).map(|(score, truth)| (*score, *truth == 1));
-            roc_auc(pairs.collect())
-        };
-        assert_eq!(scored(&[0.1, 0.4, 0.35, 0.8], &[0, 0, 1, 1]), Some(0.75));
-        assert_eq!(scored(&[0.5, 0.5, 0.5], &[0, 1, 0]), Some(0.5));
-        assert_eq!(scored(&[-0.0, 0.0, 1.0], &[1, 0, 0]), Some(0.25));
-        assert_eq!(scored(&[0.3, 0.7], &[1, 1]), None);
-        assert_eq!(scored(&[0.3, f32::NAN], &[0, 1]), None);
-    }
 
     #[test]
     fn targets_far_from_zero_keep_their_spread() {

@@ -16,6 +16,7 @@ mod model_file;
 mod pace;
 #[cfg(feature = "cli")]
 mod progress;
+mod ranking;
 mod report;
 mod resume;
 mod saver;

@@ -3,6 +3,7 @@
 use ndarray::ArrayView2;
 
 use super::checkpoint::NamedTensor;
+use super::ranking::Ranking;
 use super::targets::{class_weights, weighted};
 use super::{Device, LayerWeights};
 use crate::data::{Dataset, Features, Targets};
@@ -86,6 +87,8 @@ pub(super) fn target_kind(targets: &Targets) -> TargetKind {
 pub(super) struct Session {
     pub shape: Shape,
     pub executor: Box<dyn Executor>,
+    /// What ranks the scores of two classes' samples, from the first time that it is asked for.
+    ranking: Option<Ranking>,
 }
 
 impl Session {
@@ -97,7 +100,7 @@ impl Session {
         shape: Shape,
         record: Option<&[Vec<KernelRecord>; 3]>,
     ) -> Result<Self> {
-        let mut new = Self { shape, executor: device.executor(shape.plan(model, spec)?, record)? };
+        let mut new = Self { shape, executor: device.executor(shape.plan(model, spec)?, record)?, ranking: None };
         let classes = class_weights(spec, LossWeights::classes(model.outputs()));
         for program in [ProgramId::Train, ProgramId::Evaluate] {
             if let Some(weights) = new.executor.plan().program(program).weights {
@@ -234,6 +237,15 @@ impl Session {
         let orders: Vec<Vec<u32>> =
             (0..orders.len()).map(|r| (r * count..(r + 1) * count).map(|n| n as u32).collect()).collect();
         self.write_order(&orders)
+    }
+
+    /// The area under each replica's receiver operating characteristic: see [`Ranking::areas`].
+    pub fn roc_areas(&mut self, device: &Device, scores: &[Vec<f32>], is_one: &[bool]) -> Result<Vec<Option<f64>>> {
+        if !self.ranking.as_ref().is_some_and(|ranking| ranking.fits(is_one.len())) {
+            let plan = self.executor.plan();
+            self.ranking = Ranking::new(device, &plan.replicas, plan.optimizer, is_one.len())?;
+        }
+        self.ranking.as_mut().map_or_else(|| Ok(vec![None; scores.len()]), |ranking| ranking.areas(scores, is_one))
     }
 
     /// Rows of samples that an evaluation takes at a time.

@@ -69,6 +69,9 @@ pub(super) fn suites(seed: u64, quick: bool, precision: Precision) -> Result<Vec
         suites.push(input_cases::prepare_inputs(seed, replicas, quick || replicas == 1));
         suites.push(metric_cases::class_counts(seed, replicas)?);
         suites.push(metric_cases::difference_sums(seed, replicas));
+        suites.push(metric_cases::score_keys(seed, replicas));
+        suites.push(metric_cases::merges(seed, replicas));
+        suites.push(metric_cases::mann_whitneys(seed, replicas));
         suites.extend(tail_cases::tails(seed, replicas, quick, stored));
     }
     Ok(suites)

@@ -52,6 +52,16 @@ pub fn compare(actual: &[f32], expected: &[Bounded]) -> Comparison {
     result
 }
 
+/// Compares whole numbers, which must be the same.
+pub fn compare_words(actual: &[u32], expected: &[u32]) -> Comparison {
+    let mut result = Comparison { compared: 0, misses: 0, first_miss: None, worst: 0.0, worst_at: 0 };
+    for at in 0..actual.len().max(expected.len()) {
+        let is_same = matches!((actual.get(at), expected.get(at)), (Some(own), Some(other)) if own == other);
+        result.note(at, if is_same { 0.0 } else { f64::INFINITY }, !is_same);
+    }
+    result
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,6 +153,15 @@ mod tests {
         assert_eq!((short.compared, short.misses, short.first_miss), (3, 1, Some(2)));
         assert!(!compare(&[1.0, 2.0], &bounded(&[1.0], 9.0)).passed());
         assert!(!compare(&[], &bounded(&[1.0], 9.0)).passed());
+    }
+
+    #[test]
+    fn words_must_be_the_same() {
+        assert!(compare_words(&[u32::MAX, 0], &[u32::MAX, 0]).passed());
+        // As f32 they would be equal.
+        let result = compare_words(&[1, u32::MAX - 1], &[1, u32::MAX]);
+        assert_eq!((result.compared, result.misses, result.first_miss), (2, 1, Some(1)));
+        assert!(!compare_words(&[1], &[1, 2]).passed() && !compare_words(&[1, 2], &[1]).passed());
     }
 
     #[test]

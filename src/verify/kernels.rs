@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::compare::{Comparison, compare};
+use super::compare::{Comparison, compare, compare_words};
 use super::report::Row;
 use super::suite::Suite;
 use crate::cpu::CpuExecutor;
@@ -69,10 +69,7 @@ pub(super) fn compare_tensor(
     id: TensorId,
 ) -> Result<Comparison> {
     if oracle.plan().tensor(id).element == Element::U32 {
-        let exact = |word: &u32| Bounded { value: f64::from(*word), bound: 0.0 };
-        let expected: Vec<_> = oracle.memory().words(id).iter().map(exact).collect();
-        let had: Vec<_> = device.read_words(id)?.into_iter().map(|word| word as f32).collect();
-        return Ok(compare(&had, &expected));
+        return Ok(compare_words(&device.read_words(id)?, oracle.memory().words(id)));
     }
     Ok(compare(&device.read(id)?, oracle.memory().real(id)))
 }

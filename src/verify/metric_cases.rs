@@ -1,9 +1,11 @@
-//! The cases of what judges a model: counts of classes, and sums of differences.
+//! The cases of what judges a model: counts of classes, sums of differences, and the ranking of scores.
 
 use super::cases::{ANY, AROUND, order, row_extents, rows};
 use super::suite::{Fill, Suite, SuiteBuilder};
 use crate::error::Result;
-use crate::ops::{Activation, ClassCounts, DifferenceSums, LossWeights, Op, TargetKind};
+use crate::ops::{
+    Activation, ClassCounts, DifferenceSums, LossWeights, MannWhitney, MergeKeys, Op, ScoreKeys, TargetKind,
+};
 
 /// Counts so far, below this: each case adds to them.
 const COUNTED: u32 = 9;
@@ -69,6 +71,49 @@ pub(super) fn difference_sums(seed: u64, replicas: usize) -> Suite {
     suite.suite("", ANY)
 }
 
+/// Around a workgroup's samples: room for so many, of which so many take part.
+const RANKED: [[usize; 2]; 8] = [[1, 1], [2, 2], [9, 7], [255, 255], [256, 256], [258, 257], [600, 511], [777, 777]];
+
+pub(super) fn score_keys(seed: u64, replicas: usize) -> Suite {
+    let mut suite = SuiteBuilder::new("score_keys", replicas, seed);
+    for [samples, live] in RANKED {
+        let scores = suite.tensor("scores", &[replicas, samples], Fill::Scores);
+        let classes = suite.tensor("classes", &[samples], Fill::Labels(2));
+        let keys = suite.tensor("keys", &[replicas, samples], Fill::Labels(COUNTED));
+        let op = ScoreKeys { samples, scores, classes, keys };
+        suite.case(format!("N={samples} rows={live}"), Op::ScoreKeys(op), live, 0);
+    }
+    suite.suite("two classes", ANY)
+}
+
+pub(super) fn merges(seed: u64, replicas: usize) -> Suite {
+    let mut suite = SuiteBuilder::new("merge_keys", replicas, seed);
+    for [samples, live] in RANKED {
+        // The shortest runs, runs of which the last is cut off, and one run, which has nothing to be merged with.
+        for run in [1, 4, 64, 256, 1024] {
+            let keys = suite.tensor("keys", &[replicas, samples], Fill::Keys(run));
+            let merged = suite.tensor("merged", &[replicas, samples], Fill::Labels(COUNTED));
+            let op = MergeKeys { samples, run, keys, merged };
+            suite.case(format!("N={samples} rows={live} run={run}"), Op::MergeKeys(op), live, 0);
+        }
+    }
+    suite.suite("runs", ANY)
+}
+
+pub(super) fn mann_whitneys(seed: u64, replicas: usize) -> Suite {
+    let mut suite = SuiteBuilder::new("mann_whitney", replicas, seed);
+    for [samples, live] in RANKED {
+        let scores = suite.tensor("scores", &[replicas, samples], Fill::Scores);
+        let classes = suite.tensor("classes", &[samples], Fill::Labels(2));
+        let keys = suite.tensor("keys", &[replicas, samples], Fill::Keys(usize::MAX));
+        // So that sums go on in the next word.
+        let counts = suite.tensor("counts", &[replicas, 3], Fill::Full);
+        let op = MannWhitney { samples, scores, classes, keys, counts };
+        suite.case(format!("N={samples} rows={live}"), Op::MannWhitney(op), live, 0);
+    }
+    suite.suite("two classes", ANY)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,5 +125,13 @@ mod tests {
         let reflection = Reflection::of(shader("difference_sums").unwrap()).unwrap();
         assert_eq!(reflection.constant("BLOCK_ROWS"), Some(DifferenceSums::BLOCK_ROWS as u32));
         assert_eq!(reflection.constant("COLUMN_GROUP"), Some(32), "the sizes of the cases are around it");
+    }
+
+    #[test]
+    fn rankings_are_of_sizes_around_a_workgroups() {
+        for stem in ["score_keys", "merge_keys", "mann_whitney"] {
+            let reflection = Reflection::of(shader(stem).unwrap()).unwrap();
+            assert_eq!(reflection.constant("SAMPLE_GROUP"), Some(256), "{stem}");
+        }
     }
 }

@@ -4,7 +4,7 @@
 use crate::error::Result;
 use crate::executor::{Executor, TensorData};
 use crate::ops::optimizer::{Optimizer, SLOTS as STATES};
-use crate::ops::{Activation, Op};
+use crate::ops::{Activation, NO_KEY, Op, score_key};
 use crate::plan::{Assembly, Element, Iteration, Plan, Role, TensorId};
 use crate::random::{Purpose, Stream, epoch_order};
 use crate::spec::{Replica, Schedule};
@@ -30,6 +30,12 @@ pub(super) enum Fill {
     Labels(u32),
     /// u32 (..., N): in each row the indices 0 to `n`, permuted, over and over.
     Orders(usize),
+    /// u32: bits of f32, many of them equal, and some of zeros of both signs, infinities and what is no number.
+    Scores,
+    /// u32 (..., N): in each row keys of such scores, and of no sample, in sorted runs of so many.
+    Keys(usize),
+    /// u32 not far below what a word holds.
+    Full,
 }
 
 /// A tensor's made-up numbers.
@@ -123,6 +129,8 @@ impl SuiteBuilder {
             Fill::Pixels => (Element::U8, Role::Input),
             Fill::Labels(_) => (Element::U32, Role::Target),
             Fill::Orders(_) => (Element::U32, Role::Order),
+            Fill::Scores | Fill::Keys(_) => (Element::U32, Role::Activation),
+            Fill::Full => (Element::U32, Role::Metric),
         };
         let index = self.numbers.len() as u32;
         self.numbers.push(numbers(shape, fill, self.seed, index));
@@ -200,5 +208,21 @@ pub(super) fn numbers(shape: &[usize], fill: Fill, seed: u64, index: u32) -> Num
             let order = (0..epochs).flat_map(|epoch| epoch_order(seed + u64::from(index), epoch, samples, true));
             Numbers::U32(order.take(len).collect())
         }
+        Fill::Scores => Numbers::U32((0..len).map(|_| score(&mut stream)).collect()),
+        Fill::Keys(run) => {
+            let mut key = || if stream.word() % 4 == 0 { NO_KEY } else { score_key(score(&mut stream)) };
+            let mut keys: Vec<u32> = (0..len).map(|_| key()).collect();
+            let rows = keys.chunks_mut(shape.last().copied().unwrap_or(1));
+            rows.flat_map(|row| row.chunks_mut(run)).for_each(<[u32]>::sort_unstable);
+            Numbers::U32(keys)
+        }
+        Fill::Full => Numbers::U32((0..len).map(|_| u32::MAX - stream.word() % 1000).collect()),
     }
+}
+
+/// Bits of a score.
+fn score(stream: &mut Stream) -> u32 {
+    const SPECIAL: [f32; 6] = [0.0, -0.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, -f32::NAN];
+    let special = SPECIAL.get(stream.word() as usize % 60).copied();
+    special.unwrap_or_else(|| (stream.symmetric(4.0) * 16.0).round() / 16.0).to_bits()
 }
