@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn it_is_the_share_of_all_pairs() {
         let mut stream = Stream::new(5, Purpose::Inputs, 0);
-        let is_one: Vec<_> = (0..700).map(|_| stream.word() % 3 == 0).collect();
+        let is_one: Vec<_> = (0..700).map(|_| stream.word().is_multiple_of(3)).collect();
         let mut scores = || (0..700).map(|_| (stream.symmetric(1.0) * 100.0).round()).collect::<Vec<f32>>();
         let replicas = [scores(), scores(), scores()];
         let of_class = |own: &[f32], class: bool| -> Vec<f32> {

@@ -210,7 +210,7 @@ pub(super) fn numbers(shape: &[usize], fill: Fill, seed: u64, index: u32) -> Num
         }
         Fill::Scores => Numbers::U32((0..len).map(|_| score(&mut stream)).collect()),
         Fill::Keys(run) => {
-            let mut key = || if stream.word() % 4 == 0 { NO_KEY } else { score_key(score(&mut stream)) };
+            let mut key = || if stream.word().is_multiple_of(4) { NO_KEY } else { score_key(score(&mut stream)) };
             let mut keys: Vec<u32> = (0..len).map(|_| key()).collect();
             let rows = keys.chunks_mut(shape.last().copied().unwrap_or(1));
             rows.flat_map(|row| row.chunks_mut(run)).for_each(<[u32]>::sort_unstable);
