@@ -10,8 +10,9 @@ use crate::bench::{Network, TIMING, fill};
 use crate::error::Result;
 use crate::executor::Executor;
 use crate::gpu::{Choice, Gpu, GpuExecutor, Tuning, shape_of};
-use crate::ops::Operation;
+use crate::ops::{Halves, Operation};
 use crate::plan::{Iteration, Plan, ProgramId, Step};
+use crate::spec::Precision;
 use crate::train::Device;
 use crate::verify::{Row, verify_family};
 
@@ -28,8 +29,8 @@ const MOST: f64 = 65_536.0;
 /// What the tuner tells on its way.
 #[derive(Debug)]
 pub enum Finding<'a> {
-    /// A kernel family whose variants are verified now.
-    Verifying(&'static str),
+    /// A kernel family whose variants are verified now, those of this precision.
+    Verifying(&'static str, Precision),
     /// A row of that verification.
     Verified(&'a Row),
     /// A step has its variant.
@@ -45,7 +46,7 @@ pub struct TunedStep {
     pub replicas: usize,
     /// `layers.0 forward`
     pub step: String,
-    /// What the choice is for: kernel family, R, extents, kind of input.
+    /// What the choice is for: kernel family, R, extents, kind of input, what is f16.
     pub shape: String,
     /// Every variant that passed verification.
     pub candidates: Vec<Candidate>,
@@ -68,7 +69,8 @@ pub struct Candidate {
 /// `budget` in all, and notes the fastest in `tuning`. Only training steps are timed.
 ///
 /// # Errors
-/// What the device reports, [`Error::Limit`](crate::Error::Limit) among it. A variant that misses its bounds is none,
+/// What the device reports, [`Error::Limit`](crate::Error::Limit) among it, and [`Error::Adapter`](crate::Error::Adapter) for
+/// networks that store f16 on a device that was not opened for it. A variant that misses its bounds is none,
 /// but a row that failed.
 pub fn tune(
     gpu: &Gpu,
@@ -85,9 +87,12 @@ pub fn tune(
         contests.push((network, trainer.plan(&network.some_samples(network.batch())?)?));
     }
     let several = |step: &&Step| step.op.variants().len() > 1;
-    let steps: Vec<&Step> = contests.iter().flat_map(|(_, plan)| plan.train.steps.iter().filter(several)).collect();
-    for step in &steps {
-        verify_variants(&gpu, tuning, step, report)?;
+    let own = |plan: &'_ Plan, step: &'_ Step| (Halves::of(&step.op, plan), step.clone());
+    let steps =
+        contests.iter().flat_map(|(_, plan)| plan.train.steps.iter().filter(several).map(|step| own(plan, step)));
+    let steps: Vec<_> = steps.collect();
+    for (halves, step) in &steps {
+        verify_variants(&gpu, tuning, *halves, step, report)?;
     }
     let budget = budget / steps.len().max(1) as u32;
     for (network, plan) in &contests {
@@ -100,14 +105,21 @@ pub fn tune(
 }
 
 /// Verifies a step's kernel family unless all of its variants have passed before.
-fn verify_variants(gpu: &Gpu, tuning: &mut Tuning, step: &Step, report: &mut dyn FnMut(Finding<'_>)) -> Result<()> {
+fn verify_variants(
+    gpu: &Gpu,
+    tuning: &mut Tuning,
+    halves: Halves,
+    step: &Step,
+    report: &mut dyn FnMut(Finding<'_>),
+) -> Result<()> {
     let (stem, variants) = (step.operation(), step.op.variants());
-    if variants.iter().all(|variant| tuning.has_passed(stem, variant.name)) {
+    if variants.iter().all(|variant| tuning.has_passed(stem, halves, variant.name)) {
         return Ok(());
     }
-    report(Finding::Verifying(stem));
+    let precision = if halves == Halves::default() { Precision::F32 } else { Precision::F16 };
+    report(Finding::Verifying(stem, precision));
     let (mut ran, mut failed) = (BTreeSet::new(), BTreeSet::new());
-    verify_family(gpu, stem, &mut |row| {
+    verify_family(gpu, stem, precision, &mut |row| {
         ran.insert(row.variant.clone());
         if !row.passed() {
             failed.insert(row.variant.clone());
@@ -115,7 +127,7 @@ fn verify_variants(gpu: &Gpu, tuning: &mut Tuning, step: &Step, report: &mut dyn
         report(Finding::Verified(row));
     })?;
     let names = variants.iter().map(|variant| variant.name.to_owned());
-    tuning.set_passed(stem, names.filter(|name| ran.contains(name) && !failed.contains(name)).collect());
+    tuning.set_passed(stem, halves, names.filter(|name| ran.contains(name) && !failed.contains(name)).collect());
     Ok(())
 }
 
@@ -135,9 +147,10 @@ fn line_up(plan: &Plan, tuning: &Tuning) -> (Plan, Choice, Vec<Contest>) {
     let (mut all, mut contests) = (plan.clone(), Vec::<Contest>::new());
     let mut names = vec![None; plan.train.steps.len()];
     for (index, step) in plan.train.steps.iter().enumerate() {
-        let Some(shape) = shape_of(&step.op, plan.replicas.len()) else { continue };
+        let halves = Halves::of(&step.op, plan);
+        let Some(shape) = shape_of(&step.op, halves, plan.replicas.len()) else { continue };
         let passed = step.op.variants().iter().map(|variant| variant.name);
-        let variants: Vec<_> = passed.filter(|name| tuning.has_passed(step.operation(), name)).collect();
+        let variants: Vec<_> = passed.filter(|name| tuning.has_passed(step.operation(), halves, name)).collect();
         if variants.is_empty() || contests.iter().any(|other| other.shape == shape) {
             continue;
         }

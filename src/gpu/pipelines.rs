@@ -209,9 +209,8 @@ impl<'a> Pipelines<'a> {
         if let Some(name) = named {
             return (find(name).unwrap_or(&variants[0]), false);
         }
-        // Kernels with f16 have been neither verified nor timed by the tuner.
-        let tuning = self.gpu.tuning.as_ref().filter(|_| halves == Halves::default());
-        match tuning.and_then(|tuning| tuning.variant(op, replicas)).and_then(find) {
+        let tuning = self.gpu.tuning.as_ref();
+        match tuning.and_then(|tuning| tuning.variant(op, halves, replicas)).and_then(find) {
             Some(variant) => (variant, true),
             None => (self.usual(op, reflection, replicas), false),
         }

@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 use super::Gpu;
 use crate::error::{Error, Result};
 use crate::files::write_whole;
-use crate::ops::{MATMUL_VARIANTS, Op, Operation, shaders};
+use crate::ops::{Halves, MATMUL_VARIANTS, Op, Operation, Shader, shaders};
 
 /// Measured choices for one adapter with one driver.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tuning {
     made_for: MadeFor,
-    /// Variants that verification has passed, by kernel family.
+    /// Variants that verification has passed, by kernel family, those with f16 apart.
     passed: BTreeMap<String, BTreeSet<String>>,
     /// The variant to take, by the step's shape.
     chosen: BTreeMap<String, String>,
@@ -34,7 +34,8 @@ struct MadeFor {
 impl MadeFor {
     fn of(gpu: &Gpu) -> Self {
         let info = gpu.info();
-        let sources = shaders().into_iter().flat_map(|own| gpu.shader(own).source.bytes());
+        let texts = shaders().into_iter().chain(Shader::half_parts());
+        let sources = texts.flat_map(|own| gpu.shader(own).source.bytes());
         let kernels = format!("{:016x}", hash(sources.chain(format!("{MATMUL_VARIANTS:?}").bytes())));
         let (wgrad, adapter) = (env!("CARGO_PKG_VERSION").to_owned(), info.adapter);
         Self { wgrad, kernels, adapter, backend: info.backend, driver: info.driver }
@@ -47,11 +48,18 @@ fn hash(bytes: impl Iterator<Item = u8>) -> u64 {
 }
 
 /// What decides, on one adapter, which variant of a step's kernel is fastest:
-/// `dense_forward R=1 B=64 I=784 O=128 samples_u8`. None for kernels that come in one variant.
-pub(crate) fn shape_of(op: &Op, replicas: usize) -> Option<String> {
+/// `dense_forward R=1 B=64 I=784 O=128 samples_u8`, and behind that what is f16. None for kernels that come in one variant.
+pub(crate) fn shape_of(op: &Op, halves: Halves, replicas: usize) -> Option<String> {
     let (dense, input) = op.product()?;
     let (stem, input) = (op.shader().stem, input.name());
-    Some(format!("{stem} R={replicas} B={} I={} O={} {input}", dense.batch, dense.inputs, dense.outputs))
+    let read = if halves.read { " reads-f16" } else { "" };
+    let stored = if halves.stored { " stores-f16" } else { "" };
+    Some(format!("{stem} R={replicas} B={} I={} O={} {input}{read}{stored}", dense.batch, dense.inputs, dense.outputs))
+}
+
+/// What is verified together: a kernel family, or its texts with f16.
+fn family(stem: &str, halves: Halves) -> String {
+    if halves == Halves::default() { stem.to_owned() } else { format!("{stem} f16") }
 }
 
 impl Tuning {
@@ -128,22 +136,22 @@ impl Tuning {
         self.chosen.iter().map(|(shape, variant)| (shape.as_str(), variant.as_str()))
     }
 
-    /// The variant for an operation, where there is one that has passed verification.
-    pub(crate) fn variant(&self, op: &Op, replicas: usize) -> Option<&str> {
-        let variant = self.chosen.get(&shape_of(op, replicas)?)?;
-        self.has_passed(op.shader().stem, variant).then_some(variant.as_str())
+    /// The variant for an operation with these tensors as f16, where there is one that has passed verification.
+    pub(crate) fn variant(&self, op: &Op, halves: Halves, replicas: usize) -> Option<&str> {
+        let variant = self.chosen.get(&shape_of(op, halves, replicas)?)?;
+        self.has_passed(op.shader().stem, halves, variant).then_some(variant.as_str())
     }
 
     pub(crate) fn choose(&mut self, shape: String, variant: &str) {
         self.chosen.insert(shape, variant.to_owned());
     }
 
-    pub(crate) fn has_passed(&self, stem: &str, variant: &str) -> bool {
-        self.passed.get(stem).is_some_and(|names| names.contains(variant))
+    pub(crate) fn has_passed(&self, stem: &str, halves: Halves, variant: &str) -> bool {
+        self.passed.get(&family(stem, halves)).is_some_and(|names| names.contains(variant))
     }
 
-    /// Notes which variants of a kernel family passed; others have not.
-    pub(crate) fn set_passed(&mut self, stem: &str, variants: BTreeSet<String>) {
-        self.passed.insert(stem.to_owned(), variants);
+    /// Notes which variants of a kernel family, or of its texts with f16, passed; others have not.
+    pub(crate) fn set_passed(&mut self, stem: &str, halves: Halves, variants: BTreeSet<String>) {
+        self.passed.insert(family(stem, halves), variants);
     }
 }

@@ -134,7 +134,6 @@ impl Shader {
     }
 
     /// The parts that take others' places where tensors are f16.
-    #[cfg(test)]
     pub(crate) fn half_parts() -> [&'static Self; 2] {
         [&READ[1], &STORED[1]]
     }

@@ -8,6 +8,7 @@ use super::*;
 use crate::error::Error;
 use crate::verify::test_gpu;
 use crate::verify::tests::broken::broken;
+use crate::verify::tests::halves::half_gpu;
 
 const SHORT: Duration = Duration::from_millis(1);
 
@@ -16,10 +17,14 @@ fn network() -> Network {
 }
 
 /// Tunes the small network; gives the steps, and the variants whose verification failed.
-fn tuned(gpu: &Gpu, tuning: &mut Tuning) -> (Vec<TunedStep>, Vec<(String, String)>, Vec<&'static str>) {
+fn tuned(
+    gpu: &Gpu,
+    network: Network,
+    tuning: &mut Tuning,
+) -> (Vec<TunedStep>, Vec<(String, String)>, Vec<&'static str>) {
     let (mut steps, mut failed, mut families) = (Vec::new(), Vec::new(), Vec::new());
-    tune(gpu, tuning, &[(network(), 1)], SHORT, &mut |finding| match finding {
-        Finding::Verifying(stem) => families.push(stem),
+    tune(gpu, tuning, &[(network, 1)], SHORT, &mut |finding| match finding {
+        Finding::Verifying(stem, _) => families.push(stem),
         Finding::Tuned(step) => steps.push(step.clone()),
         Finding::Verified(row) => {
             if !row.passed() {
@@ -31,24 +36,24 @@ fn tuned(gpu: &Gpu, tuning: &mut Tuning) -> (Vec<TunedStep>, Vec<(String, String
     (steps, failed, families)
 }
 
-/// A tuning by hand: every variant counts as verified, and each step of the small network takes its last one.
-fn forced(gpu: &Gpu) -> (Tuning, Vec<&'static str>) {
-    let trainer = network().trainer(&Device::from(gpu.clone()), 1).unwrap();
-    let plan = trainer.plan(&network().some_samples(16).unwrap()).unwrap();
+/// A tuning by hand: every variant counts as verified, and each step of a small network takes its last one.
+fn forced(gpu: &Gpu, network: &Network) -> (Tuning, Vec<&'static str>) {
+    let trainer = network.trainer(&Device::from(gpu.clone()), 1).unwrap();
+    let plan = trainer.plan(&network.some_samples(16).unwrap()).unwrap();
     let (mut tuning, mut last) = (Tuning::new(gpu), Vec::new());
     for step in &plan.train.steps {
-        let variants = step.op.variants();
-        tuning.set_passed(step.operation(), variants.iter().map(|variant| variant.name.to_owned()).collect());
+        let (halves, variants) = (Halves::of(&step.op, &plan), step.op.variants());
+        tuning.set_passed(step.operation(), halves, variants.iter().map(|variant| variant.name.to_owned()).collect());
         last.push(variants[variants.len() - 1].name);
-        tuning.choose(shape_of(&step.op, 1).unwrap(), last[last.len() - 1]);
+        tuning.choose(shape_of(&step.op, halves, 1).unwrap(), last[last.len() - 1]);
     }
     (tuning, last)
 }
 
 /// A tuning in which all kernel families but one count as verified: verifying them all takes its time.
 fn unverified(gpu: &Gpu, stem: &str) -> Tuning {
-    let (mut tuning, _) = forced(gpu);
-    tuning.set_passed(stem, BTreeSet::new());
+    let (mut tuning, _) = forced(gpu, &network());
+    tuning.set_passed(stem, Halves::default(), BTreeSet::new());
     tuning
 }
 
@@ -56,7 +61,7 @@ fn unverified(gpu: &Gpu, stem: &str) -> Tuning {
 fn every_step_gets_a_verified_variant_and_verification_is_not_repeated() {
     let gpu = test_gpu().unwrap();
     let mut tuning = unverified(&gpu, "dense_loss");
-    let (steps, failed, families) = tuned(&gpu, &mut tuning);
+    let (steps, failed, families) = tuned(&gpu, network(), &mut tuning);
     assert!(failed.is_empty() && families == ["dense_loss"], "{failed:?} {families:?}");
     // The two updates and the one forward step, input gradient and loss: no two of one shape.
     assert_eq!(steps.len(), 5, "{steps:?}");
@@ -66,14 +71,14 @@ fn every_step_gets_a_verified_variant_and_verification_is_not_repeated() {
         assert!(step.candidates.iter().all(|own| own.seconds > 0.0 && own.seconds.is_finite()), "{step:?}");
         assert!(tuning.chosen().any(|(shape, variant)| shape == step.shape && variant == step.chosen));
     }
-    assert!(tuned(&gpu, &mut tuning).2.is_empty(), "verified again");
+    assert!(tuned(&gpu, network(), &mut tuning).2.is_empty(), "verified again");
 }
 
 #[test]
 fn a_broken_variant_is_never_chosen() {
     let gpu = broken(&test_gpu().unwrap(), "dense_forward", "k < size.z; k += 4u", "k + 4u < size.z; k += 4u");
     let mut tuning = unverified(&gpu, "dense_forward");
-    let (steps, failed, _) = tuned(&gpu, &mut tuning);
+    let (steps, failed, _) = tuned(&gpu, network(), &mut tuning);
     assert!(
         !failed.is_empty() && failed.iter().all(|(kernel, variant)| kernel == "dense_forward" && variant == "direct")
     );
@@ -83,16 +88,17 @@ fn a_broken_variant_is_never_chosen() {
     tuning.choose(forward.shape.clone(), "direct");
     let trainer = network().trainer(&Device::from(gpu.clone()), 1).unwrap();
     let plan = trainer.plan(&network().some_samples(16).unwrap()).unwrap();
-    assert_eq!(tuning.variant(&plan.train.steps[0].op, 1), None);
+    assert_eq!(tuning.variant(&plan.train.steps[0].op, Halves::default(), 1), None);
 }
 
 #[test]
 fn executors_take_what_was_tuned_and_say_so() {
     let gpu = test_gpu().unwrap();
-    let (tuning, last) = forced(&gpu);
-    let (network, data) = (network(), network().some_samples(48).unwrap());
+    let (tuning, last) = forced(&gpu, &network());
+    let small = network();
+    let data = small.some_samples(48).unwrap();
     let run = |gpu: Gpu| {
-        let mut trainer = network.trainer(&Device::from(gpu), 1).unwrap();
+        let mut trainer = small.trainer(&Device::from(gpu), 1).unwrap();
         let history = trainer.fit(&data, crate::epochs(1), &mut ()).unwrap();
         (history.run.kernels, trainer.weights(0).unwrap())
     };
@@ -101,12 +107,44 @@ fn executors_take_what_was_tuned_and_say_so() {
     assert!(default.iter().all(|kernel| !kernel.tuned) && kernels.iter().all(|kernel| kernel.tuned), "{kernels:?}");
     assert_eq!(kernels.iter().map(|kernel| kernel.variant).collect::<Vec<_>>(), last);
     // A record of other shapes, or of a variant that this version does not have, changes nothing.
-    let (mut other, _) = forced(&gpu);
+    let (mut other, _) = forced(&gpu, &network());
     let shapes: Vec<_> = other.chosen().map(|(shape, _)| shape.to_owned()).collect();
     shapes.into_iter().for_each(|shape| other.choose(shape, "warp9"));
-    other.set_passed("dense_forward", BTreeSet::from(["warp9".to_owned()]));
+    other.set_passed("dense_forward", Halves::default(), BTreeSet::from(["warp9".to_owned()]));
     let (kernels, after) = run(gpu.tuned(other));
     assert_eq!((kernels, after), (default, before));
+}
+
+/// What was verified and timed in f32 says nothing of f16, and the other way round.
+#[test]
+fn kernels_with_f16_are_tuned_by_themselves() {
+    let Some(gpu) = half_gpu(false) else { return };
+    let half = network().with_precision(Precision::F16);
+    let data = half.some_samples(48).unwrap();
+    let run = |gpu: Gpu, network: &Network| {
+        let history = network.trainer(&Device::from(gpu), 1).unwrap().fit(&data, crate::epochs(1), &mut ()).unwrap();
+        history.run.kernels
+    };
+    let ((mut tuning, last), (whole, _)) = (forced(&gpu, &half), forced(&gpu, &network()));
+    let kernels = run(gpu.clone().tuned(tuning.clone()), &half);
+    assert_eq!(kernels.iter().map(|kernel| kernel.variant).collect::<Vec<_>>(), last);
+    assert!(kernels.iter().all(|kernel| kernel.tuned), "{kernels:?}");
+    for (other, network) in [(&tuning, network()), (&whole, half.clone())] {
+        let kernels = run(gpu.clone().tuned(other.clone()), &network);
+        assert!(kernels.iter().all(|kernel| !kernel.tuned), "{kernels:?}");
+    }
+    // Those of one precision may have passed while the others have not.
+    let stored = Halves { read: true, stored: true };
+    tuning.set_passed("dense_loss", stored, BTreeSet::new());
+    tuning.set_passed("dense_loss", Halves::default(), BTreeSet::from(["split".to_owned(), "direct".to_owned()]));
+    let (steps, failed, families) = tuned(&gpu, half.clone(), &mut tuning);
+    assert!(failed.is_empty() && families == ["dense_loss"], "{failed:?} {families:?}");
+    assert!(steps.len() == 5 && steps.iter().all(|step| step.shape.ends_with("-f16")), "{steps:?}");
+    assert!(steps.iter().all(|step| step.network == half.to_string()), "{steps:?}");
+    let mut without = gpu.clone();
+    without.f16 = false;
+    let error = tune(&without, &mut tuning, &[(half, 1)], SHORT, &mut |_| {}).unwrap_err();
+    assert!(error.to_string().contains("GpuOptions { f16: true"), "{error}");
 }
 
 #[test]
@@ -114,7 +152,7 @@ fn a_record_is_read_as_it_was_written_and_gone_when_forgotten() {
     let (gpu, place) = (test_gpu().unwrap(), TempDir::new().unwrap());
     let directory = place.path().join("not/there/yet");
     assert_eq!(Tuning::load(&directory, &gpu).unwrap(), None);
-    let (tuning, _) = forced(&gpu);
+    let (tuning, _) = forced(&gpu, &network());
     let path = tuning.save(&directory, &gpu).unwrap();
     assert_eq!(Tuning::load(&directory, &gpu).unwrap().as_ref(), Some(&tuning));
     // Another driver has another file.
@@ -129,7 +167,7 @@ fn a_record_is_read_as_it_was_written_and_gone_when_forgotten() {
 #[test]
 fn a_record_of_something_else_is_passed_over_with_a_note_and_can_be_overwritten() {
     let (gpu, place) = (test_gpu().unwrap(), TempDir::new().unwrap());
-    let (tuning, _) = forced(&gpu);
+    let (tuning, _) = forced(&gpu, &network());
     let path = tuning.save(place.path(), &gpu).unwrap();
     let sound = fs::read_to_string(&path).unwrap();
     let version = format!("\"{}\"", env!("CARGO_PKG_VERSION"));
@@ -157,7 +195,7 @@ fn a_record_of_something_else_is_passed_over_with_a_note_and_can_be_overwritten(
 #[test]
 fn records_are_of_the_very_kernels() {
     let (gpu, place) = (test_gpu().unwrap(), TempDir::new().unwrap());
-    forced(&gpu).0.save(place.path(), &gpu).unwrap();
+    forced(&gpu, &network()).0.save(place.path(), &gpu).unwrap();
     let other = broken(&gpu, "softmax", "if b >= iteration.rows", "if b > iteration.rows");
     let error = Tuning::load(place.path(), &other).unwrap_err().to_string();
     assert!(error.contains("other kernels"), "{error}");

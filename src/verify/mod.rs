@@ -70,8 +70,8 @@ pub fn verify(gpu: &Gpu, options: &VerifyOptions, report: &mut dyn FnMut(&Row)) 
 
 /// Verifies the variants of one kernel family at a third of the sizes, side by side only: pipelines do not know R, and
 /// compiling is what takes its time. For the tuner.
-pub(crate) fn verify_family(gpu: &Gpu, stem: &str, report: &mut dyn FnMut(&Row)) -> Result<()> {
-    let own = cases::suites(0, true, Precision::F32)?.into_iter();
+pub(crate) fn verify_family(gpu: &Gpu, stem: &str, precision: Precision, report: &mut dyn FnMut(&Row)) -> Result<()> {
+    let own = cases::suites(0, true, precision)?.into_iter();
     for suite in own.filter(|suite| suite.kernel == stem && suite.plan.replicas.len() > 1) {
         let answered = kernels::Answered::new(suite)?;
         for variant in answered.variants(gpu) {

@@ -23,12 +23,15 @@ fn record(place: &Place) -> PathBuf {
     files.remove(0)
 }
 
-/// A record in which one kernel family counts as verified, so that only the others take their time.
-fn verified(place: &Place, stem: &str, variants: &[&str]) {
+/// The variants of matrix products.
+const PRODUCTS: [&str; 6] = ["direct", "split8", "split16", "split32", "tile64", "tile128"];
+
+/// A record in which some kernel families count as verified, so that only the others take their time.
+fn verified(place: &Place, families: &[(&str, &[&str])]) {
     let gpu = wgrad::verify::test_gpu().unwrap();
     let path = Tuning::new(&gpu).save(place.path("cache/wgrad").as_ref(), &gpu).unwrap();
     let mut json: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
-    json["passed"][stem] = variants.into();
+    families.iter().for_each(|(stem, variants)| json["passed"][*stem] = (*variants).into());
     fs::write(path, json.to_string()).unwrap();
 }
 
@@ -62,7 +65,7 @@ fn what_is_tuned_is_remembered_used_and_forgotten() {
     let (losses, kernels, _) = trained(&place, &data, &[]);
     assert!(kernels.len() == 2 && kernels.iter().all(|kernel| kernel["tuned"] == false), "{kernels:?}");
 
-    verified(&place, "dense_weight_gradient", &["direct", "split8", "split16", "split32", "tile64", "tile128"]);
+    verified(&place, &[("dense_weight_gradient", &PRODUCTS)]);
     let args = ["tune", "--adapter", &adapter, "--network", "16-10@32", "--seconds", "0.01"];
     let run = cached(&place, &[&args[..], &["--json", "-q"]].concat());
     let steps = run.events_called("step");
@@ -97,6 +100,26 @@ fn what_is_tuned_is_remembered_used_and_forgotten() {
     assert!(run.ok().contains("deleted") && fs::read_dir(place.path("cache/wgrad")).unwrap().next().is_none());
     assert!(cached(&place, &["tune", "--adapter", &adapter, "--forget"]).ok().contains("nothing to forget"));
     assert!(cached(&place, &["tune", "--adapter", &adapter, "--show"]).ok().contains("nothing is tuned"));
+}
+
+/// Kernels with f16 have choices of their own, in the same record.
+#[test]
+fn what_is_tuned_for_f16_is_for_f16_only() {
+    let (adapter, place) = (adapter(), Place::new());
+    verified(&place, &[("dense_loss f16", &["split", "direct"]), ("dense_weight_gradient f16", &PRODUCTS)]);
+    let args = ["tune", "--adapter", &adapter, "--network", "16-10@32", "--seconds", "0.01", "--precision", "f16"];
+    let run = cached(&place, &args);
+    if run.status != 0 {
+        // An adapter without f16: by name, with the way out.
+        return run.refused(2, &["SHADER_F16", "--precision f32"]);
+    }
+    let shown = cached(&place, &["tune", "--adapter", &adapter, "--show"]);
+    assert!(shown.ok().contains("dense_loss R=1 B=32 I=16 O=10 samples_u8 stores-f16"), "{shown:?}");
+    let data = place.dataset("ten", 128, 10);
+    let (_, kernels, _) = trained(&place, &data, &["--precision", "f16"]);
+    assert!(kernels.iter().all(|kernel| kernel["tuned"] == true), "{kernels:?}");
+    let (_, kernels, _) = trained(&place, &data, &[]);
+    assert!(kernels.iter().all(|kernel| kernel["tuned"] == false), "{kernels:?}");
 }
 
 #[test]

@@ -6,12 +6,13 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use serde::Serialize;
+use wgrad::Precision;
 use wgrad::bench::{NETWORKS, Network};
 use wgrad::files::cache_directory;
 use wgrad::gpu::{Gpu, GpuOptions, GpuRequest, Tuning};
 use wgrad::tune::{Finding, TunedStep, tune};
 
-use crate::args;
+use crate::args::{self, PrecisionArgs};
 use crate::bench::network;
 use crate::output::Output;
 use crate::table::{Table, seconds};
@@ -25,6 +26,7 @@ const EXAMPLES: &str = "\
 Examples:
   wgrad tune
   wgrad tune --adapter llvmpipe --network 784-512-10@64 --replicas 1,16
+  wgrad tune --precision f16
   wgrad tune --show
   wgrad tune --forget
 
@@ -49,6 +51,8 @@ pub struct TuneArgs {
     /// Models side by side, of each network.
     #[arg(long, value_name = "R,...", value_delimiter = ',', default_value = "1", value_parser = args::replicas)]
     replicas: Vec<usize>,
+    #[command(flatten)]
+    precision: PrecisionArgs,
     /// Seconds of timing in all, about; every variant runs twice at least.
     #[arg(long, value_name = "S", default_value_t = 1.0, value_parser = args::duration, allow_hyphen_values = true)]
     seconds: f64,
@@ -84,7 +88,8 @@ pub fn run(args: &TuneArgs, output: &Output) -> Result<()> {
         Failure::Verdict("the system names no directory for caches; set XDG_CACHE_HOME to one".to_owned())
     })?;
     let request = args.adapter.clone().map_or(GpuRequest::Best, GpuRequest::Named);
-    let gpu = Gpu::request_blocking(&GpuOptions { request, ..GpuOptions::default() })?;
+    let f16 = args.precision.precision == Precision::F16;
+    let gpu = Gpu::request_blocking(&GpuOptions { request, f16, ..GpuOptions::default() })?;
     if args.forget {
         return forget(&directory, &gpu, output);
     }
@@ -117,7 +122,9 @@ impl TuneArgs {
         let networks: Vec<_> = self.networks(gpu)?.into_iter().flat_map(each).collect();
         let mut steps = Vec::new();
         tune(gpu, tuning, &networks, Duration::from_secs_f64(self.seconds), &mut |finding| match finding {
-            Finding::Verifying(kernel) => output.note(&format!("verifying the variants of {kernel}")),
+            Finding::Verifying(kernel, precision) => {
+                output.note(&format!("verifying the variants of {kernel}, {precision}"));
+            }
             Finding::Verified(row) if row.passed() => {}
             Finding::Verified(row) => {
                 let (kernel, variant, details) = (row.kernel.as_str(), row.variant.as_str(), &row.details[..]);
@@ -133,11 +140,10 @@ impl TuneArgs {
     }
 
     fn networks(&self, gpu: &Gpu) -> Result<Vec<Network>> {
-        if !self.network.is_empty() {
-            return Ok(self.network.clone());
-        }
         let more = if gpu.is_software() { &[][..] } else { &NETWORKS };
-        Ok([USUAL].iter().chain(more).map(|text| text.parse()).collect::<wgrad::Result<_>>()?)
+        let usual = || [USUAL].iter().chain(more).map(|text| text.parse()).collect::<wgrad::Result<Vec<Network>>>();
+        let networks = if self.network.is_empty() { usual()? } else { self.network.clone() };
+        Ok(networks.into_iter().map(|network| network.with_precision(self.precision.precision)).collect())
     }
 }
 

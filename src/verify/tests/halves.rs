@@ -19,7 +19,7 @@ use crate::verify::kernels::Answered;
 use crate::verify::{VerifyOptions, test_gpu, verify};
 
 /// The tests' adapter with f16; without it must refuse, by name and with the way out, and then there is nothing to test.
-fn half_gpu(subgroups: bool) -> Option<Gpu> {
+pub(crate) fn half_gpu(subgroups: bool) -> Option<Gpu> {
     let info = test_gpu().unwrap().info();
     let request = GpuRequest::Named(std::env::var("WGRAD_TEST_ADAPTER").unwrap_or_else(|_| "0".to_owned()));
     match Gpu::request_blocking(&GpuOptions { request, default_limits: true, subgroups, f16: true }) {

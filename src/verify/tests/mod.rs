@@ -2,7 +2,7 @@ pub(crate) mod broken;
 mod determinism;
 mod fused;
 mod gradients;
-mod halves;
+pub(crate) mod halves;
 mod inputs;
 mod parity;
 mod registry;
