@@ -22,6 +22,8 @@ const TEST: &[(&str, &str)] = &[("x_test", "y_test"), ("X_test", "y_test")];
 pub struct RawArrays {
     /// The file, for messages.
     pub source: PathBuf,
+    /// The file of the answers, for messages.
+    pub answers: PathBuf,
     /// (N, I).
     pub x: Features,
     /// (N), (N, 1) or (N, O).
@@ -74,9 +76,17 @@ impl ArraySpec {
                 Some(name) => Some(name.as_str()).filter(|name| has(name)),
                 None => usual.iter().copied().find(|name| has(name)),
             };
-            let wanted = asked.as_deref().unwrap_or(usual[usual.len() - 1]);
-            let near = suggestion(wanted, names.iter().map(String::as_str));
-            let reason = format!("{} has no array `{wanted}`{near}; it has {}", path.display(), names.join(", "));
+            let (file, known) = (path.display(), names.join(", "));
+            let reason = match asked {
+                Some(wanted) => {
+                    let near = suggestion(wanted, names.iter().map(String::as_str));
+                    format!("{file} has no array `{wanted}`{near}; it has {known}")
+                }
+                None => format!(
+                    "{file} has none of the arrays {}; it has {known}; say which with --{field} NAME",
+                    usual.join(", ")
+                ),
+            };
             found.map(str::to_owned).ok_or_else(|| Error::spec(field, reason))
         };
         let (x, y) = (pick("x", &self.x, X)?, pick("y", &self.y, Y)?);
@@ -88,7 +98,7 @@ impl ArraySpec {
             };
             let (features, y) = (array(x)?.into_features(), array(y)?);
             let features = features.map_err(|error| Error::data(path, format!("array `{x}`: {error}")))?;
-            Ok(RawArrays { source: path.to_path_buf(), x: features, y })
+            Ok(RawArrays { source: path.to_path_buf(), answers: path.to_path_buf(), x: features, y })
         };
         let divided = x.ends_with("_train");
         let train = take(&x, &y)?;
@@ -107,7 +117,7 @@ impl ArraySpec {
     pub fn read_npy(x: &Path, y: &Path) -> Result<RawArrays> {
         let bytes = std::fs::read(y).map_err(|e| Error::io(y, "read", e))?;
         let answers = npy::parse_array(&bytes).map_err(|e| Error::data(y, e.to_string()))?;
-        Ok(RawArrays { source: x.to_path_buf(), x: npy::read(x)?, y: answers })
+        Ok(RawArrays { source: x.to_path_buf(), answers: y.to_path_buf(), x: npy::read(x)?, y: answers })
     }
 
     /// Divides the rows, fits the preprocessing on the training part, and applies it to all.
@@ -124,11 +134,11 @@ impl ArraySpec {
                 return Err(Error::spec(field, "the file has a part of its own for it; leave the fraction out"));
             }
         }
-        let RawArrays { source, x, y } = &raw.train;
+        let RawArrays { source, answers, x, y } = &raw.train;
         check_rows(source, x, y)?;
         let task = self.task.unwrap_or_else(|| guess(y));
         let names = match task {
-            Task::Classification => Some(class_labels(source, y)?),
+            Task::Classification => Some(class_labels(answers, y)?),
             Task::Regression => None,
         };
         let classes = names.as_ref().map(|names| sorted_names(names.clone()));
@@ -168,13 +178,13 @@ impl ArraySpec {
         let constant = |value: &str| {
             let reason =
                 format!("the target is `{value}` in every row of the training part: there is nothing to learn");
-            Err(Error::data(&raw.source, reason))
+            Err(Error::data(&raw.answers, reason))
         };
         let (classes, values) = match names {
             Some(names) => {
                 (sorted_names(rows.iter().map(|row| names[*row].clone()).collect()), Array2::zeros((rows.len(), 1)))
             }
-            None => (Vec::new(), values(&raw.source, &raw.y)?.select(ndarray::Axis(0), rows)),
+            None => (Vec::new(), values(&raw.answers, &raw.y)?.select(ndarray::Axis(0), rows)),
         };
         if let [only] = &classes[..] {
             return constant(only);
@@ -206,9 +216,9 @@ impl Preprocessing {
     /// [`Error::Data`] where the two do not belong together, or for a class that training did not have; otherwise as
     /// [`Preprocessing::encode_array`].
     pub fn array_dataset(self: &Arc<Self>, raw: RawArrays) -> Result<Dataset> {
-        let RawArrays { source, x, y } = raw;
+        let RawArrays { source, answers, x, y } = raw;
         check_rows(&source, &x, &y)?;
-        let targets = self.array_targets(&source, &y)?;
+        let targets = self.array_targets(&answers, &y)?;
         let name = source.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
         let data = match (self.encode_array(x)?, targets) {
             (Features::U8(x), Targets::Classes(labels)) => Dataset::from_images("", x, labels)?,
@@ -233,7 +243,8 @@ impl Preprocessing {
             Elements::Text(y) => Elements::Text(pick(y, rows, width)),
         };
         let shape = std::iter::once(rows.len()).chain(raw.y.shape[1..].iter().copied()).collect();
-        self.array_dataset(RawArrays { source: raw.source.clone(), x, y: NpyArray { shape, elements } })
+        let (source, answers) = (raw.source.clone(), raw.answers.clone());
+        self.array_dataset(RawArrays { source, answers, x, y: NpyArray { shape, elements } })
     }
 
     fn array_targets(&self, source: &Path, y: &NpyArray) -> Result<Targets> {
@@ -333,6 +344,7 @@ impl From<Dataset> for RawArrays {
             Targets::Classes(labels) => (vec![rows], Elements::Whole(labels.into_iter().map(i64::from).collect())),
             Targets::Values(y) => (vec![rows, y.ncols()], Elements::Float(y.into_iter().collect())),
         };
-        Self { source: data.name.into(), x: data.features, y: NpyArray { shape, elements } }
+        let source = PathBuf::from(data.name);
+        Self { answers: source.clone(), source, x: data.features, y: NpyArray { shape, elements } }
     }
 }

@@ -29,6 +29,8 @@ pub enum CsvError {
     NotUtf8 { line: u64, column: usize },
     #[error("line {line} has {had} cell(s), but the first line has {wanted}; every line needs the same number")]
     Ragged { line: u64, wanted: usize, had: usize },
+    #[error("line {line}: a quote is opened in this row and never closed")]
+    OpenQuote { line: u64 },
     #[error("cannot be read as CSV: {0}")]
     Format(String),
 }

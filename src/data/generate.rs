@@ -55,11 +55,26 @@ fn refuse(field: &str, reason: impl Into<String>) -> Error {
     Error::spec(field, reason)
 }
 
-fn check_samples(samples: usize, least: usize) -> Result<()> {
-    if samples >= least {
-        return Ok(());
+/// Numbers of all samples: more take gigabytes on the way.
+const MOST_NUMBERS: usize = 1 << 28;
+
+fn check_samples(samples: usize, least: usize, width: usize) -> Result<()> {
+    let most = MOST_NUMBERS / width.clamp(1, MOST_NUMBERS);
+    match samples {
+        few if few < least => Err(refuse("samples", format!("must be at least {least}, got {samples}"))),
+        many if many > most => {
+            Err(refuse("samples", format!("must be at most {most}, of {width} numbers each, got {samples}")))
+        }
+        _ => Ok(()),
     }
-    Err(refuse("samples", format!("must be at least {least}, got {samples}")))
+}
+
+/// A matrix of this extent is made on the way.
+fn check_table(field: &str, rows: usize, columns: usize) -> Result<()> {
+    match rows.checked_mul(columns) {
+        Some(numbers) if numbers <= MOST_NUMBERS => Ok(()),
+        _ => Err(refuse(field, format!("make a matrix of {rows} by {columns} numbers, more than {MOST_NUMBERS}"))),
+    }
 }
 
 fn check_noise(field: &str, noise: f64) -> Result<()> {
@@ -117,11 +132,12 @@ pub fn make_regression(spec: &MakeRegression) -> Result<Dataset> {
 /// As there.
 pub fn make_regression_with_coefficients(spec: &MakeRegression) -> Result<(Dataset, Array2<f64>)> {
     let MakeRegression { samples, features, informative, targets, bias, noise, seed } = *spec;
-    check_samples(samples, 1)?;
-    check_noise("noise", noise)?;
     for (field, value) in [("features", features), ("targets", targets)] {
         check_count(field, value)?;
     }
+    check_samples(samples, 1, features + targets)?;
+    check_table("targets", features, targets)?;
+    check_noise("noise", noise)?;
     if !bias.is_finite() {
         return Err(refuse("bias", format!("must be finite, got {bias}")));
     }
@@ -177,7 +193,7 @@ impl Default for MakeLine {
 /// [`Error::Spec`] for no samples, and for numbers that are not finite.
 pub fn make_line(spec: &MakeLine) -> Result<Dataset> {
     let MakeLine { samples, slope, intercept, noise, seed } = *spec;
-    check_samples(samples, 1)?;
+    check_samples(samples, 1, 2)?;
     check_noise("noise", noise)?;
     for (field, value) in [("slope", slope), ("intercept", intercept)] {
         if !value.is_finite() {
@@ -214,7 +230,7 @@ impl Default for MakeMoons {
 /// [`Error::Spec`] for fewer than two samples, or a noise that is negative or not finite.
 pub fn make_moons(spec: &MakeMoons) -> Result<Dataset> {
     let MakeMoons { samples, noise, seed } = *spec;
-    check_samples(samples, 2)?;
+    check_samples(samples, 2, 2)?;
     check_noise("noise", noise)?;
     let outer = samples / 2;
     let angle = |n: usize, count: usize| if count > 1 { PI * n as f64 / (count - 1) as f64 } else { 0.0 };
@@ -276,9 +292,10 @@ impl Default for MakeClassification {
 
 impl MakeClassification {
     fn check(&self) -> Result<()> {
-        check_samples(self.samples, 2)?;
         check_count("features", self.features)?;
         check_count("informative", self.informative)?;
+        check_samples(self.samples, 2, self.features)?;
+        check_table("informative", self.informative, self.informative.saturating_add(self.redundant))?;
         let made = self.informative.saturating_add(self.redundant).saturating_add(self.repeated);
         if made > self.features {
             let reason =
@@ -301,6 +318,7 @@ impl MakeClassification {
             );
             return Err(refuse("informative", reason));
         }
+        check_table("classes", clusters, self.informative)?;
         if !(0.0..=1.0).contains(&self.flip) {
             return Err(refuse("flip", format!("must be 0 to 1, got {}", self.flip)));
         }

@@ -1,4 +1,4 @@
-//! NPY, what `numpy.save` writes: versions 1 to 3; f32, f64, whole numbers, booleans and text, little-endian, in C order.
+//! NPY, what `numpy.save` writes: versions 1 to 3; f32, f64, whole numbers, booleans and text, little-endian, in C or Fortran order.
 
 use super::Features;
 use crate::{Error, Result};
@@ -26,9 +26,9 @@ pub enum NpyError {
         "the elements are {0}, but '<f4', '<f8', whole numbers ('|u1' to '<i8') and '|b1' are read; convert with x.astype('<f4')"
     )]
     ElementType(String),
-    #[error("the array is in Fortran order; save numpy.ascontiguousarray(x) instead")]
-    FortranOrder,
-    #[error("the array has shape {0:?}, but (N, I) is needed; for one sample, save x.reshape(1, -1)")]
+    #[error(
+        "the array has shape {0:?}, but (N, I) is needed; for one sample, save x.reshape(1, -1), for one feature x.reshape(-1, 1)"
+    )]
     Rank(Vec<usize>),
     #[error("the array of shape {0:?} is empty")]
     Empty(Vec<usize>),

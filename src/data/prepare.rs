@@ -140,7 +140,14 @@ impl TableSpec {
         let features: Vec<ColumnPlan> =
             features.map(|index| ColumnPlan { index, kind: kinds.remove(&index).unwrap_or(Kind::Number) }).collect();
         if features.is_empty() {
-            return Err(table.refuse("no column is left to learn from: all are targets, weights or dropped"));
+            let reason = match table.names().len() {
+                1 => {
+                    "every line is one cell, the target, and nothing is left to learn from; what stands between cells is \
+                      said with --delimiter"
+                }
+                _ => "no column is left to learn from: all are targets, weights or dropped",
+            };
+            return Err(table.refuse(reason));
         }
         Ok(Roles { features, targets, weights })
     }
@@ -160,16 +167,15 @@ impl TableSpec {
                 }
                 return Ok(rows);
             }
-            Missing::Error => refuse_gaps(
-                table,
-                &read,
-                "has no value; leave such rows out with --missing drop, or fill them with --missing mean",
-            )?,
-            Missing::Mean => refuse_gaps(
-                table,
-                &answers.collect::<Vec<_>>(),
-                "has no value, and a target or weight cannot be made up; leave such rows out with --missing drop",
-            )?,
+            Missing::Error => {
+                refuse_gaps(table, &answers.collect::<Vec<_>>(), NO_ANSWER)?;
+                refuse_gaps(
+                    table,
+                    &read,
+                    "has no value; leave such rows out with --missing drop, or fill them with --missing mean",
+                )?;
+            }
+            Missing::Mean => refuse_gaps(table, &answers.collect::<Vec<_>>(), NO_ANSWER)?,
         }
         Ok((0..table.len()).collect())
     }
@@ -215,6 +221,10 @@ impl TableSpec {
         })
     }
 }
+
+/// A gap where nothing can stand in.
+const NO_ANSWER: &str =
+    "has no value, and a target or weight cannot be made up; leave such rows out with --missing drop";
 
 fn refuse_gaps(table: &Table, columns: &[usize], reason: &str) -> Result<()> {
     let cells = (0..table.len()).flat_map(|row| columns.iter().map(move |column| (row, *column)));
@@ -264,7 +274,7 @@ fn class_names(table: &Table, target: usize, rows: &[usize]) -> Result<Vec<Strin
 fn target_values(table: &Table, targets: &[usize], rows: &[usize]) -> Result<Array2<f64>> {
     let mut values = Array2::zeros((rows.len(), targets.len()));
     for ((at, column), value) in values.indexed_iter_mut() {
-        *value = table.number(rows[at], targets[column])?;
+        *value = table.answer(rows[at], targets[column])?;
     }
     for (column, target) in values.columns().into_iter().zip(targets) {
         if rows.len() > 1 && column.iter().all(|value| *value == column[0]) {

@@ -163,14 +163,21 @@ impl Table {
     /// # Errors
     /// [`Error::Data`] with file, line, column and cell, where it is none, or not a finite one in 32 bits.
     pub fn number(&self, row: usize, column: usize) -> Result<f64> {
+        let words = "declare a column of words with --categorical or --ordinal, or leave it out with --drop";
+        self.number_or(row, column, words)
+    }
+
+    /// The number in a cell of a regression's target.
+    pub(super) fn answer(&self, row: usize, column: usize) -> Result<f64> {
+        self.number_or(row, column, "the target of a regression holds numbers; check --target, --task and --header")
+    }
+
+    /// The number in a cell, or what to do where it is none.
+    fn number_or(&self, row: usize, column: usize, way_out: &str) -> Result<f64> {
         match self.cell(row, column).parse::<f64>() {
             Ok(value) if (value as f32).is_finite() => Ok(value),
             Ok(_) => Err(self.cell_error(row, column, "is not a finite number in 32 bits")),
-            Err(_) => Err(self.cell_error(
-                row,
-                column,
-                "is not a number; declare a column of words with --categorical or --ordinal, or leave it out with --drop",
-            )),
+            Err(_) => Err(self.cell_error(row, column, &format!("is not a number; {way_out}"))),
         }
     }
 
@@ -241,7 +248,12 @@ impl<'a> Parser<'a> {
         let mut reader = builder.from_reader(self.bytes);
         let mut record = ByteRecord::new();
         while reader.read_byte_record(&mut record).map_err(|e| CsvError::Format(e.to_string()))? {
-            let line = self.counter.line_of(self.bytes, record.position().map_or(0, |p| p.byte()));
+            let start = record.position().map_or(0, |p| p.byte());
+            let line = self.counter.line_of(self.bytes, start);
+            let last = reader.position().byte() >= self.bytes.len() as u64;
+            if last && ends_in_quote(&self.bytes[usize::try_from(start).unwrap_or(0)..], self.format.delimiter) {
+                return Err(CsvError::OpenQuote { line });
+            }
             self.push(&record, line)?;
         }
         if self.lines.is_empty() { Err(CsvError::NoRows) } else { Ok(self) }
@@ -276,6 +288,26 @@ impl<'a> Parser<'a> {
 fn cells(record: &ByteRecord, line: u64) -> Result<Vec<&str>, CsvError> {
     let text = |(n, cell)| str::from_utf8(cell).map_err(|_| CsvError::NotUtf8 { line, column: n + 1 });
     record.iter().enumerate().map(text).collect()
+}
+
+/// Whether a quote is open at the end of a row: it would have taken the rest of the file into one cell. Quotes open at
+/// the beginning of a cell only, and two of them within one stand for one (RFC 4180).
+fn ends_in_quote(row: &[u8], delimiter: u8) -> bool {
+    #[derive(Clone, Copy, PartialEq)]
+    enum At {
+        Beginning,
+        Plain,
+        Quoted,
+        Closed,
+    }
+    let after = |at: At, byte: &u8| match (at, *byte) {
+        (At::Beginning | At::Closed, b'"') => At::Quoted,
+        (At::Quoted, b'"') => At::Closed,
+        (At::Quoted, _) => At::Quoted,
+        (_, byte) if byte == delimiter || byte == b'\r' || byte == b'\n' => At::Beginning,
+        _ => At::Plain,
+    };
+    row.iter().fold(At::Beginning, after) == At::Quoted
 }
 
 /// Counts lines up to where records start; the reader's own count lags behind blank lines and the second half of CR LF.

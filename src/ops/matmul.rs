@@ -20,10 +20,13 @@ pub(super) static MATMUL_SUBGROUP: SubgroupKernel = SubgroupKernel {
 /// Numbers that one load brings along a line of an operand.
 const RUN: usize = 4;
 
+/// The constant that says how lines are read.
+pub(crate) const ALIGNED: &str = "ALIGNED";
+
 /// Whether lines of A, and of B, of so many numbers each can be read in whole runs.
 pub(super) fn alignment(left: usize, right: usize) -> (&'static str, Constant) {
     let aligned = left.is_multiple_of(RUN) && right.is_multiple_of(RUN);
-    ("ALIGNED", Constant::Number(f64::from(u8::from(aligned))))
+    (ALIGNED, Constant::Number(f64::from(u8::from(aligned))))
 }
 
 /// Workgroups along (columns, rows) of an (M, N) product.

@@ -58,7 +58,7 @@ pub(crate) use layer_norm_gradient::LayerNormGradient;
 pub(crate) use loss::{Head, LossRows, LossWeights, TargetKind};
 pub(crate) use loss_step::LossStep;
 pub(crate) use mann_whitney::MannWhitney;
-pub(crate) use matmul::{MATMUL_VARIANTS, tile};
+pub(crate) use matmul::{ALIGNED, MATMUL_VARIANTS, tile};
 pub(crate) use max_norm::MaxNorm;
 pub(crate) use merge_keys::MergeKeys;
 pub(crate) use optimizer::Hyper;

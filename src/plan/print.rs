@@ -3,7 +3,7 @@
 use std::fmt::{Display, Formatter, Result};
 
 use super::{Element, Plan, Program, Role, Tensor, TensorId};
-use crate::ops::Operation;
+use crate::ops::{ALIGNED, Activation, Op, Operation, Param};
 
 impl Display for Plan {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
@@ -35,7 +35,7 @@ impl Plan {
                     names.push(format!("{binding}={tensor}"));
                 }
             }
-            let settings: Vec<String> = step.op.constants().iter().map(|(_, value)| value.to_string()).collect();
+            let settings = settings(&step.op);
             let settings = if settings.is_empty() { String::new() } else { format!(" [{}]", settings.join(" ")) };
             writeln!(f, "  {index}  {:<24} {}{settings}", step.label, step.operation())?;
             write_wrapped(f, &names)?;
@@ -47,6 +47,17 @@ impl Plan {
     pub(crate) fn shape_text(&self, id: TensorId) -> String {
         shape_text(&self.tensor(id).shape)
     }
+}
+
+/// What makes this step another than the next of its kind: activation, kind of input, optimizer and its numbers. How lines
+/// are read is the kernel's own affair.
+fn settings(op: &Op) -> Vec<String> {
+    let named = op.params().into_iter().filter_map(|(_, value)| match value {
+        Param::Named(name) if name != Activation::Linear.name() => Some(name.to_owned()),
+        _ => None,
+    });
+    let constants = op.constants().into_iter().filter(|(name, _)| *name != ALIGNED);
+    named.chain(constants.map(|(_, value)| value.to_string())).collect()
 }
 
 /// Words on indented lines that fit a terminal.

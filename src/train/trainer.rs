@@ -349,7 +349,7 @@ impl Trainer {
             Targets::Values(values) if values.ncols() != outputs => Err(Error::Shape {
                 operation,
                 tensor: format!("targets of {}", data.name()),
-                wanted: format!("(N, {outputs}), as wide as the output layer"),
+                wanted: format!("(N, {outputs}), as wide as the output layer,"),
                 got: format!("{:?}", values.dim()),
             }),
             Targets::Classes(_) if self.spec.loss.head() == Head::Softmax && data.classes() > outputs => {
@@ -367,7 +367,7 @@ impl Trainer {
         Err(Error::Shape {
             operation,
             tensor: "samples".to_owned(),
-            wanted: format!("(N, {}), as wide as the model's input", self.model.inputs),
+            wanted: format!("(N, {}), as wide as the model's input,", self.model.inputs),
             got: format!("{:?}", features.dim()),
         })
     }

@@ -199,6 +199,11 @@ fn bad_tables() {
     refused(&pets, &[&PETS[..], &["--test-fraction", "0.99"]].concat(), 2, &["leave none for training"]);
     refused("a,b\n1,x\n2,x\n", &["--batch", "1"], 1, &["target `b` is `x` in every row"]);
     refused("a,b\n", &[], 1, &["pets.csv", "no row"]);
+    refused(&pets, &["--delimiter", ";"], 1, &["pets.csv: every line is one cell", "--delimiter"]);
+    refused("a,b\n1,2\n2,x\n3,5\n", &["--task", "regression"], 1, &["line 3, column 2 (`b`): `x`", "check --target"]);
+    refused("a,b\n1,2\n2,\n3,5\n", &[], 1, &["line 3, column 2 (`b`)", "cannot be made up"]);
+    refused("a,b\n1,\"2\n2,3\n", &[], 1, &["line 2: a quote is opened", "never closed"]);
+    refused("a,b\n\"1,2\n2,3\n", &[], 1, &["line 2: a quote is opened", "never closed"]);
     let place = Place::new();
     let (data, other) = (place.file("pets.csv", &pets), place.file("other.csv", "id,size,color,kind\n1,2,black,cow\n"));
     train(&data, &[&PETS[..], &["--test", &other]].concat())
@@ -215,6 +220,10 @@ fn flags_that_do_not_go_together() {
     refused(&pets(20), &["--validation", "1.5"], 2, &["--validation 1.5", "below 1"]);
     refused(&pets(20), &["--test-fraction", "1"], 2, &["--test-fraction", "below 1"]);
     refused(&pets(20), &["--task", "sorting"], 2, &["--task", "sorting"]);
+    refused(&pets(20), &["--preprocess", "standardize,min-max"], 2, &["--preprocess: give one of"]);
+    refused(&pets(20), &[&PETS[..], &["--scale-target"]].concat(), 2, &["--scale-target is for a regression"]);
+    let keeping = ["train", "iris", "--device", "cpu", "--checkpoint-every", "5"];
+    wgrad(&keeping).refused(2, &["--checkpoint-every is for --out"]);
     let place = Place::new();
     let images = place.dataset("five", 20, 5);
     train(&images, &["--target", "a"]).refused(2, &["--target is for tables (CSV)"]);
@@ -225,6 +234,8 @@ fn flags_that_do_not_go_together() {
     train("irsi", &[]).refused(2, &["unknown dataset `irsi`", "iris"]);
     let odd = place.file("odd.bin", b"\x00\x01\x02");
     train(&odd, &[]).refused(1, &["odd.bin", "NPZ, NPY", ".csv"]);
+    #[cfg(unix)]
+    train("/dev/null", &[]).refused(1, &["/dev/null", "no file but a device or a pipe"]);
 }
 
 #[test]

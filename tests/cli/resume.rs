@@ -222,6 +222,26 @@ fn patience_ends_a_run_and_the_best_comes_back() {
 }
 
 /// Ctrl-C, as a terminal sends it.
+/// Two processes that write the same checkpoints would leave a mixture.
+#[test]
+fn a_directory_belongs_to_one_run_at_a_time() {
+    let place = Place::new();
+    let (data, out) = (place.dataset("five", 400, 5), place.path("run"));
+    let args = ["train", &data, "--device", "cpu", "--batch", "4", "--epochs", "100000", "--out", &out];
+    let mut first = command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while !fs::exists(format!("{out}/config.toml")).unwrap() {
+        sleep(Duration::from_millis(5));
+    }
+    let words = [&out[..], "another wgrad", "another --out"];
+    wgrad(&args).refused(2, &words);
+    wgrad(&["train", "--resume", &out]).refused(2, &words);
+    assert!(first.try_wait().unwrap().is_none(), "the first one goes on");
+    first.kill().unwrap();
+    first.wait().unwrap();
+    // Killed, it holds nothing any more.
+    wgrad(&["train", "--resume", &out, "--epochs", "1", "-q"]).ok();
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_saves_and_says_how_to_go_on() {

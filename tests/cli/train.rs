@@ -177,6 +177,11 @@ fn a_plan_is_printed_without_training() {
     let run = wgrad(&args(&data, &["--print-plan"]));
     assert!(run.ok().contains("training step: 5 dispatches for L = 2"), "{run:?}");
     assert!(run.stdout.lines().all(|line| line.chars().count() <= 90) && run.stderr.is_empty(), "{run:?}");
+    for settings in
+        ["dense_forward [relu samples_u8]", "dense_input_gradient [relu]", "[activations adam 0.999 0.001 1e-8]"]
+    {
+        assert!(run.stdout.contains(settings), "`{settings}` is missing: {run:?}");
+    }
     let plan = &wgrad(&args(&data, &["--print-plan", "--json"])).events()[0];
     assert_eq!((&plan["event"], &plan["layers"], &plan["dispatches_per_step"]), (&"plan".into(), &2.into(), &5.into()));
     assert_eq!(plan["steps"].as_array().unwrap().len(), 5);

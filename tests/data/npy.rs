@@ -119,7 +119,7 @@ fn bad_headers_are_refused() {
 }
 
 #[test]
-fn other_elements_and_orders_are_refused_with_the_way_out() {
+fn other_elements_are_refused_with_the_way_out() {
     for descr in [">i8", ">f4", "<f2", "|b2", "<c8", "|O", "=f4", "<U", "<U0", ""] {
         let error = parse_with_header(&npy_header(descr, "(2, 3)")).unwrap_err();
         assert_eq!(error, NpyError::ElementType(descr.into()));
@@ -127,8 +127,24 @@ fn other_elements_and_orders_are_refused_with_the_way_out() {
     }
     let fields = "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (2, 3)}";
     assert_says(parse_with_header(fields).unwrap_err(), &["structured array"]);
-    let fortran = "{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3)}";
-    assert_says(parse_with_header(fortran).unwrap_err(), &["ascontiguousarray"]);
+}
+
+/// As pandas' `to_numpy` often has it.
+#[test]
+fn arrays_in_fortran_order_are_read_as_they_are_meant() {
+    let read = |descr: &str, shape: &str, data: &[u8]| {
+        let header = format!("{{'descr': '{descr}', 'fortran_order': True, 'shape': {shape}}}");
+        parse_array(&npy(1, &header, data)).unwrap().into_features().unwrap()
+    };
+    let numbers = f32s(&[0.5, 3.25, -1.0, -4.0, 2.0, 1e30]);
+    assert_eq!(read("<f4", "(2, 3)", &numbers), Features::F32(arr2(&[[0.5, -1.0, 2.0], [3.25, -4.0, 1e30]])));
+    // numpy.arange(12).reshape(2, 3, 2), column by column.
+    let bytes = [0, 6, 2, 8, 4, 10, 1, 7, 3, 9, 5, 11];
+    assert_eq!(read("|u1", "(2, 3, 2)", &bytes), Features::U8(arr2(&[[0, 1, 2, 3, 4, 5], [6, 7, 8, 9, 10, 11]])));
+    assert_eq!(read("<i2", "(2, 2)", &[1, 0, 2, 0, 3, 0, 4, 0]), Features::F32(arr2(&[[1.0, 3.0], [2.0, 4.0]])));
+    // A vector has one order.
+    let header = "{'descr': '|u1', 'fortran_order': True, 'shape': (3,)}";
+    assert_eq!(parse_array(&npy(1, header, &[1, 2, 3])).unwrap().elements, Elements::U8(vec![1, 2, 3]));
 }
 
 #[test]

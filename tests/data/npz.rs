@@ -106,6 +106,7 @@ fn arrays_that_do_not_belong_together_are_refused() {
     let raw = |rows: usize, shape: Vec<usize>, elements| RawParts {
         train: RawArrays {
             source: "a.npy".into(),
+            answers: "b.npy".into(),
             x: Features::U8(Array2::zeros((rows, 2))),
             y: NpyArray { shape, elements },
         },
@@ -116,7 +117,7 @@ fn arrays_that_do_not_belong_together_are_refused() {
     let whole = |values: &[i64]| Elements::Whole(values.to_vec());
     assert_says(prepare(raw(3, vec![2], whole(&[0, 1]))), &["a.npy", "3 rows", "[2]"]);
     assert_says(prepare(raw(2, vec![1, 1, 2], whole(&[0, 1]))), &["a.npy", "[1, 1, 2]"]);
-    assert_says(prepare(raw(2, vec![2], whole(&[4, 4]))), &["a.npy", "`4` in every row"]);
+    assert_says(prepare(raw(2, vec![2], whole(&[4, 4]))), &["b.npy", "`4` in every row"]);
     assert_says(prepare(raw(2, vec![2], Elements::Float(vec![0.5, 0.5]))), &["`0.5` in every row"]);
     assert_says(prepare(raw(2, vec![2], Elements::Float(vec![0.5, f32::NAN]))), &["answer 1", "NaN"]);
     let unseen = RawParts { test: Some(raw(1, vec![1], whole(&[9])).train), ..raw(2, vec![2], whole(&[0, 1])) };

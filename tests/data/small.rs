@@ -187,6 +187,16 @@ fn options_that_cannot_be_are_named() {
     };
     let classes = MakeClassification::default();
     refused(make_moons(&MakeMoons { samples: 1, ..MakeMoons::default() }), &["samples", "at least 2"]);
+    // More than any memory holds: refused before anything is allocated.
+    let huge = usize::MAX / 2;
+    refused(make_moons(&MakeMoons { samples: huge, ..MakeMoons::default() }), &["samples", "at most"]);
+    refused(make_line(&MakeLine { samples: huge, ..MakeLine::default() }), &["samples", "at most"]);
+    let wide = MakeRegression { features: 1 << 24, targets: 1 << 24, samples: 1, ..MakeRegression::default() };
+    refused(make_regression(&wide), &["targets", "16777216 by 16777216"]);
+    let wide = MakeClassification { features: 1 << 24, informative: 1 << 24, redundant: 0, samples: 2, ..classes };
+    refused(make_classification(&wide), &["informative", "16777216 by 16777216"]);
+    let many = MakeClassification { features: 64, informative: 64, redundant: 0, classes: huge, ..classes };
+    refused(make_classification(&many), &["classes"]);
     refused(make_moons(&MakeMoons { noise: -1.0, ..MakeMoons::default() }), &["noise", "-1"]);
     refused(make_line(&MakeLine { slope: f64::NAN, ..MakeLine::default() }), &["slope", "finite"]);
     refused(make_regression(&MakeRegression { targets: 0, ..MakeRegression::default() }), &["targets"]);

@@ -7,6 +7,17 @@ fn parse(text: &str) -> Result<Table, Error> {
     Table::parse("data.csv", text.as_bytes(), TableFormat::default())
 }
 
+/// Rows that an open quote swallows must not be missed in silence.
+#[test]
+fn quotes_have_to_be_closed() {
+    for text in ["a,b\n1,\"2\n3,4\n", "a,b\n\"1,2\n", "a,b\n1,\"", "a,b\n1,\"2\"\"\n", "a,b\r\n1,\"2\r\n"] {
+        assert_says(parse(text).unwrap_err(), &["line 2: a quote is opened"]);
+    }
+    for text in ["a,b\n1,\"2\"", "a,b\n1,\"2\"\"\"\n", "a,b\n1,2\"\n", "a,b\n1,\"2\n3\"\n", "a,b\n\"\",\"\"\n"] {
+        assert_eq!(parse(text).unwrap().len(), 1, "{text}");
+    }
+}
+
 #[test]
 fn a_first_line_without_a_number_is_a_header() {
     let named = parse("kind,age\ncat,3\n").unwrap();

@@ -8,7 +8,7 @@ use wgrad::executor::KernelChoice;
 use wgrad::files::cache_directory;
 use wgrad::gpu::{GpuOptions, GpuRequest};
 use wgrad::spec::MAX_REPLICAS;
-use wgrad::{Activation, Device, Init, Loss, Precision, Sequential};
+use wgrad::{Activation, Device, Error, Init, Loss, Precision, Sequential};
 
 use crate::output::Output;
 use crate::{Failure, Result};
@@ -99,6 +99,17 @@ pub fn kernel_line(kernels: &[KernelChoice]) -> Option<String> {
     (!kernels.is_empty()).then(|| format!("{} ({chosen})", variants.join(" ")))
 }
 
+/// An error of a command that is for GPUs only, where another device is no way out.
+pub fn gpu_only(error: Error) -> Failure {
+    match error {
+        Error::Adapter { reason, way_out } => {
+            let way_out = way_out.split(", or use `--device cpu`").next().unwrap_or_default().to_owned();
+            Error::Adapter { reason, way_out }.into()
+        }
+        other => other.into(),
+    }
+}
+
 /// Says why it is the CPU, where that was not asked for, and why kernels that were tuned are passed over. Only once the work is sure to begin: the line of an error
 /// stands alone.
 pub fn announce(device: &Device, output: &Output) {
@@ -131,7 +142,7 @@ fn width(text: &str) -> Result<usize, String> {
     // The library knows how wide a layer may be.
     match Sequential::new(1).dense(units, Activation::Linear).validate() {
         Ok(()) => Ok(units),
-        Err(wgrad::Error::Spec { reason, .. }) => Err(reason),
+        Err(Error::Spec { reason, .. }) => Err(reason),
         Err(error) => Err(error.to_string()),
     }
 }
@@ -140,6 +151,11 @@ fn width(text: &str) -> Result<usize, String> {
 pub fn count<T: FromStr + PartialOrd + From<u8>>(text: &str) -> Result<T, String> {
     let value = text.parse::<T>().ok().filter(|value| *value >= T::from(1));
     value.ok_or_else(|| "must be a whole number of at least 1".to_owned())
+}
+
+/// A whole number of at least 0.
+pub fn whole<T: FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| "must be a whole number of at least 0, in at most 64 bits".to_owned())
 }
 
 /// Models side by side.

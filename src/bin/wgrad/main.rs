@@ -16,6 +16,7 @@ mod output;
 mod predict;
 mod recipe;
 mod run_directory;
+mod run_lock;
 mod table;
 mod train;
 mod tune;

@@ -11,6 +11,7 @@ use wgrad::{Callback, Checkpoints, EpochReport, Error, History, RunInfo, Trainer
 
 use crate::Result;
 use crate::config::Settings;
+use crate::run_lock::RunLock;
 use crate::train::EpochEvent;
 
 const MODEL: &str = "model.safetensors";
@@ -27,6 +28,8 @@ pub struct RunDirectory {
     checkpoints: Checkpoints,
     /// Whether the directory was made for this run.
     new: bool,
+    /// Nobody else writes to it.
+    _lock: RunLock,
     /// What goes into the directory once training begins.
     beginning: Beginning,
     /// What went wrong in a callback, which then asks the run to stop.
@@ -63,11 +66,13 @@ impl Beginning {
 }
 
 impl RunDirectory {
-    /// Makes the directory if need be, and writes a file to it and removes it again: permissions alone do not tell.
-    pub fn prepare(path: &Path, checkpoints: Checkpoints, beginning: Beginning) -> Result<Self> {
+    /// Makes the directory if need be, and writes a file to it and removes it again: permissions alone do not tell. A run
+    /// that goes on holds its lock already.
+    pub fn prepare(path: &Path, lock: Option<RunLock>, checkpoints: Checkpoints, beginning: Beginning) -> Result<Self> {
         let new = !path.exists();
         std::fs::create_dir_all(path).map_err(|e| refused(path, "create this directory for --out", e))?;
-        let directory = Self { path: path.to_path_buf(), checkpoints, new, beginning, failure: None };
+        let lock = lock.map_or_else(|| RunLock::take(path), Ok)?;
+        let directory = Self { path: path.to_path_buf(), checkpoints, new, _lock: lock, beginning, failure: None };
         directory.probe().inspect_err(|_| directory.abandon())?;
         Ok(directory)
     }

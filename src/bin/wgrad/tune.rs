@@ -6,11 +6,12 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use serde::Serialize;
-use wgrad::Precision;
+use tempfile::NamedTempFile;
 use wgrad::bench::{NETWORKS, Network};
 use wgrad::files::cache_directory;
 use wgrad::gpu::{Gpu, GpuOptions, GpuRequest, Tuning};
 use wgrad::tune::{Finding, TunedStep, tune};
+use wgrad::{Error, Precision};
 
 use crate::args::{self, PrecisionArgs};
 use crate::bench::network;
@@ -89,13 +90,15 @@ pub fn run(args: &TuneArgs, output: &Output) -> Result<()> {
     })?;
     let request = args.adapter.clone().map_or(GpuRequest::Best, GpuRequest::Named);
     let f16 = args.precision.precision == Precision::F16;
-    let gpu = Gpu::request_blocking(&GpuOptions { request, f16, ..GpuOptions::default() })?;
+    let options = GpuOptions { request, f16, ..GpuOptions::default() };
+    let gpu = Gpu::request_blocking(&options).map_err(args::gpu_only)?;
     if args.forget {
         return forget(&directory, &gpu, output);
     }
     if args.show {
         return show(&directory, &gpu, output);
     }
+    probe(&directory)?;
     let info = gpu.info();
     output.event("device", &info);
     let mut list = Table::list();
@@ -114,6 +117,13 @@ pub fn run(args: &TuneArgs, output: &Output) -> Result<()> {
     output.event("saved", &Place { path: Some(&path) });
     output.text(&format!("\nsaved in {path}; training takes these variants unless told --kernels default"));
     Ok(())
+}
+
+/// What is measured has to be kept: better to know before than after.
+fn probe(directory: &Path) -> Result<()> {
+    let probed = std::fs::create_dir_all(directory).and_then(|()| NamedTempFile::new_in(directory));
+    let refused = |source| Error::Io { path: directory.to_path_buf(), action: "keep what is measured in", source };
+    Ok(probed.map(drop).map_err(refused)?)
 }
 
 impl TuneArgs {

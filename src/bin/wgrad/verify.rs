@@ -9,7 +9,7 @@ use wgrad::Precision;
 use wgrad::gpu::{Gpu, GpuOptions, GpuRequest, adapters_blocking, automatic};
 use wgrad::verify::{Row, Summary, VerifyOptions, verify};
 
-use crate::args::precision;
+use crate::args::{self, precision};
 use crate::output::Output;
 use crate::table::{Table, seconds};
 use crate::train::device_entries;
@@ -34,7 +34,7 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "NAME|INDEX", value_parser = NonEmptyStringValueParser::new())]
     adapter: Option<String>,
     /// Seed of the made-up inputs.
-    #[arg(long, value_name = "S", default_value_t = 0, allow_hyphen_values = true)]
+    #[arg(long, value_name = "S", default_value_t = 0, value_parser = args::whole::<u64>, allow_hyphen_values = true)]
     seed: u64,
     /// Try a third of the sizes only.
     #[arg(long)]
@@ -119,7 +119,8 @@ fn open(args: &VerifyArgs, output: &Output) -> Result<Gpu> {
         None => best(output),
     };
     let f16 = args.precision == Precision::F16;
-    Ok(Gpu::request_blocking(&GpuOptions { request, default_limits: false, subgroups: args.subgroup, f16 })?)
+    let options = GpuOptions { request, default_limits: false, subgroups: args.subgroup, f16 };
+    Gpu::request_blocking(&options).map_err(args::gpu_only)
 }
 
 fn best(output: &Output) -> GpuRequest {

@@ -2,7 +2,7 @@
 
 use super::{NpyError, check_length, header::Header, split};
 use crate::data::{Features, dataset::first_non_finite};
-use ndarray::Array2;
+use ndarray::{Array2, ArrayViewD, IxDyn, ShapeBuilder};
 
 /// An array as it stands in the file, in C order.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +35,20 @@ impl Elements {
             Self::Float(x) => x.len(),
             Self::Text(x) => x.len(),
         }
+    }
+
+    /// Those of an array of this shape whose first extent is contiguous, as `fortran_order` says, with the last one
+    /// contiguous.
+    fn in_c_order(self, shape: &[usize]) -> Option<Self> {
+        fn turned<T: Clone>(values: &[T], shape: &[usize]) -> Option<Vec<T>> {
+            ArrayViewD::from_shape(IxDyn(shape).f(), values).ok().map(|view| view.iter().cloned().collect())
+        }
+        Some(match self {
+            Self::U8(x) => Self::U8(turned(&x, shape)?),
+            Self::Whole(x) => Self::Whole(turned(&x, shape)?),
+            Self::Float(x) => Self::Float(turned(&x, shape)?),
+            Self::Text(x) => Self::Text(turned(&x, shape)?),
+        })
     }
 
     /// True without a single one.
@@ -132,10 +146,6 @@ fn text(bytes: &[u8]) -> Result<String, u32> {
 pub fn parse_array(bytes: &[u8]) -> Result<NpyArray, NpyError> {
     let (text, data) = split(bytes)?;
     let header = Header::parse(text)?;
-    // A vector has the same bytes in both orders.
-    if header.fortran_order && header.shape.len() > 1 {
-        return Err(NpyError::FortranOrder);
-    }
     let kind = Kind::parse(&header.descr)?;
     if header.shape.is_empty() {
         return Err(NpyError::Rank(header.shape));
@@ -148,7 +158,14 @@ pub fn parse_array(bytes: &[u8]) -> Result<NpyArray, NpyError> {
         Some(wanted) => check_length(wanted, data.len())?,
         None => return Err(NpyError::TooLarge(header.shape)),
     }
-    Ok(NpyArray { elements: kind.read(data)?, shape: header.shape })
+    let elements = kind.read(data)?;
+    // A vector has the same bytes in both orders.
+    let elements = if header.fortran_order && header.shape.len() > 1 {
+        elements.in_c_order(&header.shape).ok_or(NpyError::TooLarge(header.shape.clone()))?
+    } else {
+        elements
+    };
+    Ok(NpyArray { elements, shape: header.shape })
 }
 
 impl NpyArray {

@@ -44,7 +44,7 @@ impl Preprocessing {
             return Ok(raw);
         }
         if !self.columns.is_empty() && raw.inputs() != self.columns.len() {
-            let (wanted, got) = (format!("(N, {}), as in training", self.columns.len()), format!("{:?}", raw.dim()));
+            let (wanted, got) = (format!("(N, {}), as in training,", self.columns.len()), format!("{:?}", raw.dim()));
             return Err(Error::Shape { operation: "preprocess", tensor: "rows".to_owned(), wanted, got });
         }
         let mut x = match &raw {
@@ -94,7 +94,7 @@ impl Preprocessing {
         let mut y = Array2::zeros((rows.len(), places.len()));
         for ((mut values, target), place) in y.columns_mut().into_iter().zip(&self.targets).zip(places) {
             for (value, row) in values.iter_mut().zip(rows) {
-                *value = ((table.number(*row, place)? - target.shift) * target.scale) as f32;
+                *value = ((table.answer(*row, place)? - target.shift) * target.scale) as f32;
             }
         }
         Ok(Targets::Values(y))

@@ -11,8 +11,8 @@ use naga::{AddressSpace, Module, ShaderStage, TypeInner};
 use crate::gpu::reflect::{Access, Reflection, Specialized};
 use crate::gpu::{ITERATION_HEADER, PROBES, specializations};
 use crate::ops::{
-    Activation, Constant, DenseLoss, Halves, Hyper, Loss, MATMUL_VARIANTS, ModuleConstants, Op, Operation, Shader,
-    Variant, shaders,
+    ALIGNED, Activation, Constant, DenseLoss, Halves, Hyper, Loss, MATMUL_VARIANTS, ModuleConstants, Op, Operation,
+    Shader, Variant, shaders,
 };
 use crate::spec::{MAX_REPLICAS, Precision};
 use crate::verify::cases::suites;
@@ -363,7 +363,7 @@ fn tiles_and_slices_fill_the_workgroup() {
 fn cases_have_operands_of_both_alignments() {
     for stem in ["dense_forward", "dense_input_gradient", "dense_weight_gradient"] {
         for aligned in [0.0, 1.0] {
-            let constant = ("ALIGNED", Constant::Number(aligned));
+            let constant = (ALIGNED, Constant::Number(aligned));
             let own = |op: &&Op| op.shader().stem == stem && op.constants().contains(&constant);
             assert!(operations().values().any(|op| own(&op)), "{stem} {aligned}");
         }

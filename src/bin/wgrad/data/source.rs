@@ -79,10 +79,14 @@ impl Source {
         if datasets::KNOWN.contains(&name) || path.is_dir() {
             return Ok(Self::Images);
         }
-        if !path.is_file() {
-            return Err(unknown(name).into());
+        match path.metadata() {
+            Ok(found) if found.is_file() => Self::of_file(path, format),
+            Ok(_) => {
+                let reason = "this is no file but a device or a pipe; save the rows to a file first".to_owned();
+                Err(Error::Data { path: path.to_path_buf(), reason }.into())
+            }
+            Err(source) => Err(unknown(name, source).into()),
         }
-        Self::of_file(path, format)
     }
 
     fn of_file(path: &Path, format: TableFormat) -> Result<Self> {
@@ -118,9 +122,8 @@ fn first_bytes(path: &Path) -> Result<Vec<u8>> {
 }
 
 /// A name that stands for nothing; one that looks like a path was meant as a file.
-fn unknown(name: &str) -> Error {
+fn unknown(name: &str, source: std::io::Error) -> Error {
     if name.contains(['/', '\\']) || is_table(Path::new(name)) {
-        let source = std::io::Error::from(std::io::ErrorKind::NotFound);
         return Error::Io { path: name.into(), action: "read", source };
     }
     let known = datasets::KNOWN.iter().chain(&["iris"]).chain(datasets::MADE);
@@ -201,6 +204,16 @@ impl SamplesArgs {
     }
 }
 
+/// The same error, with the file in it.
+fn in_file(error: Error, path: &Path) -> Failure {
+    match error {
+        Error::Shape { operation, wanted, got, .. } => {
+            Error::Shape { operation, tensor: path.display().to_string(), wanted, got }.into()
+        }
+        other => other.into(),
+    }
+}
+
 /// Rows to predict, encoded as the model's preprocessing says.
 pub fn rows(path: &Path, format: TableFormat, preprocessing: Option<&Preprocessing>) -> Result<Features> {
     let start = first_bytes(path)?;
@@ -212,7 +225,7 @@ pub fn rows(path: &Path, format: TableFormat, preprocessing: Option<&Preprocessi
             let all: Vec<usize> = (0..table.len()).collect();
             Ok(Features::F32(known.encode(&table, &all)?))
         }
-        Some(known) => Ok(known.encode_array(read_rows(path)?)?),
+        Some(known) => known.encode_array(read_rows(path)?).map_err(|error| in_file(error, path)),
         None => Ok(read_rows(path)?),
     }
 }

@@ -7,7 +7,7 @@ use wgrad::data::{ArraySpec, Missing, Parts, Preprocessing, RawParts, Scale, Spl
 use wgrad::datasets;
 
 use super::source::{RowFormat, Source, arrays_of};
-use crate::{Failure, Result};
+use crate::{Failure, Result, args};
 
 /// The share that is held back where a set has no test part of its own.
 const DEFAULT_TEST: f64 = 0.2;
@@ -77,7 +77,7 @@ pub struct TrainDataArgs {
     #[arg(long)]
     no_stratify: bool,
     /// Seed of the division into parts.
-    #[arg(long, value_name = "S", default_value_t = 0, allow_hyphen_values = true)]
+    #[arg(long, value_name = "S", default_value_t = 0, value_parser = args::whole::<u64>, allow_hyphen_values = true)]
     split_seed: u64,
 }
 
@@ -135,6 +135,20 @@ enum Validation<'a> {
 impl TrainDataArgs {
     /// Reads, divides, fits the preprocessing on the training part, and applies it.
     pub fn load(&self) -> Result<Parts> {
+        let scales = self.preprocess.iter().filter(|word| matches!(word, Preparation::Scale(_))).count();
+        if scales > 1 {
+            return Err(Failure::Usage("--preprocess: give one of standardize, min-max and none".to_owned()));
+        }
+        let parts = self.parts()?;
+        if self.scale_target && parts.train.classes() > 0 {
+            let reason = "--scale-target is for a regression, and the answers are classes; leave it out, or give --task \
+                          regression";
+            return Err(Failure::Usage(reason.to_owned()));
+        }
+        Ok(parts)
+    }
+
+    fn parts(&self) -> Result<Parts> {
         let source = Source::find(&self.dataset, self.format.format()?)?;
         self.check_flags(&source)?;
         match source {

@@ -116,6 +116,17 @@ impl FromStr for Every {
 }
 
 impl KeepingArgs {
+    /// What nothing would come of is a mistake.
+    pub fn check(&self) -> Result<()> {
+        match self.checkpoint_every {
+            Some(_) if self.directory().is_none() => {
+                let reason = "--checkpoint-every is for --out, which keeps checkpoints; add --out DIR or leave it out";
+                Err(Failure::Usage(reason.to_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The directory of the run, and whether it is there already, to go on with.
     pub fn directory(&self) -> Option<(&Path, bool)> {
         let resumed = self.resume.as_deref().map(|path| (path, true));

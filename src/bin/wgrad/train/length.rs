@@ -25,7 +25,7 @@ pub struct LengthArgs {
     #[arg(long, value_name = "N", value_parser = args::count::<u64>, allow_hyphen_values = true)]
     pub steps: Option<u64>,
     /// Seed of the initial weights and of the order of the samples.
-    #[arg(long, value_name = "S", default_value_t = 0, allow_hyphen_values = true)]
+    #[arg(long, value_name = "S", default_value_t = 0, value_parser = args::whole::<u64>, allow_hyphen_values = true)]
     pub seed: u64,
     /// Train so many models side by side, in the same dispatches, with the seeds from --seed on: what is told is their mean,
     /// and at the end what each came to.

@@ -27,6 +27,7 @@ pub use summary::device_entries;
 use crate::config::Settings;
 use crate::output::Output;
 use crate::run_directory::{Beginning, RunDirectory};
+use crate::run_lock::RunLock;
 use crate::{Failure, Result, interrupt};
 use memory::Network;
 use report::Report;
@@ -34,6 +35,7 @@ use scores::Scored;
 use summary::{Summary, summarize};
 
 pub fn run(args: &TrainArgs, mut settings: Settings, output: &Output, started: Instant) -> Result<()> {
+    args.keeping.check()?;
     if let Some(recipe) = args.recipe {
         output.note(&format!("recipe {}: {}", recipe.name(), recipe.flags(&args.data.dataset)?));
     }
@@ -47,6 +49,8 @@ pub fn run(args: &TrainArgs, mut settings: Settings, output: &Output, started: I
     if args.output.dry_run {
         return memory::dry_run(&builder, &train, &Network::new(&model, args, &train), &device, output);
     }
+    // Before the checkpoints are read, which another process may be writing.
+    let lock = args.keeping.directory().filter(|(_, there)| *there).map(|(path, _)| RunLock::take(path)).transpose()?;
     let mut trainer = trainer(args, &model, builder)?;
     if args.output.print_plan {
         plan::print_plan(&trainer.plan(&train)?, output);
@@ -54,7 +58,7 @@ pub fn run(args: &TrainArgs, mut settings: Settings, output: &Output, started: I
     }
     // Before a former run's files are touched.
     trainer.memory(&train)?.check()?;
-    let mut directory = directory(args, &trainer, settings, validation.is_some())?;
+    let mut directory = directory(args, lock, &trainer, settings, validation.is_some())?;
     let checkpoints = directory.as_ref().map(RunDirectory::checkpoints);
     let fit = epochs(args.epochs(&train)).steps(args.length.steps);
     let fit = validation.as_ref().or(test.as_ref()).into_iter().fold(fit, |fit, watched| fit.validate(watched));
@@ -90,10 +94,16 @@ fn scored(trainer: &mut Trainer, history: &History, restored: bool, parts: &Part
 }
 
 /// The directory of the run, if it has one, ready to be filled.
-fn directory(args: &TrainArgs, trainer: &Trainer, settings: Settings, validates: bool) -> Result<Option<RunDirectory>> {
+fn directory(
+    args: &TrainArgs,
+    lock: Option<RunLock>,
+    trainer: &Trainer,
+    settings: Settings,
+    validates: bool,
+) -> Result<Option<RunDirectory>> {
     let Some((path, _)) = args.keeping.directory() else { return Ok(None) };
     let beginning = Beginning::new(trainer, settings, trainer.resumes_after().is_some(), validates)?;
-    RunDirectory::prepare(path, args.keeping.checkpoints(path), beginning).map(Some)
+    RunDirectory::prepare(path, lock, args.keeping.checkpoints(path), beginning).map(Some)
 }
 
 /// After Ctrl-C: how to go on.

@@ -33,7 +33,7 @@ pub struct ModelArgs {
     #[arg(long)]
     replace_head: bool,
     /// Keep the weights of the first N layers as they are; the output layer counts too.
-    #[arg(long, value_name = "N", default_value_t = 0, allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = args::whole::<usize>, allow_hyphen_values = true)]
     pub freeze: usize,
 }
 

@@ -31,6 +31,12 @@ pub fn parse(text: &str) -> Result<Schedule, String> {
     for option in options.split(',').filter(|option| !option.is_empty()) {
         let (key, value) = option.split_once('=').ok_or(format!("`{option}` is no option; write key=value"))?;
         let key = key.trim().replace('_', "-");
+        if keys.is_empty() {
+            return Err(format!("{name} has no options, but `{option}` is given"));
+        }
+        if given.iter().any(|(own, _)| *own == key) {
+            return Err(format!("{key} is given twice"));
+        }
         if !keys.contains(&key.as_str()) {
             return Err(format!("{name} has no option `{key}`: {}", args::unknown(&key, keys.iter().copied())));
         }
@@ -90,6 +96,8 @@ mod tests {
         let error = |text: &str| parse(text).unwrap_err();
         assert!(error("cosin").starts_with("a similar one exists: `cosine`; known are constant, "));
         assert!(error("cosine:warmpu=2").starts_with("cosine has no option `warmpu`: a similar one exists: `warmup`"));
+        assert_eq!(error("constant:factor=1"), "constant has no options, but `factor=1` is given");
+        assert_eq!(error("step:epochs=1,epochs=2"), "epochs is given twice");
         assert_eq!(error("step"), "step needs epochs, as in step:epochs=10");
         assert_eq!(error("step:epochs=1.5"), "epochs must be a whole number of at least 0, got 1.5");
         assert_eq!(error("exponential:factor=x"), "factor: `x` is no number");
