@@ -1,7 +1,7 @@
 // weight_gradient = output_gradientᵀ input, bias_gradient = the sum of output_gradient over the batch, and the
 // optimizer's update of both: shapes (R, O, I) = (R, B, O)ᵀ (R, B, I) and (R, O).
-// The bias is column I of the product, against an input that is always 1. With OPTIMIZER = GRADIENT `weight` and
-// `bias` are the gradients themselves, and the states are not touched.
+// The weight is the first tensor of `parameters.wgsl`, the bias the second: column I of the product, against an input that
+// is always 1. With OPTIMIZER = GRADIENT they are the gradients themselves, and the states are not touched.
 
 struct Params {
     batch: u32,        // B
@@ -15,10 +15,6 @@ struct Params {
 }
 
 @group(1) @binding(2) var<storage, read> output_gradient: array<vec4<Stored>>; // (R, B, O)
-@group(1) @binding(3) var<storage, read_write> weight: array<f32>;       // (R, O, I)
-@group(1) @binding(4) var<storage, read_write> bias: array<f32>;         // (R, O)
-@group(1) @binding(5) var<storage, read_write> weight_state: array<f32>; // (R, S, O, I)
-@group(1) @binding(6) var<storage, read_write> bias_state: array<f32>;   // (R, S, O)
 @group(1) @binding(7) var<uniform> params: Params;
 
 const LEFT_K_FAST: bool = false;
@@ -64,67 +60,18 @@ fn finish(r: u32, o: u32, i: u32, sum: f32) {
 
 fn finish_weight(r: u32, o: u32, i: u32, gradient: f32) {
     let count = params.outputs * params.inputs;
-    let at = o * params.inputs + i;
-    let own = r * count + at;
+    let own = o * params.inputs + i;
     if OPTIMIZER == GRADIENT {
-        weight[own] = gradient;
+        first[r * count + own] = gradient;
         return;
     }
-    let state = r * params.slots * count + at;
-    var before = Parameter(weight[own], vec3(0.0));
-    if params.slots > 0u {
-        before.state.x = weight_state[state];
-    }
-    if params.slots > 1u {
-        before.state.y = weight_state[state + count];
-    }
-    if params.slots > 2u {
-        before.state.z = weight_state[state + 2u * count];
-    }
-    let after = updated(before, gradient, params.clip_value, iteration.hypers[r]);
-    weight[own] = after.value;
-    if params.slots > 0u {
-        weight_state[state] = after.state.x;
-    }
-    if params.slots > 1u {
-        weight_state[state + count] = after.state.y;
-    }
-    if params.slots > 2u {
-        weight_state[state + 2u * count] = after.state.z;
-    }
+    update_first(r, own, count, gradient, iteration.hypers[r]);
 }
 
 fn finish_bias(r: u32, o: u32, gradient: f32) {
-    let own = r * params.outputs + o;
     if OPTIMIZER == GRADIENT {
-        bias[own] = gradient;
+        second[r * params.outputs + o] = gradient;
         return;
     }
-    let count = params.outputs;
-    let state = r * params.slots * count + o;
-    var before = Parameter(bias[own], vec3(0.0));
-    if params.slots > 0u {
-        before.state.x = bias_state[state];
-    }
-    if params.slots > 1u {
-        before.state.y = bias_state[state + count];
-    }
-    if params.slots > 2u {
-        before.state.z = bias_state[state + 2u * count];
-    }
-    var hyper = iteration.hypers[r];
-    if params.decay_biases == 0u {
-        hyper = without_decay(hyper);
-    }
-    let after = updated(before, gradient, params.clip_value, hyper);
-    bias[own] = after.value;
-    if params.slots > 0u {
-        bias_state[state] = after.state.x;
-    }
-    if params.slots > 1u {
-        bias_state[state + count] = after.state.y;
-    }
-    if params.slots > 2u {
-        bias_state[state + 2u * count] = after.state.z;
-    }
+    update_second(r, o, params.outputs, gradient, decayed_hyper(r, params.decay_biases));
 }

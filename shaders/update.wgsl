@@ -14,10 +14,6 @@ struct Params {
 @group(1) @binding(0) var<storage, read> first_gradient: array<f32>;     // (R, I)
 @group(1) @binding(1) var<storage, read> second_gradient: array<f32>;    // (R, J)
 @group(1) @binding(2) var<storage, read> scale: array<f32>;              // (R,)
-@group(1) @binding(3) var<storage, read_write> first: array<f32>;        // (R, I)
-@group(1) @binding(4) var<storage, read_write> second: array<f32>;       // (R, J)
-@group(1) @binding(5) var<storage, read_write> first_state: array<f32>;  // (R, S, I)
-@group(1) @binding(6) var<storage, read_write> second_state: array<f32>; // (R, S, J)
 @group(1) @binding(7) var<uniform> params: Params;
 
 const UPDATE_GROUP: u32 = 64u;
@@ -28,12 +24,16 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
+    let r = group.z;
     let total = params.first_len + params.second_len;
     for (var i = group.x * UPDATE_GROUP + local; i < total; i += groups.x * UPDATE_GROUP) {
         if i < params.first_len {
-            update_first(group.z, i);
+            let gradient = scaled(r, first_gradient[r * params.first_len + i]);
+            update_first(r, i, params.first_len, gradient, decayed_hyper(r, params.decay_first));
         } else {
-            update_second(group.z, i - params.first_len);
+            let own = i - params.first_len;
+            let gradient = scaled(r, second_gradient[r * params.second_len + own]);
+            update_second(r, own, params.second_len, gradient, decayed_hyper(r, params.decay_second));
         }
     }
 }
@@ -43,67 +43,4 @@ fn scaled(r: u32, gradient: f32) -> f32 {
         return gradient;
     }
     return gradient * scale[r];
-}
-
-fn hyper_of(r: u32, decays: u32) -> Hyper {
-    if decays == 0u {
-        return without_decay(iteration.hypers[r]);
-    }
-    return iteration.hypers[r];
-}
-
-fn update_first(r: u32, i: u32) {
-    let count = params.first_len;
-    let own = r * count + i;
-    let state = r * params.slots * count + i;
-    var before = Parameter(first[own], vec3(0.0));
-    if params.slots > 0u {
-        before.state.x = first_state[state];
-    }
-    if params.slots > 1u {
-        before.state.y = first_state[state + count];
-    }
-    if params.slots > 2u {
-        before.state.z = first_state[state + 2u * count];
-    }
-    let gradient = scaled(r, first_gradient[own]);
-    let after = updated(before, gradient, params.clip_value, hyper_of(r, params.decay_first));
-    first[own] = after.value;
-    if params.slots > 0u {
-        first_state[state] = after.state.x;
-    }
-    if params.slots > 1u {
-        first_state[state + count] = after.state.y;
-    }
-    if params.slots > 2u {
-        first_state[state + 2u * count] = after.state.z;
-    }
-}
-
-fn update_second(r: u32, i: u32) {
-    let count = params.second_len;
-    let own = r * count + i;
-    let state = r * params.slots * count + i;
-    var before = Parameter(second[own], vec3(0.0));
-    if params.slots > 0u {
-        before.state.x = second_state[state];
-    }
-    if params.slots > 1u {
-        before.state.y = second_state[state + count];
-    }
-    if params.slots > 2u {
-        before.state.z = second_state[state + 2u * count];
-    }
-    let gradient = scaled(r, second_gradient[own]);
-    let after = updated(before, gradient, params.clip_value, hyper_of(r, params.decay_second));
-    second[own] = after.value;
-    if params.slots > 0u {
-        second_state[state] = after.state.x;
-    }
-    if params.slots > 1u {
-        second_state[state + count] = after.state.y;
-    }
-    if params.slots > 2u {
-        second_state[state + 2u * count] = after.state.z;
-    }
 }

@@ -119,10 +119,12 @@ fn lion(before: Parameter, g: f32, hyper: Hyper) -> Parameter {
     return Parameter(before.value - hyper.learning_rate * sign(direction), vec3(mean, before.state.yz));
 }
 
-// The hyper-parameters of parameters that are left out of weight decay and L1.
-fn without_decay(hyper: Hyper) -> Hyper {
-    var own = hyper;
-    own.decay = select(0.0, 1.0, DECOUPLED);
-    own.l1 = 0.0;
+// A replica's hyper-parameters; where `decays` is 0, those of parameters that are left out of weight decay and L1.
+fn decayed_hyper(r: u32, decays: u32) -> Hyper {
+    var own = iteration.hypers[r];
+    if decays == 0u {
+        own.decay = select(0.0, 1.0, DECOUPLED);
+        own.l1 = 0.0;
+    }
     return own;
 }

@@ -14,7 +14,7 @@ use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
 
 pub(super) static SHADER: Shader =
-    shader!("dense_weight_gradient", "stored", "iteration", "read", "input", "optimizer", "matmul");
+    shader!("dense_weight_gradient", "stored", "iteration", "read", "input", "optimizer", "parameters", "matmul");
 
 /// Where a weight gradient goes.
 #[derive(Clone, Copy, Debug)]
@@ -76,10 +76,10 @@ impl Operation for DenseWeightGradient {
         };
         let own = [
             ("output_gradient", self.output_gradient),
-            ("weight", weight),
-            ("bias", bias),
-            ("weight_state", weight_state),
-            ("bias_state", bias_state),
+            ("first", weight),
+            ("second", bias),
+            ("first_state", weight_state),
+            ("second_state", bias_state),
         ];
         self.input.arguments().into_iter().chain(own).collect()
     }

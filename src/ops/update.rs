@@ -7,7 +7,7 @@ use crate::cpu::{Memory, join, share, tasks, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
 
-pub(super) static SHADER: Shader = shader!("update", "iteration", "optimizer");
+pub(super) static SHADER: Shader = shader!("update", "iteration", "optimizer", "parameters");
 
 /// Parameters that an invocation updates, about; software adapters gain from more work at a time.
 const EACH: usize = 4;
