@@ -18,8 +18,8 @@ struct Params {
 @group(1) @binding(2) var<storage, read> statistics: array<f32>; // (R, 2, O): mean, deviation
 @group(1) @binding(3) var<storage, read> skipped: array<Stored>;    // (R, B, O)
 @group(1) @binding(4) var<storage, read_write> gradient: array<Stored>;        // (R, B, O)
-@group(1) @binding(5) var<storage, read_write> scales_gradient: array<f32>; // (R, 2, O)
-@group(1) @binding(6) var<storage, read_write> passed: array<Stored>;          // (R, B, O)
+@group(1) @binding(5) var<storage, read_write> passed: array<Stored>;          // (R, B, O)
+@group(1) @binding(6) var<storage, read_write> scales_gradient: array<f32>; // (R, 2, O)
 @group(1) @binding(7) var<uniform> params: Params;
 
 @compute @workgroup_size(COLUMNS, LANES)

@@ -6,9 +6,9 @@
 use ndarray::{ArrayViewMut2, s};
 use rayon::prelude::*;
 
-use super::tail::{Passed, Tail, in_columns, round, rows_mut};
+use super::tail::{Tail, in_columns, round, rows_mut};
 use super::tail_backward::Incoming;
-use super::{Constant, Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
+use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
 use crate::cpu::{Memory, matrix, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
@@ -43,25 +43,14 @@ impl Operation for BatchNormBackward {
         &SHADER
     }
 
-    fn constants(&self) -> Vec<(&'static str, Constant)> {
-        Vec::new()
-    }
-
     fn params(&self) -> Vec<(&'static str, Param)> {
         self.tail.params().into_iter().chain(self.incoming.params()).collect()
     }
 
     fn arguments(&self) -> Vec<(&'static str, TensorId)> {
-        let Incoming { gradient, skipped, passed } = self.incoming;
-        vec![
-            ("sums", self.tail.sums),
-            ("scales", self.scales),
-            ("statistics", self.statistics),
-            ("skipped", skipped.unwrap_or(self.tail.sums)),
-            ("gradient", gradient),
-            ("scales_gradient", self.scales_gradient),
-            ("passed", passed.map_or(gradient, |Passed { tensor, .. }| tensor)),
-        ]
+        let own = [("sums", self.tail.sums), ("scales", self.scales), ("statistics", self.statistics)];
+        let incoming = self.incoming.arguments(&self.tail);
+        own.into_iter().chain(incoming).chain([("scales_gradient", self.scales_gradient)]).collect()
     }
 
     fn stored(&self) -> Option<TensorId> {

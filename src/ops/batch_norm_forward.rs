@@ -9,7 +9,7 @@ use ndarray::{ArrayViewMut2, s};
 use rayon::prelude::*;
 
 use super::tail::{Tail, flag, in_columns, rows_mut};
-use super::{Constant, Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
+use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
 use crate::cpu::{Memory, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
@@ -38,10 +38,6 @@ pub(crate) struct BatchNormForward {
 impl Operation for BatchNormForward {
     fn shader(&self) -> &'static Shader {
         &SHADER
-    }
-
-    fn constants(&self) -> Vec<(&'static str, Constant)> {
-        Vec::new()
     }
 
     fn params(&self) -> Vec<(&'static str, Param)> {

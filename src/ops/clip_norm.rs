@@ -3,7 +3,7 @@
 //! scale = min(1, limit / (norm + 1e-6)), over all parameters of a replica: PyTorch's
 //! `torch.nn.utils.clip_grad_norm_` (Pascanu, Mikolov and Bengio, ICML 2013).
 
-use super::{Constant, Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
+use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
 use crate::cpu::Memory;
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
@@ -31,10 +31,6 @@ pub(crate) struct ClipNorm {
 impl Operation for ClipNorm {
     fn shader(&self) -> &'static Shader {
         &SHADER
-    }
-
-    fn constants(&self) -> Vec<(&'static str, Constant)> {
-        Vec::new()
     }
 
     fn params(&self) -> Vec<(&'static str, Param)> {

@@ -2,7 +2,7 @@
 //! the blocks in f64. How far the targets are from their mean is no matter of the model's, so that R² needs no difference
 //! of large sums.
 
-use super::{Constant, Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
+use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
 use crate::cpu::Memory;
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
@@ -41,10 +41,6 @@ impl DifferenceSums {
 impl Operation for DifferenceSums {
     fn shader(&self) -> &'static Shader {
         &SHADER
-    }
-
-    fn constants(&self) -> Vec<(&'static str, Constant)> {
-        Vec::new()
     }
 
     fn params(&self) -> Vec<(&'static str, Param)> {

@@ -2,9 +2,9 @@
 //! `h = scale g`, the gradient by z, in place of that by the outputs, is
 //! `deviation (h - sum_o h / O - x sum_o (h x) / O)`; shapes (R, B, O).
 
-use super::tail::{Passed, Tail, round};
+use super::tail::{Tail, round};
 use super::tail_backward::Incoming;
-use super::{Constant, Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
+use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
 use crate::cpu::{Memory, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
@@ -38,24 +38,13 @@ impl Operation for LayerNormBackward {
         &SHADER
     }
 
-    fn constants(&self) -> Vec<(&'static str, Constant)> {
-        Vec::new()
-    }
-
     fn params(&self) -> Vec<(&'static str, Param)> {
         self.tail.params().into_iter().chain(self.incoming.params()).collect()
     }
 
     fn arguments(&self) -> Vec<(&'static str, TensorId)> {
-        let Incoming { gradient, skipped, passed } = self.incoming;
-        vec![
-            ("sums", self.tail.sums),
-            ("scales", self.scales),
-            ("statistics", self.statistics),
-            ("skipped", skipped.unwrap_or(self.tail.sums)),
-            ("gradient", gradient),
-            ("passed", passed.map_or(gradient, |Passed { tensor, .. }| tensor)),
-        ]
+        let own = [("sums", self.tail.sums), ("scales", self.scales), ("statistics", self.statistics)];
+        own.into_iter().chain(self.incoming.arguments(&self.tail)).collect()
     }
 
     fn stored(&self) -> Option<TensorId> {

@@ -6,7 +6,7 @@ use ndarray::{ArrayViewMut2, s};
 use rayon::prelude::*;
 
 use super::tail::{Tail, flag, in_columns};
-use super::{Constant, Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
+use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
 use crate::cpu::{Memory, matrix, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
@@ -42,10 +42,6 @@ pub(crate) struct LayerNormGradient {
 impl Operation for LayerNormGradient {
     fn shader(&self) -> &'static Shader {
         &SHADER
-    }
-
-    fn constants(&self) -> Vec<(&'static str, Constant)> {
-        Vec::new()
     }
 
     fn params(&self) -> Vec<(&'static str, Param)> {

@@ -3,7 +3,7 @@
 //! other", 1947. Twice U is a whole number and is counted as such.
 
 use super::score_keys::{UNORDERED, score_key};
-use super::{Constant, Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
+use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
 use crate::cpu::Memory;
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
@@ -28,10 +28,6 @@ pub(crate) struct MannWhitney {
 impl Operation for MannWhitney {
     fn shader(&self) -> &'static Shader {
         &SHADER
-    }
-
-    fn constants(&self) -> Vec<(&'static str, Constant)> {
-        Vec::new()
     }
 
     fn params(&self) -> Vec<(&'static str, Param)> {

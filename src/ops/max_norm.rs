@@ -5,7 +5,7 @@
 
 use rayon::prelude::*;
 
-use super::{Constant, Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
+use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
 use crate::cpu::Memory;
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
@@ -28,10 +28,6 @@ pub(crate) struct MaxNorm {
 impl Operation for MaxNorm {
     fn shader(&self) -> &'static Shader {
         &SHADER
-    }
-
-    fn constants(&self) -> Vec<(&'static str, Constant)> {
-        Vec::new()
     }
 
     fn params(&self) -> Vec<(&'static str, Param)> {

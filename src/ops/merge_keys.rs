@@ -1,6 +1,6 @@
 //! One pass of a merge sort of keys: of each two neighbouring sorted runs one of twice their length.
 
-use super::{Constant, Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
+use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
 use crate::cpu::Memory;
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
@@ -23,10 +23,6 @@ pub(crate) struct MergeKeys {
 impl Operation for MergeKeys {
     fn shader(&self) -> &'static Shader {
         &SHADER
-    }
-
-    fn constants(&self) -> Vec<(&'static str, Constant)> {
-        Vec::new()
     }
 
     fn params(&self) -> Vec<(&'static str, Param)> {

@@ -40,35 +40,17 @@ pub use activation::Activation;
 pub(crate) use activation::{Onnx, OnnxValue};
 pub use loss::Loss;
 
-pub(crate) use batch_norm_backward::BatchNormBackward;
-pub(crate) use batch_norm_forward::BatchNormForward;
-pub(crate) use class_counts::ClassCounts;
-pub(crate) use clip_norm::ClipNorm;
 pub(crate) use dense::{Dense, DenseLayer};
-pub(crate) use dense_forward::DenseForward;
-pub(crate) use dense_input_gradient::DenseInputGradient;
-pub(crate) use dense_loss::DenseLoss;
-pub(crate) use dense_weight_gradient::{COLUMN_UNIT, DenseWeightGradient, Destination, GRADIENTS_AT_ONCE};
-pub(crate) use difference_sums::DifferenceSums;
-pub(crate) use gradient_norm::GradientNorm;
+pub(crate) use dense_weight_gradient::{COLUMN_UNIT, Destination, GRADIENTS_AT_ONCE};
 pub(crate) use input::{Input, InputKind};
-pub(crate) use layer_norm_backward::LayerNormBackward;
-pub(crate) use layer_norm_forward::LayerNormForward;
-pub(crate) use layer_norm_gradient::LayerNormGradient;
 pub(crate) use loss::{Head, LossRows, LossWeights, TargetKind};
-pub(crate) use loss_step::LossStep;
-pub(crate) use mann_whitney::MannWhitney;
 pub(crate) use matmul::{ALIGNED, MATMUL_VARIANTS, tile};
-pub(crate) use max_norm::MaxNorm;
-pub(crate) use merge_keys::MergeKeys;
 pub(crate) use optimizer::Hyper;
-pub(crate) use prepare_input::PrepareInput;
-pub(crate) use score_keys::{NO_KEY, ScoreKeys, score_key};
-pub(crate) use softmax::Softmax;
+pub(crate) use score_keys::{NO_KEY, score_key};
 pub(crate) use tail::{Dropout, Passed, Tail};
-pub(crate) use tail_backward::{Incoming, TailBackward};
-pub(crate) use tail_forward::{Running, TailForward};
-pub(crate) use update::{UpdateStep, Updated};
+pub(crate) use tail_backward::Incoming;
+pub(crate) use tail_forward::Running;
+pub(crate) use update::Updated;
 
 use std::borrow::Cow;
 
@@ -227,7 +209,9 @@ pub(crate) trait Operation {
         None
     }
     /// WGSL `override` constants by name.
-    fn constants(&self) -> Vec<(&'static str, Constant)>;
+    fn constants(&self) -> Vec<(&'static str, Constant)> {
+        Vec::new()
+    }
     /// Fields of `Params` by name.
     fn params(&self) -> Vec<(&'static str, Param)>;
     /// The tensor behind each WGSL storage binding, by the binding's name.
@@ -251,10 +235,17 @@ pub(crate) trait Operation {
 }
 
 macro_rules! operations {
-    ($($name:ident($operation:ty)),+ $(,)?) => {
+    ($($module:ident: $name:ident),+ $(,)?) => {
+        $(pub(crate) use $module::$name;)+
+
         /// A step's operation.
         #[derive(Clone, Debug)]
-        pub(crate) enum Op { $($name($operation)),+ }
+        pub(crate) enum Op { $($name($name)),+ }
+
+        /// Every kernel family, for the registry's tests and verification.
+        pub fn shaders() -> Vec<&'static Shader> {
+            vec![$(&$module::SHADER),+]
+        }
 
         impl Operation for Op {
             fn shader(&self) -> &'static Shader {
@@ -295,56 +286,27 @@ macro_rules! operations {
 }
 
 operations! {
-    ClassCounts(ClassCounts),
-    ClipNorm(ClipNorm),
-    BatchNormBackward(BatchNormBackward),
-    BatchNormForward(BatchNormForward),
-    DenseForward(DenseForward),
-    DenseInputGradient(DenseInputGradient),
-    DenseLoss(DenseLoss),
-    DenseWeightGradient(DenseWeightGradient),
-    DifferenceSums(DifferenceSums),
-    GradientNorm(GradientNorm),
-    LayerNormBackward(LayerNormBackward),
-    LayerNormForward(LayerNormForward),
-    LayerNormGradient(LayerNormGradient),
-    LossStep(LossStep),
-    MannWhitney(MannWhitney),
-    MaxNorm(MaxNorm),
-    MergeKeys(MergeKeys),
-    PrepareInput(PrepareInput),
-    ScoreKeys(ScoreKeys),
-    Softmax(Softmax),
-    TailBackward(TailBackward),
-    TailForward(TailForward),
-    Update(UpdateStep),
-}
-
-/// Every kernel family, for the registry's tests and verification.
-pub fn shaders() -> Vec<&'static Shader> {
-    vec![
-        &class_counts::SHADER,
-        &clip_norm::SHADER,
-        &batch_norm_backward::SHADER,
-        &batch_norm_forward::SHADER,
-        &dense_forward::SHADER,
-        &dense_input_gradient::SHADER,
-        &dense_loss::SHADER,
-        &dense_weight_gradient::SHADER,
-        &difference_sums::SHADER,
-        &gradient_norm::SHADER,
-        &layer_norm_backward::SHADER,
-        &layer_norm_forward::SHADER,
-        &layer_norm_gradient::SHADER,
-        &loss_step::SHADER,
-        &mann_whitney::SHADER,
-        &max_norm::SHADER,
-        &merge_keys::SHADER,
-        &prepare_input::SHADER,
-        &score_keys::SHADER,
-        &softmax::SHADER,
-        &tail_backward::SHADER,
-        &tail_forward::SHADER,
-        &update::SHADER,
-    ]
+    batch_norm_backward: BatchNormBackward,
+    batch_norm_forward: BatchNormForward,
+    class_counts: ClassCounts,
+    clip_norm: ClipNorm,
+    dense_forward: DenseForward,
+    dense_input_gradient: DenseInputGradient,
+    dense_loss: DenseLoss,
+    dense_weight_gradient: DenseWeightGradient,
+    difference_sums: DifferenceSums,
+    gradient_norm: GradientNorm,
+    layer_norm_backward: LayerNormBackward,
+    layer_norm_forward: LayerNormForward,
+    layer_norm_gradient: LayerNormGradient,
+    loss_step: LossStep,
+    mann_whitney: MannWhitney,
+    max_norm: MaxNorm,
+    merge_keys: MergeKeys,
+    prepare_input: PrepareInput,
+    score_keys: ScoreKeys,
+    softmax: Softmax,
+    tail_backward: TailBackward,
+    tail_forward: TailForward,
+    update: UpdateStep,
 }

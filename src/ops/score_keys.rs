@@ -1,7 +1,7 @@
 //! The keys by which the scores of a two-class model are sorted: whole numbers in the order of the scores, for the samples of
 //! class 0; those of class 1 are looked up among them (`mann_whitney`).
 
-use super::{Constant, Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
+use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
 use crate::cpu::Memory;
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
@@ -39,10 +39,6 @@ pub(crate) struct ScoreKeys {
 impl Operation for ScoreKeys {
     fn shader(&self) -> &'static Shader {
         &SHADER
-    }
-
-    fn constants(&self) -> Vec<(&'static str, Constant)> {
-        Vec::new()
     }
 
     fn params(&self) -> Vec<(&'static str, Param)> {

@@ -1,7 +1,7 @@
 //! `probabilities = exp(z - max z) / sum exp(z - max z)` over each row of logits z; shapes (R, B, O). Subtracting the
 //! largest logit keeps the exponentials from overflowing (Goodfellow et al., "Deep Learning", section 4.1).
 
-use super::{Constant, Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
+use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
 use crate::cpu::{Memory, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
@@ -22,10 +22,6 @@ pub(crate) struct Softmax {
 impl Operation for Softmax {
     fn shader(&self) -> &'static Shader {
         &SHADER
-    }
-
-    fn constants(&self) -> Vec<(&'static str, Constant)> {
-        Vec::new()
     }
 
     fn params(&self) -> Vec<(&'static str, Param)> {

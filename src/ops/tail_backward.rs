@@ -2,7 +2,7 @@
 //! (R, B, O). The gradient by the activation goes to the residual's source too.
 
 use super::tail::{Passed, Tail, flag, round};
-use super::{Constant, Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
+use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
 use crate::cpu::{Memory, Taken, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
@@ -33,23 +33,12 @@ impl Operation for TailBackward {
         &SHADER
     }
 
-    fn constants(&self) -> Vec<(&'static str, Constant)> {
-        Vec::new()
-    }
-
     fn params(&self) -> Vec<(&'static str, Param)> {
         self.tail.params().into_iter().chain(self.incoming.params()).collect()
     }
 
     fn arguments(&self) -> Vec<(&'static str, TensorId)> {
-        let Incoming { gradient, skipped, passed } = self.incoming;
-        // Others of the same access stand in for what is not there, so that the layout is one.
-        vec![
-            ("sums", self.tail.sums),
-            ("skipped", skipped.unwrap_or(self.tail.sums)),
-            ("gradient", gradient),
-            ("passed", passed.map_or(gradient, |passed| passed.tensor)),
-        ]
+        [("sums", self.tail.sums)].into_iter().chain(self.incoming.arguments(&self.tail)).collect()
     }
 
     fn stored(&self) -> Option<TensorId> {
@@ -86,6 +75,15 @@ impl Incoming {
     /// The fields of `Params`.
     pub fn params(&self) -> [(&'static str, Param); 2] {
         [("skips", flag(self.skipped.is_some())), ("passing", Passed::param(self.passed))]
+    }
+
+    /// The tensors by WGSL's names; others of the same access stand in for what is not there, so that the layout is one.
+    pub fn arguments(&self, tail: &Tail) -> [(&'static str, TensorId); 3] {
+        [
+            ("skipped", self.skipped.unwrap_or(tail.sums)),
+            ("gradient", self.gradient),
+            ("passed", self.passed.map_or(self.gradient, |passed| passed.tensor)),
+        ]
     }
 
     /// Takes the gradient out, which is by activation(n) + residual then; the residual's source has been given it.

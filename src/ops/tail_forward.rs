@@ -2,7 +2,7 @@
 //! training, `n = scale (z - mean) / sqrt(variance + epsilon) + shift` with the running mean and variance.
 
 use super::tail::{Tail, flag};
-use super::{Constant, Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
+use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
 use crate::cpu::{Memory, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
@@ -34,10 +34,6 @@ pub(crate) struct Running {
 impl Operation for TailForward {
     fn shader(&self) -> &'static Shader {
         &SHADER
-    }
-
-    fn constants(&self) -> Vec<(&'static str, Constant)> {
-        Vec::new()
     }
 
     fn params(&self) -> Vec<(&'static str, Param)> {

@@ -77,7 +77,7 @@ impl Builder<'_> {
         pass.steps.push(step("clip norm".to_owned(), Op::ClipNorm(op)));
         for (name, tensors) in updated {
             let op = UpdateStep { tensors, scale: Some(scale), update: self.request.spec.update() };
-            pass.steps.push(step(format!("{name} update"), Op::Update(op)));
+            pass.steps.push(step(format!("{name} update"), Op::UpdateStep(op)));
         }
     }
 }

@@ -137,7 +137,7 @@ impl Builder<'_> {
     fn norm_update(&self, pass: &mut Pass, n: usize, norm: NormTensors) {
         let tensors = self.norm_updated(n, norm);
         let op = UpdateStep { tensors, scale: None, update: self.request.spec.update() };
-        pass.steps.push(step(format!("layers.{n} norm update"), Op::Update(op)));
+        pass.steps.push(step(format!("layers.{n} norm update"), Op::UpdateStep(op)));
     }
 
     /// A norm's scales and shifts, which are one tensor, as an update takes them.

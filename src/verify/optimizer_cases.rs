@@ -45,7 +45,7 @@ pub(super) fn updates(seed: u64, replicas: usize, name: &str, optimizer: Optimiz
         let tensors = [tensor(first, case != 3), tensor(second, false)];
         let label = format!("I={first} J={second} {name}{}", if scale.is_some() { " scaled" } else { "" });
         let op = UpdateStep { tensors, scale, update: update(optimizer, case) };
-        suite.case(label, Op::Update(op), 1, 0);
+        suite.case(label, Op::UpdateStep(op), 1, 0);
     }
     Ok(suite.suite(name, optimizer))
 }
