@@ -1,25 +1,15 @@
 use super::Gpu;
 use super::clock::time_pass;
-use super::footprint::{PARAMS_BYTES, PROGRAMS, iteration_bound, iterations_bytes, padded, stride};
-use super::pipelines::{Choice, Kernel, Pipelines};
+use super::dispatch::Dispatch;
+use super::footprint::{PROGRAMS, iteration_bound, iterations_bytes, padded, stride};
+use super::pipelines::{Choice, Pipelines};
 use super::queue::Flight;
-use super::reflect::Access;
 use super::upload::Uploads;
 use crate::binary16;
 use crate::error::{Error, Result};
 use crate::executor::{DeviceInfo, Executor, KernelChoice, StepMetrics, TensorData, Timing, own_weights, slot_metrics};
-use crate::ops::{Halves, Operation};
 use crate::plan::{Element, Iteration, Plan, Program, ProgramId, Step, TensorId};
 use crate::spec::Pace;
-
-/// One dispatch, ready.
-#[derive(Clone, Debug)]
-struct Dispatch {
-    kernel: Kernel,
-    params: wgpu::Buffer,
-    bind_group: wgpu::BindGroup,
-    workgroups: [u32; 3],
-}
 
 /// Runs a plan on a GPU. Pipelines, buffers and bind groups are made when it is made, none later but those of metrics,
 /// which no training run needs.
@@ -82,7 +72,8 @@ impl GpuExecutor {
         let mut pipelines = Pipelines::new(&gpu, &layout);
         let mut program = |id: usize, program: &Program| {
             let steps = program.steps.iter().enumerate();
-            let made = |(index, step)| dispatch(&gpu, &mut pipelines, &plan, &buffers, step, choice.named(id, index));
+            let made =
+                |(index, step)| Dispatch::new(&gpu, &mut pipelines, (&plan, &buffers), step, choice.named(id, index));
             steps.map(made).collect::<Result<Vec<_>>>()
         };
         let programs = [program(0, &plan.train)?, program(1, &plan.evaluate)?, program(2, &plan.predict)?, Vec::new()];
@@ -120,7 +111,9 @@ impl GpuExecutor {
         let more = guarded(gpu, || {
             let mut pipelines = Pipelines::new(gpu, &self.iteration_layout);
             let steps = plan.judge.steps[own.len()..].iter();
-            steps.map(|step| dispatch(gpu, &mut pipelines, plan, buffers, step, None)).collect::<Result<Vec<_>>>()
+            steps
+                .map(|step| Dispatch::new(gpu, &mut pipelines, (plan, buffers), step, None))
+                .collect::<Result<Vec<_>>>()
         })?;
         own.extend(more);
         self.programs[program as usize] = own;
@@ -180,15 +173,6 @@ impl GpuExecutor {
         }
         self.gpu.queue.submit([encoder.finish()]);
         self.gpu.check()
-    }
-}
-
-impl Dispatch {
-    fn encode(&self, pass: &mut wgpu::ComputePass<'_>) {
-        let [x, y, z] = self.workgroups;
-        pass.set_pipeline(&self.kernel.pipeline);
-        pass.set_bind_group(1, &self.bind_group, &[]);
-        pass.dispatch_workgroups(x, y, z);
     }
 }
 
@@ -357,59 +341,4 @@ fn iteration_layout(gpu: &Gpu, bytes: u64) -> wgpu::BindGroupLayout {
             count: None,
         }],
     })
-}
-
-fn dispatch(
-    gpu: &Gpu,
-    pipelines: &mut Pipelines<'_>,
-    plan: &Plan,
-    buffers: &[wgpu::Buffer],
-    step: &Step,
-    named: Option<&'static str>,
-) -> Result<Dispatch> {
-    let replicas = plan.replicas.len();
-    let halves = Halves::of(&step.op, plan);
-    let (kernel, params, [x, y]) = pipelines.kernel(&step.op, halves, replicas, named)?;
-    let workgroups = workgroups(gpu, step, [x, y, replicas])?;
-    let params_buffer = gpu.device.create_buffer(&wgpu::BufferDescriptor {
-        label: Some(&step.label),
-        size: (params.len() as u64).next_multiple_of(PARAMS_BYTES),
-        usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
-        mapped_at_creation: false,
-    });
-    gpu.queue.write_buffer(&params_buffer, 0, &params);
-    let arguments = step.op.arguments();
-    let mut entries = Vec::new();
-    for binding in &pipelines.reflection(&kernel).bindings {
-        let buffer = match binding.access {
-            Access::Uniform(_) => &params_buffer,
-            _ => {
-                let argument = arguments.iter().find(|(name, _)| *name == binding.name);
-                let missing = || Error::Device(format!("{}.wgsl: no tensor for {}", kernel.stem, binding.name));
-                &buffers[argument.ok_or_else(missing)?.1.index()]
-            }
-        };
-        entries.push(wgpu::BindGroupEntry { binding: binding.index, resource: buffer.as_entire_binding() });
-    }
-    let bind_group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
-        label: Some(&step.label),
-        layout: &kernel.layout,
-        entries: &entries,
-    });
-    Ok(Dispatch { kernel, params: params_buffer, bind_group, workgroups })
-}
-
-/// Workgroup counts within the device's limit.
-fn workgroups(gpu: &Gpu, step: &Step, counts: [usize; 3]) -> Result<[u32; 3]> {
-    let limit = gpu.device.limits().max_compute_workgroups_per_dimension;
-    match counts.iter().find(|count| **count > limit as usize) {
-        None => Ok(counts.map(|count| count as u32)),
-        Some(count) => Err(Error::Limit {
-            what: format!("{} ({count} workgroups)", step.label),
-            limit: "the adapter's max_compute_workgroups_per_dimension",
-            wanted: *count as u64,
-            had: u64::from(limit),
-            hint: "use narrower layers, a smaller batch or fewer replicas",
-        }),
-    }
 }

@@ -2,6 +2,7 @@
 
 mod adapters;
 mod clock;
+mod dispatch;
 mod executor;
 mod footprint;
 mod pipelines;

@@ -95,10 +95,8 @@ impl BatchNormBackward {
         [mut gradient, mut totals]: [ArrayViewMut2<T>; 2],
     ) {
         let (rows, width) = gradient.dim();
-        let outputs = self.tail.outputs;
-        let pair = |id, which: usize| &memory.real(id)[(2 * r + which) * outputs + start..][..width];
-        let [mean, deviation] = [0, 1].map(|which| pair(self.statistics, which));
-        let [scale, shift] = [0, 1].map(|which| pair(self.scales, which));
+        let [mean, deviation] = self.pair(memory, self.statistics, [r, start], width);
+        let [scale, shift] = self.pair(memory, self.scales, [r, start], width);
         let sums = |b| self.tail.sums(memory, [r, b], start..start + width);
         let (mut scale_totals, mut shift_totals) = totals.multi_slice_mut((s![0, ..], s![1, ..]));
         let (Some(products_total), Some(total)) = (scale_totals.as_slice_mut(), shift_totals.as_slice_mut()) else {
@@ -123,17 +121,35 @@ impl BatchNormBackward {
             T::column_sums(matrix(products, rows, width), products_total);
         });
         T::column_sums(gradient.view(), total);
+        self.by_sums(memory, [r, start], half, gradient, [total, products_total]);
+        let unscale = T::real(hyper.gradient_scale(half)[1]);
+        products_total.iter_mut().chain(total).for_each(|total| *total = *total * unscale);
+    }
+
+    /// Gradients by n, of columns from `start` on, become those by the sums; with the totals of g and g x.
+    fn by_sums<T: Scalar>(
+        &self,
+        memory: &Memory<T>,
+        [r, start]: [usize; 2],
+        half: bool,
+        mut gradient: ArrayViewMut2<T>,
+        [total, products_total]: [&[T]; 2],
+    ) {
+        let (rows, width) = gradient.dim();
+        let [mean, deviation] = self.pair(memory, self.statistics, [r, start], width);
+        let [scale, _] = self.pair(memory, self.scales, [r, start], width);
         let count = T::real(rows as f32);
         memory.with_scratch(2 * width, |means| {
             let (means, product_means) = means.split_at_mut(width);
-            means.iter_mut().zip(&*total).for_each(|(mean, total)| *mean = *total / count);
-            product_means.iter_mut().zip(&*products_total).for_each(|(mean, total)| *mean = *total / count);
+            means.iter_mut().zip(total).for_each(|(mean, total)| *mean = *total / count);
+            product_means.iter_mut().zip(products_total).for_each(|(mean, total)| *mean = *total / count);
             vectorized(
                 #[inline(always)]
                 || {
                     for (b, g) in rows_mut(&mut gradient).enumerate() {
                         round(half, g);
-                        let units = sums(b).iter().zip(mean).zip(deviation.iter().zip(scale));
+                        let sums = self.tail.sums(memory, [r, b], start..start + width);
+                        let units = sums.iter().zip(mean).zip(deviation.iter().zip(scale));
                         let means = means.iter().zip(&*product_means);
                         for ((g, ((z, mean), (deviation, scale))), (own, product)) in g.iter_mut().zip(units).zip(means)
                         {
@@ -145,7 +161,16 @@ impl BatchNormBackward {
                 },
             );
         });
-        let unscale = T::real(hyper.gradient_scale(half)[1]);
-        products_total.iter_mut().chain(total).for_each(|total| *total = *total * unscale);
+    }
+
+    /// Both numbers of each unit, of `width` columns from `start` on, of a tensor (R, 2, O).
+    fn pair<'a, T: Scalar>(
+        &self,
+        memory: &'a Memory<T>,
+        id: TensorId,
+        [r, start]: [usize; 2],
+        width: usize,
+    ) -> [&'a [T]; 2] {
+        [0, 1].map(|which| &memory.real(id)[(2 * r + which) * self.tail.outputs + start..][..width])
     }
 }

@@ -1,7 +1,8 @@
 //! The steps at the end of a training step that limits ask for: clipping by global norm, with the updates that must wait
 //! for it, and the max-norm constraint.
 
-use super::build::{Builder, Pass, step};
+use super::build::{Builder, step};
+use super::forward::Pass;
 use super::{Element, LayerTensors, Metrics, Role};
 use crate::ops::{ClipNorm, GradientNorm, MaxNorm, Op, UpdateStep, Updated};
 use crate::spec::Clip;

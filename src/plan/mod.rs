@@ -2,6 +2,7 @@
 
 mod assemble;
 mod build;
+mod forward;
 mod judge;
 mod limits;
 mod memory;

@@ -1,6 +1,7 @@
 //! What follows a layer's sums in a plan: norm, activation, residual and dropout, forwards and backwards.
 
-use super::build::{Builder, Pass, step};
+use super::build::{Builder, step};
+use super::forward::Pass;
 use super::{Element, NormTensors, Role, TensorId};
 use crate::ops::{
     BatchNormBackward, BatchNormForward, Dropout, Incoming, LayerNormBackward, LayerNormForward, LayerNormGradient, Op,

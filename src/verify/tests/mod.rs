@@ -9,3 +9,4 @@ mod registry;
 mod subgroups;
 mod tails;
 mod training;
+mod translations;

@@ -1,0 +1,83 @@
+//! A step of a plan as a GPU runs it: pipeline, uniforms, bind group and number of workgroups.
+
+use super::Gpu;
+use super::footprint::PARAMS_BYTES;
+use super::pipelines::{Kernel, Pipelines};
+use super::reflect::Access;
+use crate::error::{Error, Result};
+use crate::ops::{Halves, Operation};
+use crate::plan::{Plan, Step};
+
+/// One dispatch, ready.
+#[derive(Clone, Debug)]
+pub(super) struct Dispatch {
+    pub kernel: Kernel,
+    pub params: wgpu::Buffer,
+    bind_group: wgpu::BindGroup,
+    workgroups: [u32; 3],
+}
+
+impl Dispatch {
+    /// Makes a step's pipeline and uniforms, and binds its tensors; of the variant `named`, or the one that fits best.
+    pub fn new(
+        gpu: &Gpu,
+        pipelines: &mut Pipelines<'_>,
+        (plan, buffers): (&Plan, &[wgpu::Buffer]),
+        step: &Step,
+        named: Option<&'static str>,
+    ) -> Result<Self> {
+        let replicas = plan.replicas.len();
+        let halves = Halves::of(&step.op, plan);
+        let (kernel, params, [x, y]) = pipelines.kernel(&step.op, halves, replicas, named)?;
+        let workgroups = workgroups(gpu, step, [x, y, replicas])?;
+        let params_buffer = gpu.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(&step.label),
+            size: (params.len() as u64).next_multiple_of(PARAMS_BYTES),
+            usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        gpu.queue.write_buffer(&params_buffer, 0, &params);
+        let arguments = step.op.arguments();
+        let mut entries = Vec::new();
+        for binding in &pipelines.reflection(&kernel).bindings {
+            let buffer = match binding.access {
+                Access::Uniform(_) => &params_buffer,
+                _ => {
+                    let argument = arguments.iter().find(|(name, _)| *name == binding.name);
+                    let missing = || Error::Device(format!("{}.wgsl: no tensor for {}", kernel.stem, binding.name));
+                    &buffers[argument.ok_or_else(missing)?.1.index()]
+                }
+            };
+            entries.push(wgpu::BindGroupEntry { binding: binding.index, resource: buffer.as_entire_binding() });
+        }
+        let bind_group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(&step.label),
+            layout: &kernel.layout,
+            entries: &entries,
+        });
+        Ok(Self { kernel, params: params_buffer, bind_group, workgroups })
+    }
+
+    /// Adds it to a compute pass whose group 0 is set.
+    pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>) {
+        let [x, y, z] = self.workgroups;
+        pass.set_pipeline(&self.kernel.pipeline);
+        pass.set_bind_group(1, &self.bind_group, &[]);
+        pass.dispatch_workgroups(x, y, z);
+    }
+}
+
+/// Workgroup counts within the device's limit.
+fn workgroups(gpu: &Gpu, step: &Step, counts: [usize; 3]) -> Result<[u32; 3]> {
+    let limit = gpu.device.limits().max_compute_workgroups_per_dimension;
+    match counts.iter().find(|count| **count > limit as usize) {
+        None => Ok(counts.map(|count| count as u32)),
+        Some(count) => Err(Error::Limit {
+            what: format!("{} ({count} workgroups)", step.label),
+            limit: "the adapter's max_compute_workgroups_per_dimension",
+            wanted: *count as u64,
+            had: u64::from(limit),
+            hint: "use narrower layers, a smaller batch or fewer replicas",
+        }),
+    }
+}
