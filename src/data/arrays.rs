@@ -312,9 +312,21 @@ fn class_labels(source: &Path, y: &NpyArray) -> Result<Vec<String>> {
     Ok(match &y.elements {
         Elements::U8(y) => y.iter().map(u8::to_string).collect(),
         Elements::Whole(y) => y.iter().map(i64::to_string).collect(),
-        Elements::Float(y) => y.iter().map(|value| canonical(&value.to_string())).collect(),
+        Elements::Float(y) => {
+            check_finite(source, y.iter().map(|value| f64::from(*value)))?;
+            y.iter().map(|value| canonical(&value.to_string())).collect()
+        }
         Elements::Text(y) => y.clone(),
     })
+}
+
+fn check_finite(source: &Path, answers: impl Iterator<Item = f64>) -> Result<()> {
+    match answers.enumerate().find(|(_, value)| !value.is_finite()) {
+        None => Ok(()),
+        Some((at, value)) => {
+            Err(Error::data(source, format!("answer {at} (from 0) is {value}; every number must be finite")))
+        }
+    }
 }
 
 /// Answers as numbers (N, O).
@@ -325,12 +337,7 @@ fn values(source: &Path, y: &NpyArray) -> Result<Array2<f64>> {
         Elements::Float(y) => y.iter().map(|value| f64::from(*value)).collect(),
         Elements::Text(_) => return Err(Error::data(source, "answers are text, which are classes, not values")),
     };
-    if let Some(at) = numbers.iter().position(|value| !value.is_finite()) {
-        return Err(Error::data(
-            source,
-            format!("answer {at} (from 0) is {}; every number must be finite", numbers[at]),
-        ));
-    }
+    check_finite(source, numbers.iter().copied())?;
     let (rows, width) = (y.shape[0], y.shape[1..].iter().product::<usize>());
     let view = ArrayView2::from_shape((rows, width), &numbers);
     view.map(|view| view.to_owned()).map_err(|error| Error::data(source, error.to_string()))

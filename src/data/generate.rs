@@ -9,6 +9,7 @@ use crate::{Error, Result};
 use ndarray::{Array1, Array2, Axis, s};
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::f64::consts::PI;
 
 /// What a stream of random numbers is for.
@@ -319,6 +320,10 @@ impl MakeClassification {
             return Err(refuse("informative", reason));
         }
         check_table("classes", clusters, self.informative)?;
+        if clusters > self.samples {
+            let reason = format!("{clusters} clusters need as many samples, got {}", self.samples);
+            return Err(refuse("samples", reason));
+        }
         if !(0.0..=1.0).contains(&self.flip) {
             return Err(refuse("flip", format!("must be 0 to 1, got {}", self.flip)));
         }
@@ -329,7 +334,7 @@ impl MakeClassification {
     fn centroids(&self) -> Array2<f64> {
         let (clusters, width) = (self.classes * self.clusters_per_class, self.informative);
         let mut drawn = stream(self.seed, Part::Vertices);
-        let mut corners: Vec<Vec<bool>> = Vec::new();
+        let (mut corners, mut taken) = (Vec::<Vec<bool>>::new(), HashSet::new());
         if width < usize::BITS as usize - 1 && clusters > 1 << (width - 1) {
             // More than half of all corners: drawing until they differ would take long.
             let mut all: Vec<usize> = (0..1 << width).collect();
@@ -338,7 +343,7 @@ impl MakeClassification {
         }
         while corners.len() < clusters {
             let corner: Vec<bool> = (0..width).map(|_| drawn.word() >> 31 == 1).collect();
-            if !corners.contains(&corner) {
+            if taken.insert(corner.clone()) {
                 corners.push(corner);
             }
         }

@@ -19,6 +19,7 @@ pub mod npz;
 mod parts;
 mod prepare;
 mod preprocess;
+mod room;
 pub mod rows;
 mod small;
 mod split;

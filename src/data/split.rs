@@ -4,6 +4,7 @@ use crate::random::{Purpose, Stream};
 use crate::{Error, Result};
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// How samples are divided. The same split of as many samples with the same classes gives the same parts.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -95,18 +96,17 @@ impl Split {
             return Ok((order, rest));
         };
         let mut quotas = quotas(&order, count, labels);
-        if quotas.iter().sum::<usize>() < count {
-            let classes = quotas.iter().filter(|quota| **quota == 0).count();
+        if quotas.values().sum::<usize>() < count {
+            let classes = quotas.values().filter(|quota| **quota == 0).count();
             let reason = format!(
                 "{count} samples cannot be taken by classes: {classes} classes have no sample to spare; use a smaller fraction, or --no-stratify"
             );
             return Err(Error::spec(field, reason));
         }
         Ok(order.into_iter().partition(|sample| {
-            let quota = &mut quotas[labels[*sample] as usize];
-            let taken = *quota > 0;
-            *quota -= usize::from(taken);
-            taken
+            let Some(quota) = quotas.get_mut(&labels[*sample]).filter(|quota| **quota > 0) else { return false };
+            *quota -= 1;
+            true
         }))
     }
 }
@@ -117,26 +117,29 @@ fn part(share: f64, len: usize) -> usize {
     (share * len as f64 - 1e-9 * len as f64).ceil().max(0.0) as usize
 }
 
-/// How many samples each class gives: its share of `count` rounded down, the rest by largest remainders, ties to the
-/// smaller class number; one sample of each class at least stays.
-fn quotas(order: &[usize], count: usize, labels: &[u32]) -> Vec<usize> {
-    let classes = order.iter().map(|sample| labels[*sample] as usize + 1).max().unwrap_or(0);
-    let mut sizes = vec![0_usize; classes];
-    order.iter().for_each(|sample| sizes[labels[*sample] as usize] += 1);
-    let shares: Vec<f64> = sizes.iter().map(|size| *size as f64 * count as f64 / order.len() as f64).collect();
-    let spare = |class: usize| sizes[class].saturating_sub(1);
-    let mut quotas: Vec<usize> = (0..classes).map(|class| (shares[class] as usize).min(spare(class))).collect();
-    let mut by_remainder: Vec<usize> = (0..classes).collect();
-    by_remainder.sort_by(|a, b| (shares[*b].fract()).total_cmp(&shares[*a].fract()).then(a.cmp(b)));
+/// How many samples each class that is there gives: its share of `count` rounded down, the rest by largest remainders,
+/// ties to the smaller class number; one sample of each class at least stays.
+fn quotas(order: &[usize], count: usize, labels: &[u32]) -> BTreeMap<u32, usize> {
+    let mut sizes: BTreeMap<u32, usize> = BTreeMap::new();
+    order.iter().for_each(|sample| *sizes.entry(labels[*sample]).or_default() += 1);
+    let share = |class: &u32| sizes[class] as f64 * count as f64 / order.len() as f64;
+    let spare = |class: &u32| sizes[class].saturating_sub(1);
+    let mut quotas: BTreeMap<u32, usize> =
+        sizes.keys().map(|class| (*class, (share(class) as usize).min(spare(class)))).collect();
+    let mut by_remainder: Vec<u32> = sizes.keys().copied().collect();
+    by_remainder.sort_by(|a, b| share(b).fract().total_cmp(&share(a).fract()).then(a.cmp(b)));
+    let mut left = count.saturating_sub(quotas.values().sum::<usize>());
     // Classes with nothing to spare pass their turn on, so that more than one round may be needed.
-    while quotas.iter().sum::<usize>() < count {
-        let before = quotas.iter().sum::<usize>();
+    while left > 0 {
+        let before = left;
         for class in &by_remainder {
-            if quotas.iter().sum::<usize>() < count && quotas[*class] < spare(*class) {
-                quotas[*class] += 1;
+            let quota = quotas.entry(*class).or_default();
+            if left > 0 && *quota < spare(class) {
+                *quota += 1;
+                left -= 1;
             }
         }
-        if quotas.iter().sum::<usize>() == before {
+        if left == before {
             break;
         }
     }

@@ -251,3 +251,15 @@ fn what_cannot_be_learned_is_refused() {
     let empty = TableSpec { split: Split { test: 0.9, ..Split::default() }, ..spec() };
     refused(&empty, PETS, &["leave none for training"]);
 }
+
+/// A column whose every value is another, such as a name, taken for categories: as many inputs as rows.
+#[test]
+fn categories_that_no_memory_holds_are_refused() {
+    let rows = 1 << 19;
+    let text: String =
+        std::iter::once("name,y\n".to_owned()).chain((0..rows).map(|n| format!("c{n},{}\n", n % 7))).collect();
+    let spec = TableSpec { one_hot: names(&["name"]), ..TableSpec::default() };
+    let error = spec.prepare(&table(&text)).unwrap_err();
+    assert!(matches!(error, Error::Limit { .. }), "{error}");
+    assert_says(error, &["the table's inputs, 524288 rows of 524288", "--ordinal", "--drop"]);
+}

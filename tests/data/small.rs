@@ -208,4 +208,5 @@ fn options_that_cannot_be_are_named() {
     );
     refused(make_classification(&MakeClassification { classes: 1, ..classes }), &["classes", "at least 2"]);
     refused(make_classification(&MakeClassification { flip: 1.5, ..classes }), &["flip"]);
+    refused(make_classification(&MakeClassification { samples: 3, ..classes }), &["4 clusters", "as many samples"]);
 }

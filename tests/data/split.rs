@@ -100,3 +100,12 @@ proptest! {
         }
     }
 }
+
+/// Classes may be numbered as they like: what is counted is those that are there.
+#[test]
+fn a_class_of_a_large_number_costs_no_more_than_another() {
+    let labels: Vec<u32> = (0..40).map(|n| if n % 2 == 0 { 3 } else { u32::MAX }).collect();
+    let rows = split(0.25, 0.0).divide(40, Some(&labels)).unwrap();
+    let of_class = |class: u32| rows.test.iter().filter(|row| labels[**row] == class).count();
+    assert_eq!((of_class(3), of_class(u32::MAX)), (5, 5));
+}

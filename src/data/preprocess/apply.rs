@@ -2,6 +2,7 @@
 
 use super::{Column, Encoding, Missing, Preprocessing, Source};
 use crate::data::labels::{Lookup, canonical};
+use crate::data::room::check_room;
 use crate::data::{Features, Table, Targets};
 use crate::names::suggestion;
 use crate::{Error, Result};
@@ -16,10 +17,15 @@ impl Preprocessing {
     ///
     /// # Errors
     /// [`Error::Data`] with file, line, column and cell: text where a number belongs, a category that training did not
-    /// have, a missing value without a mean to stand in; or a column that is not there.
+    /// have, a missing value without a mean to stand in; or a column that is not there. [`Error::Limit`] where categories
+    /// make more inputs than memory holds.
     pub fn encode(&self, table: &Table, rows: &[usize]) -> Result<Array2<f32>> {
         let places = self.places(table)?;
-        let mut x = Array2::zeros((rows.len(), self.inputs().unwrap_or(places.len())));
+        let inputs = self.inputs().unwrap_or(places.len());
+        let hint = "take columns of many categories as --ordinal, or leave them out with --drop";
+        // As they are encoded, and in the dataset.
+        check_room("the table's inputs", [rows.len(), inputs, 2 * size_of::<f32>()], hint)?;
+        let mut x = Array2::zeros((rows.len(), inputs));
         let mut first = 0;
         for (column, place) in self.columns.iter().zip(places) {
             let inputs = column.encoding.inputs();
