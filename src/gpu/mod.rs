@@ -22,7 +22,7 @@ pub use executor::GpuExecutor;
 pub(crate) use footprint::ITERATION_HEADER;
 pub(crate) use pipelines::Choice;
 #[cfg(test)]
-pub(crate) use pipelines::{constants, specializations};
+pub(crate) use pipelines::{constants, specializations, usual};
 #[cfg(test)]
 pub(crate) use probes::PROBES;
 pub(crate) use probes::{Copy, MultiplyAdd};

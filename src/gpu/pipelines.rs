@@ -51,6 +51,8 @@ impl Choice {
 
 /// Workgroups with which a real GPU is busy; below it smaller tiles win by spreading wider.
 const BUSY_WORKGROUPS: usize = 64;
+/// The variant for software adapters alone, where invocations are lanes of a vector.
+const DIRECT: &str = "direct";
 /// The smallest tiles for real GPUs.
 const LEAST_TILES: &str = "split8";
 
@@ -212,24 +214,25 @@ impl<'a> Pipelines<'a> {
         let tuning = self.gpu.tuning.as_ref();
         match tuning.and_then(|tuning| tuning.variant(op, halves, replicas)).and_then(find) {
             Some(variant) => (variant, true),
-            None => (self.usual(op, reflection, replicas), false),
+            None => (usual(op, reflection, replicas, self.gpu.is_software()), false),
         }
     }
+}
 
-    /// Software adapters gain nothing from workgroup memory; real GPUs want the largest tiles that fill them, and
-    /// where none do, the smallest, whose threads share each output's sum.
-    fn usual(&self, op: &Op, reflection: &Reflection, replicas: usize) -> &'static Variant {
-        let variants = op.variants();
-        let preferred = match self.gpu.is_software() {
-            true => variants.iter().find(|variant| variant.name == "direct"),
-            false => variants.iter().rev().find(|variant| {
-                let specialized = Specialized { reflection, overrides: variant.constants };
-                let [x, y] = op.grid(variant, &specialized);
-                variant.name == LEAST_TILES || x * y * replicas >= BUSY_WORKGROUPS
-            }),
-        };
-        preferred.unwrap_or(&variants[0])
-    }
+/// Software adapters gain nothing from workgroup memory; real GPUs want the largest tiles that fill them, and where none
+/// do, the smallest, whose threads share each output's sum.
+pub(crate) fn usual(op: &Op, reflection: &Reflection, replicas: usize, software: bool) -> &'static Variant {
+    let variants = op.variants();
+    let is_direct = |variant: &&Variant| variant.name == DIRECT;
+    let preferred = match software {
+        true => variants.iter().find(is_direct),
+        false => variants.iter().rev().filter(|variant| !is_direct(variant)).find(|variant| {
+            let specialized = Specialized { reflection, overrides: variant.constants };
+            let [x, y] = op.grid(variant, &specialized);
+            variant.name == LEAST_TILES || x * y * replicas >= BUSY_WORKGROUPS
+        }),
+    };
+    preferred.unwrap_or(&variants[0])
 }
 
 /// Numbers of `override` constants by name.

@@ -9,7 +9,7 @@ use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, ShaderStage, TypeInner};
 
 use crate::gpu::reflect::{Access, Reflection, Specialized};
-use crate::gpu::{ITERATION_HEADER, specializations};
+use crate::gpu::{ITERATION_HEADER, specializations, usual};
 use crate::ops::{
     ALIGNED, Activation, Constant, DenseLoss, Hyper, Loss, MATMUL_VARIANTS, ModuleConstants, Op, Operation, Shader, Variant,
     shaders,
@@ -142,6 +142,18 @@ fn bindings_and_params_have_the_operations_names() {
         let params: Vec<_> = op.params().into_iter().map(|(name, _)| name).collect();
         assert_eq!(fields, params, "{name}");
         assert!(!reflection.entries.is_empty());
+    }
+}
+
+/// However large a grid is: an invocation for each row or block, straight from storage, is for adapters without a GPU.
+#[test]
+fn direct_variants_are_for_software_adapters_alone() {
+    for (name, op) in operations() {
+        let reflection = Reflection::of(op.shader()).unwrap();
+        let own = |replicas, software| usual(&op, &reflection, replicas, software).name;
+        let has_direct = op.variants().iter().any(|variant| variant.name == "direct");
+        assert_eq!(own(1, true) == "direct", has_direct, "{name}");
+        assert!([1, 1024].iter().all(|replicas| own(*replicas, false) != "direct"), "{name}");
     }
 }
 
