@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::orthogonal::orthogonal;
+use crate::error::{Error, Result};
 use crate::random::{Purpose, Stream};
 
 /// How a layer's weights start; biases start at zero, as in Keras.
@@ -58,6 +59,19 @@ impl Init {
             Self::Orthogonal => "orthogonal",
             Self::Constant(_) => "constant",
             Self::Zeros => "zeros",
+        }
+    }
+
+    /// Checks its number, if it has one.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] for `field`.
+    pub(super) fn validate(self, field: &str) -> Result<()> {
+        match self {
+            Self::Constant(value) if !value.is_finite() => {
+                Err(Error::spec(field, format!("a constant must be finite, got {value}")))
+            }
+            _ => Ok(()),
         }
     }
 

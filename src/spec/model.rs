@@ -179,6 +179,7 @@ impl Sequential {
                 return Err(Error::spec("layers", reason));
             }
             check_width(&format!("layers.{index}.units"), layer.units)?;
+            layer.init.validate(&format!("layers.{index}.init"))?;
             if layer.activation == Activation::Softmax && index + 1 < self.layers.len() {
                 let field = format!("layers.{index}.activation");
                 return Err(Error::spec(field, "softmax is for the output layer only"));

@@ -219,6 +219,9 @@ impl TrainSpec {
         if self.batch == 0 {
             return Err(Error::spec("batch", "must be at least 1, got 0"));
         }
+        if u32::try_from(self.batch).is_err() {
+            return Err(Error::spec("batch", format!("must be at most {}, got {}", u32::MAX, self.batch)));
+        }
         if self.batch == 1 && model.has_batch_norm() {
             let reason = "batch norm needs at least 2 rows, of which a variance can be taken; use layer norm for 1";
             return Err(Error::spec("batch", reason));

@@ -74,7 +74,7 @@ impl EarlyStopping {
     /// in a row. Their defaults are 1e-4 and 10. scikit-learn's squared error is half of ours: double its `tol` there.
     pub fn scikit_learn(tol: f64, n_iter_no_change: usize) -> Self {
         let (monitor, reference) = (Monitor::TrainLoss, Reference::BestSoFar);
-        Self { monitor, patience: n_iter_no_change + 1, min_delta: tol, restore_best: false, reference }
+        Self { monitor, patience: n_iter_no_change.saturating_add(1), min_delta: tol, restore_best: false, reference }
     }
 
     /// Watches something else.

@@ -2,7 +2,7 @@
 
 use ndarray::Array2;
 use wgrad::Activation::{Linear, Relu, Softmax, Tanh};
-use wgrad::{Adam, Dataset, Error, Loss, LossOptions, Sequential, Sgd, Trainer, epochs};
+use wgrad::{Adam, Dataset, Error, Init, Loss, LossOptions, Sequential, Sgd, Trainer, epochs};
 
 use crate::support::{bits, classifier, devices, images, surfaces};
 
@@ -21,6 +21,11 @@ fn unsound_specs_are_refused_with_their_field() {
         (Sequential::new(4).dense(0, Linear), Loss::SoftmaxCrossEntropy, "layers.0.units"),
         (Sequential::new(4).dense(usize::MAX, Linear), Loss::SoftmaxCrossEntropy, "layers.0.units"),
         (two(Softmax, Linear), Loss::SoftmaxCrossEntropy, "layers.0.activation"),
+        (
+            Sequential::new(4).dense_with(2, Linear, Init::Constant(f32::NAN)),
+            Loss::SoftmaxCrossEntropy,
+            "layers.0.init",
+        ),
         (two(Relu, Tanh), Loss::SoftmaxCrossEntropy, "output activation"),
         (two(Relu, Softmax), Loss::BinaryCrossEntropy, "output activation"),
         (two(Relu, Tanh), Loss::Hinge, "output activation"),
@@ -42,6 +47,7 @@ fn unsound_hyper_parameters_are_refused_with_their_name() {
         (build(Sgd::new(0.1).nesterov(), 8), "momentum"),
         (build(Sgd::new(0.1).weight_decay(f32::INFINITY), 8), "weight decay"),
         (build(Sgd::new(0.1), 0), "batch"),
+        (build(Sgd::new(0.1), usize::MAX), "batch"),
     ];
     for (result, field) in cases {
         let message = result.err().map(|error| error.to_string()).unwrap_or_default();
