@@ -90,6 +90,9 @@ fn out_holds_model_history_and_configuration_and_nothing_else() {
     let place = Place::new();
     let data = place.dataset("five", 100, 5);
     let out = place.path("deep/run");
+    // Nor what a former run left there, which had more models.
+    wgrad(&args(&data, &["--epochs", "1", "--replicas", "3", "--out", &out])).ok();
+    assert!(fs::exists(format!("{out}/model.2.safetensors")).unwrap());
     let run = wgrad(&args(&data, &["--epochs", "2", "--out", &out]));
     assert!(run.ok().contains("model.safetensors"), "{run:?}");
     let mut names: Vec<_> = fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().file_name()).collect();

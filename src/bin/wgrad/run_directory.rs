@@ -125,7 +125,7 @@ impl RunDirectory {
         let path = self.path.join(MODEL);
         trainer.save(&path)?;
         for replica in 1..trainer.spec().replicas.len() {
-            trainer.to_file(replica)?.save(&self.path.join(format!("model.{replica}.safetensors")))?;
+            trainer.to_file(replica)?.save(&self.path.join(model_of(replica)))?;
         }
         Ok(path)
     }
@@ -147,6 +147,7 @@ impl RunDirectory {
                 Err(e) if e.kind() != ErrorKind::NotFound => return Err(refused(&settings, "replace", e)),
                 _ => self.checkpoints.clear()?,
             }
+            self.clear_results()?;
         }
         wgrad::files::remove_temporary(&self.path)?;
         let (mut lines, mut table) = (Vec::new(), Vec::new());
@@ -159,6 +160,20 @@ impl RunDirectory {
         write_whole(&self.path.join(HISTORY_TABLE), &table)?;
         write_whole(&self.path.join(CONFIG), &self.beginning.specs)?;
         write_whole(&self.path.join(SETTINGS), self.beginning.settings.to_toml().as_bytes())?;
+        Ok(())
+    }
+
+    /// Removes what a former run ended with: it may have had more replicas, and this one may never end.
+    fn clear_results(&self) -> Result<()> {
+        let failed = |e| refused(&self.path, "read", e);
+        for entry in std::fs::read_dir(&self.path).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let replica = name.split('.').nth(1).and_then(|number| number.parse().ok()).filter(|n| *n > 0);
+            if name == MODEL || name == HISTORY || replica.is_some_and(|replica| name == model_of(replica)) {
+                std::fs::remove_file(&path).map_err(|e| refused(&path, "replace", e))?;
+            }
+        }
         Ok(())
     }
 
@@ -192,6 +207,11 @@ impl Callback for RunDirectory {
     fn stop(&mut self) -> bool {
         self.failure.is_some()
     }
+}
+
+/// The file of a replica's model, but for the first.
+fn model_of(replica: usize) -> String {
+    format!("model.{replica}.safetensors")
 }
 
 fn line(path: &Path, event: &impl Serialize) -> Result<Vec<u8>> {
