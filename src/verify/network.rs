@@ -5,7 +5,7 @@ use super::kernels::{compare_tensor, written};
 use super::report::Row;
 use super::suite::{Fill, Numbers, numbers, replicas_for};
 use crate::cpu::CpuExecutor;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::executor::{Executor, StepMetrics, TensorData};
 use crate::gpu::{Gpu, GpuExecutor};
 use crate::ops::optimizer::Optimizer;
@@ -62,12 +62,11 @@ pub(super) fn networks(seed: u64, precision: Precision) -> Result<Vec<Network>> 
     let mut all = Vec::new();
     let presets = Optimizer::presets();
     let mut add = |model: &Sequential, loss, targets, optimizer: &str, what: &str, stays| {
-        let preset = presets.iter().find(|(own, _)| *own == optimizer);
-        let named = |name: &str| if what.is_empty() { name.to_owned() } else { format!("{name}, {what}") };
-        preset.map_or(Ok(()), |(name, preset)| {
-            all.push(Network::new((seed, precision), model.clone(), (loss, targets), (&named(name), preset), stays)?);
-            Ok(())
-        })
+        let unknown = || Error::spec("optimizer", format!("there is no `{optimizer}` to verify"));
+        let preset = OptimizerSpec::named(optimizer).ok_or_else(unknown)?;
+        let named = if what.is_empty() { optimizer.to_owned() } else { format!("{optimizer}, {what}") };
+        all.push(Network::new((seed, precision), model.clone(), (loss, targets), (&named, &preset), stays)?);
+        Ok(())
     };
     // Where layers store f16, nothing else is different about optimizers and losses.
     let few = precision == Precision::F16;

@@ -170,7 +170,7 @@ pub fn rate(text: &str) -> Result<f32, String> {
     value.ok_or_else(|| "must be a finite number of at least 0".to_owned())
 }
 
-/// A limit.
+/// A limit or a distance.
 pub fn positive(text: &str) -> Result<f32, String> {
     let value = text.parse::<f32>().ok().filter(|value| value.is_finite() && *value > 0.0);
     value.ok_or_else(|| "must be a finite number above 0".to_owned())
@@ -191,8 +191,8 @@ pub fn precision(text: &str) -> Result<Precision, String> {
     found.ok_or_else(|| format!("known are {}", names(Precision::ALL.into_iter().map(Precision::name))))
 }
 
-/// A momentum.
-pub fn momentum(text: &str) -> Result<f32, String> {
+/// A momentum or a label smoothing.
+pub fn below_one(text: &str) -> Result<f32, String> {
     let value = text.parse::<f32>().ok().filter(|value| (0.0..1.0).contains(value));
     value.ok_or_else(|| "must be at least 0 and below 1".to_owned())
 }
@@ -235,18 +235,6 @@ pub fn loss(text: &str) -> Result<Loss, String> {
     let losses = || Loss::ALL.iter().copied();
     let found = losses().find(|loss| same_name(loss.name(), text) || loss.short() == text);
     found.ok_or_else(|| format!("known are {}", names(losses().map(Loss::name))))
-}
-
-/// A label smoothing.
-pub fn smoothing(text: &str) -> Result<f32, String> {
-    let value = text.parse::<f32>().ok().filter(|value| (0.0..1.0).contains(value));
-    value.ok_or_else(|| "must be at least 0 and below 1".to_owned())
-}
-
-/// A distance.
-pub fn distance(text: &str) -> Result<f32, String> {
-    let value = text.parse::<f32>().ok().filter(|value| value.is_finite() && *value > 0.0);
-    value.ok_or_else(|| "must be a finite number above 0".to_owned())
 }
 
 /// What each class counts in the loss.

@@ -13,7 +13,7 @@ use crate::gpu::{Gpu, GpuExecutor, GpuOptions, GpuRequest};
 use crate::ops::optimizer::{GRADIENT_BITS, Optimizer};
 use crate::ops::{Activation, Loss, Operation, SUBGROUP, Shader, TargetKind};
 use crate::plan::{Element, Plan, ProgramId, Role};
-use crate::spec::{Precision, Sequential};
+use crate::spec::{OptimizerSpec, Precision, Sequential};
 use crate::verify::cases::suites;
 use crate::verify::kernels::Answered;
 use crate::verify::{VerifyOptions, test_gpu, verify};
@@ -34,10 +34,8 @@ pub(crate) fn half_gpu(subgroups: bool) -> Option<Gpu> {
     }
 }
 
-/// The optimizer of this name, as it is preset.
 fn optimizer(name: &str) -> Optimizer {
-    let presets = Optimizer::presets();
-    presets.into_iter().find(|(own, _)| *own == name).expect("an optimizer's name").1.optimizer
+    OptimizerSpec::named(name).unwrap().optimizer
 }
 
 /// Plain layers of odd widths, and one of each kind of tail.

@@ -8,7 +8,7 @@ use crate::executor::Executor;
 use crate::ops::optimizer::Optimizer;
 use crate::ops::{Activation, Loss, TargetKind};
 use crate::plan::{Iteration, ProgramId, Step};
-use crate::spec::Sequential;
+use crate::spec::{OptimizerSpec, Sequential};
 use crate::verify::test_gpu;
 
 const INPUTS: usize = 5;
@@ -49,10 +49,8 @@ fn networks() -> Vec<(&'static str, Sequential)> {
     ]
 }
 
-/// The optimizer of this name, as it is preset.
 fn optimizer(name: &str) -> Optimizer {
-    let presets = Optimizer::presets();
-    presets.into_iter().find(|(own, _)| *own == name).expect("an optimizer's name").1.optimizer
+    OptimizerSpec::named(name).unwrap().optimizer
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub struct OptimizerArgs {
     lr: Option<f32>,
     /// Momentum; beta 1 of adam, adamw, nadam and lion [default: 0.9 for these and for nesterov, momentum and
     /// rmsprop-momentum, else 0].
-    #[arg(long, value_name = "M", value_parser = args::momentum, allow_hyphen_values = true)]
+    #[arg(long, value_name = "M", value_parser = args::below_one, allow_hyphen_values = true)]
     momentum: Option<f32>,
     /// Weight decay: part of the gradient (L2), but adamw and lion shrink the weights themselves, as in PyTorch
     /// [default: 0.01 for adamw, else 0].
