@@ -122,7 +122,7 @@ fn arrays_that_do_not_belong_together_are_refused() {
     assert_says(prepare(raw(2, vec![2], Elements::Float(vec![0.5, f32::NAN]))), &["answer 1", "NaN"]);
     let classes = ArraySpec { task: Some(Task::Classification), ..ArraySpec::default() };
     let gap = classes.prepare(raw(2, vec![2], Elements::Float(vec![1.0, f32::NAN])));
-    assert_says(gap.unwrap_err(), &["a.npy", "answer 1", "NaN"]);
+    assert_says(gap.unwrap_err(), &["b.npy", "answer 1", "NaN"]);
     let unseen = RawParts { test: Some(raw(1, vec![1], whole(&[9])).train), ..raw(2, vec![2], whole(&[0, 1])) };
     assert_says(prepare(unseen), &["row 0", "`9` is a class that training did not have", "0, 1"]);
 }

@@ -11,8 +11,8 @@ use naga::{AddressSpace, Module, ShaderStage, TypeInner};
 use crate::gpu::reflect::{Access, Reflection, Specialized};
 use crate::gpu::{ITERATION_HEADER, specializations, usual};
 use crate::ops::{
-    ALIGNED, Activation, Constant, DenseLoss, Hyper, Loss, MATMUL_VARIANTS, ModuleConstants, Op, Operation, Shader, Variant,
-    shaders,
+    ALIGNED, Activation, Constant, DenseLoss, Hyper, Loss, MATMUL_VARIANTS, ModuleConstants, Op, Operation, Shader,
+    Variant, shaders,
 };
 use crate::spec::{MAX_REPLICAS, Precision};
 use crate::verify::cases::suites;
