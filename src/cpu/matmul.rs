@@ -15,8 +15,6 @@ const ROWS: usize = 512;
 const SAME_SETS: usize = 1024;
 /// The fewest columns that a copy of the left operand pays for.
 const COPY_COLUMNS: usize = 32;
-/// The fewest rows that a copy of the right operand pays for, where its depth is not contiguous.
-const COPY_ROWS: usize = 192;
 /// The least depth of a pass in which a block of the result can come into the cache before it is needed.
 const AHEAD_DEPTH: usize = 128;
 /// Numbers that vectors are aligned to: a cache line.
@@ -25,7 +23,7 @@ const LINE: usize = 16;
 static KERNELS: LazyLock<Kernels> = LazyLock::new(Kernels::widest);
 
 thread_local! {
-    /// Copies of operands. It grows to the largest that a thread has needed.
+    /// Copies of left operands. It grows to the largest that a thread has needed.
     static COPIES: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -85,29 +83,21 @@ impl Product<'_> {
         let (m, k) = self.left.dim();
         let depth = k.div_ceil(k.div_ceil(DEPTH));
         let rows = m.div_ceil(m.div_ceil(ROWS)).next_multiple_of(kernels.lanes);
-        let right = kernels.columns * depth;
-        let wanted = rows * depth + right + LINE;
+        let wanted = rows * depth + LINE;
         if copies.len() < wanted {
             copies.resize(wanted, 0.0);
         }
         let aligned = copies.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE);
-        let (left, right) = copies[aligned..].split_at_mut(rows * depth);
         for first in (0..k).step_by(depth) {
             for row in (0..m).step_by(rows) {
                 let extents = [rows.min(m - row), depth.min(k - first)];
-                self.pass(kernels, [row, first], extents, [&mut *left, &mut *right]);
+                self.pass(kernels, [row, first], extents, &mut copies[aligned..]);
             }
         }
     }
 
     /// One block of rows over one piece of K: all columns go by.
-    fn pass(
-        &mut self,
-        kernels: &Kernels,
-        [row, first]: [usize; 2],
-        [rows, depth]: [usize; 2],
-        [left_copy, right_copy]: [&mut [f32]; 2],
-    ) {
+    fn pass(&mut self, kernels: &Kernels, [row, first]: [usize; 2], [rows, depth]: [usize; 2], left_copy: &mut [f32]) {
         let n = self.right.ncols();
         let (left, right) = (Block::of(&self.left).at(row, first), Block::of(&self.right));
         let conflict = left.column.unsigned_abs().is_multiple_of(SAME_SETS) && n >= COPY_COLUMNS;
@@ -119,15 +109,10 @@ impl Product<'_> {
                 copy_panel(left.at(at, 0), kernels.turn, [live, width, depth], to);
             }
         }
-        let copy_right = right.row != 1 && rows >= COPY_ROWS;
         let step = kernels.columns;
         for column in (0..n).step_by(step) {
             let columns = step.min(n - column);
-            let mut own = right.at(first, column);
-            if copy_right {
-                copy_columns(own, [depth, columns], right_copy);
-                own = Block { start: right_copy.as_ptr(), row: columns as isize, column: 1 };
-            }
+            let own = right.at(first, column);
             for (at, width) in panels(kernels, rows) {
                 let live = width.min(rows - at);
                 let panel = match copied || live < width {
@@ -193,47 +178,17 @@ fn panels(kernels: &Kernels, rows: usize) -> impl Iterator<Item = (usize, usize)
 fn copy_panel(from: Block, turn: Turn, [live, width, depth]: [usize; 3], to: &mut [f32]) {
     // SAFETY: the panel's `live` rows and `depth` columns are inside of the operand, and `len` of them are contiguous.
     let run = |row, column, len| unsafe { std::slice::from_raw_parts(from.at(row, column).start, len) };
-    for k in (0..depth).step_by(LINE) {
-        let count = LINE.min(depth - k);
-        let to = &mut to[k * width..(k + count) * width];
-        if from.row == 1 {
-            (0..count).for_each(|j| to[j * width..][..live].copy_from_slice(run(0, k + j, live)));
-        } else if from.column == 1 {
-            // SAFETY: the panel's rows and columns are inside of the operand.
-            unsafe { turn(from.at(0, k).start, from.row, [live, count], to, width) };
-        } else {
-            (0..count).for_each(|j| (0..live).for_each(|i| to[j * width + i] = run(i, k + j, 1)[0]));
-        }
-        if live < width {
-            to.chunks_mut(width).for_each(|row| row[live..].fill(0.0));
-        }
+    if from.row == 1 {
+        to.chunks_mut(width).enumerate().for_each(|(k, to)| to[..live].copy_from_slice(run(0, k, live)));
+    } else if from.column == 1 {
+        // SAFETY: the panel's rows and columns are inside of the operand.
+        unsafe { turn(from.start, from.row, [live, depth], to, width) };
+    } else {
+        let columns = to.chunks_mut(width).enumerate();
+        columns.for_each(|(k, to)| (0..live).for_each(|i| to[i] = run(i, k, 1)[0]));
     }
-}
-
-/// Copies columns, (depth, columns).
-fn copy_columns(from: Block, [depth, columns]: [usize; 2], to: &mut [f32]) {
-    match columns {
-        // What kernels take at once: of a known length, a row is copied in registers.
-        6 if from.column == 1 => copy_rows::<6>(from, depth, to),
-        4 if from.column == 1 => copy_rows::<4>(from, depth, to),
-        _ => {
-            for (k, row) in to.chunks_mut(columns).take(depth).enumerate() {
-                for (j, value) in row.iter_mut().enumerate() {
-                    // SAFETY: these rows and columns are inside of the operand.
-                    *value = unsafe { *from.at(k, j).start };
-                }
-            }
-        }
-    }
-}
-
-/// Copies rows of `COLUMNS` contiguous numbers.
-fn copy_rows<const COLUMNS: usize>(from: Block, depth: usize, to: &mut [f32]) {
-    let mut source = from.start.cast::<[f32; COLUMNS]>();
-    for row in to.as_chunks_mut().0.iter_mut().take(depth) {
-        // SAFETY: `depth` rows of so many columns are inside of the operand; the pointer beyond the last is not read.
-        *row = unsafe { source.read_unaligned() };
-        source = source.cast::<f32>().wrapping_offset(from.row).cast();
+    if live < width {
+        to.chunks_mut(width).for_each(|to| to[live..].fill(0.0));
     }
 }
 
