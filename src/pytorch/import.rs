@@ -7,9 +7,9 @@ use ndarray::{Array1, Array2};
 
 use super::names::{Piece, natural, places_between};
 use super::tensors::{Tensor, read};
-use crate::data::{Preprocessing, Source, Target, Task};
+use crate::data::{Preprocessing, Task};
 use crate::error::{Error, Result};
-use crate::ops::{Activation, Head, Loss};
+use crate::ops::{Activation, Loss};
 use crate::spec::{DenseSpec, Norm, OptimizerSpec, Replica, Sequential, TrainSpec};
 use crate::train::{LayerWeights, ModelFile, NormWeights, TrainingFacts};
 
@@ -56,7 +56,7 @@ impl Import {
     /// What a model with so many outputs keeps of task and names.
     fn preprocessing(&self, outputs: usize) -> Result<Option<Preprocessing>> {
         let (loss, names) = (self.loss, self.names.clone());
-        let values = loss.head() == Head::Values;
+        let values = loss.is_for_values();
         let regression = self.task.map_or(values, |task| task == Task::Regression);
         if regression && !values {
             let reason =
@@ -73,14 +73,16 @@ impl Import {
             return Err(Error::spec("names", format!("the model has {wanted} {what}, got {} names", names.len())));
         }
         if !regression {
-            let known = Preprocessing { classes: names, ..Preprocessing::default() };
-            return Ok((!known.classes.is_empty()).then_some(known));
+            // By the loss alone they would be taken for values.
+            let numbered = if values { Preprocessing::numbered(outputs, false).classes } else { Vec::new() };
+            let classes = if names.is_empty() { numbered } else { names };
+            return Ok((!classes.is_empty()).then(|| Preprocessing { classes, ..Preprocessing::default() }));
         }
-        let target = |index: usize| {
-            let name = names.get(index).cloned().unwrap_or_else(|| (index + 1).to_string());
-            Target { source: Source { name, index }, shift: 0.0, scale: 1.0 }
-        };
-        Ok(Some(Preprocessing { targets: (0..outputs).map(target).collect(), ..Preprocessing::default() }))
+        let mut known = Preprocessing::numbered(outputs, true);
+        for (target, name) in known.targets.iter_mut().zip(names) {
+            target.source.name = name;
+        }
+        Ok(Some(known))
     }
 }
 

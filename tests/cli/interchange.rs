@@ -80,7 +80,8 @@ fn what_is_imported_says_what_its_outputs_are() {
     let csv = place.path("rows.csv");
     fs::write(&csv, "1,2,3\n").unwrap();
     wgrad(&["import", &state, "-o", &back, "--loss", "mse"]).ok();
-    wgrad(&["eval", &back, &csv, "--device", "cpu"]).refused(2, &["rows.csv", "not trained on a table"]);
+    wgrad(&["eval", &back, &csv, "--device", "cpu"])
+        .refused(1, &["rows.csv", "0 columns besides the target", "16 inputs"]);
 }
 
 #[test]
@@ -127,4 +128,65 @@ fn imports_that_cannot_be_say_why() {
     refused(&[&text, "-o", &out, "--loss", "ce"], 1, &["text.safetensors", "save_file"]);
     refused(&[&place.path("nothing"), "-o", &out, "--loss", "ce"], 1, &["nothing", "cannot read"]);
     assert_eq!(place.listing(), before);
+}
+
+/// A model that says only which output is the largest of its inputs: an identity matrix.
+fn largest(place: &Place, names: &[&str]) -> String {
+    let (state, model) = (place.path("eye.safetensors"), place.path("largest.safetensors"));
+    let header = r#"{"w.weight":{"dtype":"F32","shape":[3,3],"data_offsets":[0,36]}}"#;
+    let weights = [1.0_f32, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0];
+    let length = (header.len() as u64).to_le_bytes();
+    let bytes = weights.iter().flat_map(|weight| weight.to_le_bytes());
+    fs::write(&state, length.into_iter().chain(header.bytes()).chain(bytes).collect::<Vec<_>>()).unwrap();
+    wgrad(&[&["import", &state, "--loss", "ce", "-o", &model, "-q"], names].concat()).ok();
+    model
+}
+
+/// It was not trained on a table, so that it has to be told where the answers are.
+#[test]
+fn an_imported_model_is_judged_on_a_table() {
+    let place = Place::new();
+    let csv = place.path("rows.csv");
+    let judged = |model: &str, more: &[&str]| wgrad(&[&["eval", model, &csv, "--device", "cpu", "-q"], more].concat());
+    let accuracy = |model: &str, more: &[&str]| {
+        judged(model, &[more, &["--json"]].concat()).events_called("evaluation")[0]["accuracy"].as_f64().unwrap()
+    };
+    // No row is of class 0, and the third is not what the model says.
+    fs::write(&csv, "a,b,c,kind\n0,5,1,1\n0,1,5,2\n0,5,1,2\n1,2,3,2\n").unwrap();
+    let model = largest(&place, &[]);
+    assert_eq!((accuracy(&model, &[]), accuracy(&model, &["--target", "kind"])), (0.75, 0.75));
+    judged(&model, &["--target", "sort"]).refused(2, &["target", "no column `sort`"]);
+    judged(&model, &["--target", "a,kind"]).refused(2, &["target", "the model has 1, got 2"]);
+    fs::write(&csv, "kind,a,b,c\n1,0,5,1\n2,0,1,5\n0,7,1,2\n").unwrap();
+    assert_eq!(accuracy(&model, &["--target", "kind"]), 1.0);
+    judged(&model, &[]).refused(1, &["line 3, column 4 (`c`): `5` is a class that training did not have", "0, 1, 2"]);
+    let named = largest(&place, &["--names", "ant,bee,cow"]);
+    fs::write(&csv, "a,b,c,kind\n0,5,1,bee\n0,1,5,cow\n").unwrap();
+    assert_eq!(accuracy(&named, &[]), 1.0);
+    fs::write(&csv, "id,a,b,c,kind\n1,0,5,1,bee\n").unwrap();
+    judged(&named, &[]).refused(1, &["rows.csv", "4 columns besides the target `kind`", "takes 3 inputs"]);
+    // A model that was trained on a table knows it.
+    let (prices, trained) = (place.path("prices.csv"), table_model(&place));
+    let run = wgrad(&["eval", &trained, &prices, "--target", "price", "--device", "cpu"]);
+    run.refused(2, &["--target", "answers are in `price`", "leave it out"]);
+}
+
+/// Labels are the outputs' numbers, whichever of them there are: with the first class missing they once moved up.
+#[test]
+fn labels_of_a_model_without_names_are_its_outputs_numbers() {
+    let place = Place::new();
+    let model = largest(&place, &[]);
+    let npy = |name: &str, descr: &str, shape: &str, data: &[u8]| {
+        let mut header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
+        header.push_str(&" ".repeat(117 - header.len()));
+        let bytes = [b"\x93NUMPY\x01\0\x76\0", header.as_bytes(), b"\n", data].concat();
+        fs::write(place.path(name), bytes).unwrap();
+        place.path(name)
+    };
+    let rows: Vec<u8> = [0_f32, 5.0, 1.0, 0.0, 1.0, 5.0].iter().flat_map(|x| x.to_le_bytes()).collect();
+    let x = npy("x.npy", "<f4", "(2, 3)", &rows);
+    let y = npy("y.npy", "|u1", "(2,)", &[1, 2]);
+    let judged = |y: &str| wgrad(&["eval", &model, &x, "--y", y, "--device", "cpu", "-q", "--json"]);
+    assert_eq!(judged(&y).events_called("evaluation")[0]["accuracy"], 1.0);
+    judged(&npy("z.npy", "|u1", "(2,)", &[1, 3])).refused(1, &["z.npy: row 1", "`3` is a class", "0, 1, 2"]);
 }

@@ -25,6 +25,7 @@ Examples:
   wgrad eval runs/1/model.safetensors mnist --top-k 3
   wgrad eval runs/2/model.safetensors iris
   wgrad eval runs/3/model.safetensors newer-houses.csv
+  wgrad eval imported.safetensors rows.csv --target label
 
 Rows are prepared as in training, by what the model file keeps of it. JSON event:
 evaluation, with confusion[true class][predicted class], top_k, macro and micro
@@ -81,8 +82,8 @@ pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
     let file = ModelFile::load(&args.model)?;
     let device = args.device.open(file.spec.precision)?;
     let trained_on = file.facts.dataset.clone();
+    let parts = args.data.load(&file)?;
     let mut trainer = Trainer::from_file(file, device.clone())?;
-    let parts = args.data.load(trainer.preprocessing())?;
     let divided = trainer.preprocessing().and_then(|known| known.split);
     let same = trained_on.as_deref() == Some(parts.train.name());
     let (split, data) = part(parts, args.split, divided.filter(|_| same), &args.data.dataset)?;

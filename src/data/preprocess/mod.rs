@@ -2,6 +2,7 @@
 
 mod apply;
 mod fit;
+mod given;
 
 use crate::data::split::Split;
 use serde::{Deserialize, Serialize};

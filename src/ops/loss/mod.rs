@@ -161,6 +161,11 @@ losses! {
 }
 
 impl Loss {
+    /// Whether outputs are values, as with the mean squared error, and not about classes.
+    pub fn is_for_values(self) -> bool {
+        self.head() == Head::Values
+    }
+
     /// Whether its predictions are probabilities.
     pub fn is_probable(self) -> bool {
         matches!(self.head(), Head::Softmax | Head::Sigmoid)

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use wgrad::data::npy::Elements;
 use wgrad::data::{ArraySpec, Header, Parts, Preprocessing, RawArrays, RawParts, Table, TableFormat, read_rows};
-use wgrad::{Dataset, Error, Features, datasets};
+use wgrad::{Dataset, Error, Features, ModelFile, datasets};
 
 use crate::{Failure, Result};
 
@@ -160,18 +161,23 @@ pub struct SamplesArgs {
     /// The array of answers in an NPZ file, or the NPY file of answers.
     #[arg(long, value_name = "NAME|FILE.npy")]
     y: Option<String>,
+    /// Columns of a table that hold the answers, by name or number, for a model that was not trained on a table; all others
+    /// are its inputs, in their order [default: the last].
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',', allow_hyphen_values = true)]
+    target: Vec<String>,
 }
 
 impl SamplesArgs {
     /// All samples, encoded as the model's preprocessing says: those of a test or training part of their own where
     /// there is one.
-    pub fn load(&self, preprocessing: Option<&Arc<Preprocessing>>) -> Result<Parts> {
-        let plain = Arc::new(Preprocessing::default());
-        let known = preprocessing.unwrap_or(&plain);
+    pub fn load(&self, model: &ModelFile) -> Result<Parts> {
+        let known = Arc::new(model.preprocessing.clone().unwrap_or_default());
         let whole = |data: Dataset| Parts { train: data, validation: None, test: None };
-        let spec = ArraySpec { x: self.x.clone(), y: self.y.clone(), ..ArraySpec::default() };
-        let named = !known.targets.is_empty() || !known.classes.is_empty();
-        Ok(match Source::find(&self.dataset, self.format.format()?)? {
+        let source = Source::find(&self.dataset, self.format.format()?)?;
+        if !self.target.is_empty() && !matches!(source, Source::Table(_)) {
+            return Err(Failure::Usage(format!("--target is for tables (CSV), which {} is not", self.dataset)));
+        }
+        Ok(match source {
             Source::Images => {
                 let parts = datasets::load(&self.dataset, self.data_dir.as_deref())?;
                 if known.columns.is_empty() && !known.normalize {
@@ -180,19 +186,16 @@ impl SamplesArgs {
                 let part = |data: Dataset| known.array_dataset(RawArrays::from(data));
                 Parts { train: part(parts.train)?, validation: None, test: Some(part(parts.test)?) }
             }
-            Source::Made(data) if named => whole(known.array_dataset(data.into())?),
+            Source::Made(data) if is_named(&known) => whole(known.array_dataset(data.into())?),
             Source::Made(data) => whole(data),
-            Source::Table(table) if !known.columns.is_empty() => whole(known.dataset(&table)?),
-            Source::Table(table) => {
-                let path = table.source().display();
-                let reason = format!("{path}: the model was not trained on a table, and does not know its columns");
-                return Err(Failure::Usage(reason));
-            }
+            Source::Table(table) => whole(self.columns(model, &known, &table)?.dataset(&table)?),
             Source::Npy(path) | Source::Npz(path) => {
+                let spec = ArraySpec { x: self.x.clone(), y: self.y.clone(), ..ArraySpec::default() };
                 let raw = arrays_of(&path, &spec, self.y.as_deref())?;
-                if !named {
-                    return Ok(ArraySpec::default().prepare(raw)?);
-                }
+                let several = raw.train.y.shape[1..].iter().product::<usize>() > 1;
+                let floats = matches!(raw.train.y.elements, Elements::Float(_));
+                let values = several || floats && model.spec.loss.is_for_values();
+                let known = Arc::new(outputs_named(&known, model, values));
                 let part = |raw: Option<RawArrays>| raw.map(|raw| known.array_dataset(raw)).transpose();
                 Parts {
                     train: known.array_dataset(raw.train)?,
@@ -202,6 +205,38 @@ impl SamplesArgs {
             }
         })
     }
+
+    /// What the model knows of the columns, or else is told of them.
+    fn columns(&self, model: &ModelFile, known: &Arc<Preprocessing>, table: &Table) -> Result<Arc<Preprocessing>> {
+        if !known.knows_columns() {
+            let named = outputs_named(known, model, model.spec.loss.is_for_values());
+            return Ok(Arc::new(named.for_table(table, model.model.inputs, &self.target)?));
+        }
+        if self.target.is_empty() {
+            return Ok(known.clone());
+        }
+        let own: Vec<_> = known.targets.iter().map(|target| format!("`{}`", target.source.name)).collect();
+        let reason = format!(
+            "--target: the model was trained on a table, whose answers are in {}; leave it out",
+            own.join(", ")
+        );
+        Err(Failure::Usage(reason))
+    }
+}
+
+/// Whether outputs have names.
+fn is_named(known: &Preprocessing) -> bool {
+    !known.targets.is_empty() || !known.classes.is_empty()
+}
+
+/// The same, with numbers for names where outputs have none: a class is then the output of its number, whichever classes
+/// there are among the answers.
+fn outputs_named(known: &Preprocessing, model: &ModelFile, values: bool) -> Preprocessing {
+    if is_named(known) {
+        return known.clone();
+    }
+    let Preprocessing { classes, targets, .. } = Preprocessing::numbered(model.model.outputs(), values);
+    Preprocessing { classes, targets, ..known.clone() }
 }
 
 /// The same error, with the file in it.
