@@ -100,16 +100,18 @@ pub enum Error {
         way_out: &'static str,
     },
     /// The plan needs more than the device or the machine has. Nothing was allocated.
-    #[error("{what} needs {wanted} bytes, but {limit} is {had} bytes; {hint}")]
+    #[error("{what} needs {wanted} {unit}, but {limit} is {had} {unit}; {hint}")]
     Limit {
         /// The tensor or total that is too large.
         what: String,
         /// The limit's name.
         limit: &'static str,
-        /// Bytes wanted.
+        /// How much is wanted.
         wanted: u64,
-        /// Bytes that the limit allows.
+        /// How much the limit allows.
         had: u64,
+        /// Of what: `bytes`, `workgroups`.
+        unit: &'static str,
         /// The way out.
         hint: &'static str,
     },
@@ -147,6 +149,11 @@ pub enum Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
+    /// More bytes than there are.
+    pub(crate) fn too_large(what: String, [wanted, had]: [u64; 2], limit: &'static str, hint: &'static str) -> Self {
+        Self::Limit { what, limit, wanted, had, unit: "bytes", hint }
+    }
+
     /// A bad value in a field of a spec.
     pub(crate) fn spec(field: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Spec { field: field.into(), reason: reason.into() }

@@ -15,5 +15,5 @@ pub(in crate::data) fn check_room(what: &str, [rows, columns, bytes]: [usize; 3]
         return Ok(());
     }
     let what = format!("{what}, {rows} rows of {columns} numbers,");
-    Err(Error::Limit { what, limit: "the machine's free memory", wanted, had, hint })
+    Err(Error::too_large(what, [wanted, had], "the machine's free memory", hint))
 }

@@ -12,6 +12,10 @@ use crate::plan::{Element, Plan};
 
 const BACKENDS: wgpu::Backends = wgpu::Backends::VULKAN.union(wgpu::Backends::METAL).union(wgpu::Backends::DX12);
 
+/// Bytes of a binding, at most, whatever the adapter allows, as Metal does: kernels count its elements, of which bytes are
+/// the smallest, in 32 bits.
+const MOST_BINDING: u64 = (1 << 32) - 4;
+
 /// What to do where there is none.
 pub const HOW_TO_GET_ONE: &str = "install a Vulkan driver (Debian and Ubuntu: `apt-get install libvulkan1 mesa-vulkan-drivers`), or use `--device cpu`";
 
@@ -150,19 +154,12 @@ impl Gpu {
     }
 
     async fn open(adapter: &wgpu::Adapter, options: &GpuOptions) -> Result<Self> {
-        let (mut limits, had) = (wgpu::Limits::default(), adapter.limits());
-        if !options.default_limits {
-            // Only sizes: kernels never need more than the defaults, large models and datasets do.
-            limits.max_buffer_size = limits.max_buffer_size.max(had.max_buffer_size);
-            limits.max_storage_buffer_binding_size =
-                limits.max_storage_buffer_binding_size.max(had.max_storage_buffer_binding_size);
-        }
         let asked = |on: bool, feature| if on { feature } else { wgpu::Features::empty() };
         let subgroups = asked(options.subgroups, wgpu::Features::SUBGROUP);
         let f16 = asked(options.f16, wgpu::Features::SHADER_F16);
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("wgrad"),
-            required_limits: limits,
+            required_limits: required_limits(&adapter.limits(), options.default_limits),
             // Time stamps are for benchmarks; no kernel needs them. Subgroup operations only where they are asked for:
             // with them wgpu lets drivers vary the subgroups' size in all kernels. So for f16.
             required_features: adapter.features() & (wgpu::Features::TIMESTAMP_QUERY | subgroups | f16),
@@ -232,6 +229,21 @@ impl Gpu {
     pub(crate) fn check(&self) -> Result<()> {
         let failure = self.failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         failure.as_ref().map_or(Ok(()), |message| Err(Error::Device(message.clone())))
+    }
+}
+
+/// What a device is opened with: WebGPU's default limits, and unless only these are asked for, the adapter's own sizes.
+/// Kernels never need more than the defaults, large models and datasets do.
+fn required_limits(had: &wgpu::Limits, default: bool) -> wgpu::Limits {
+    let usual = wgpu::Limits::default();
+    if default {
+        return usual;
+    }
+    let binding = had.max_storage_buffer_binding_size.min(MOST_BINDING);
+    wgpu::Limits {
+        max_buffer_size: usual.max_buffer_size.max(had.max_buffer_size),
+        max_storage_buffer_binding_size: usual.max_storage_buffer_binding_size.max(binding),
+        ..usual
     }
 }
 
@@ -360,6 +372,23 @@ mod tests {
         assert!(choose(&all, &GpuRequest::Named("1".into())).is_err(), "part of LLVM's version, but no index");
         let unknown = choose(&all, &GpuRequest::Named("radeon".into())).unwrap_err().to_string();
         assert!(unknown.contains("radeon") && unknown.contains("llvmpipe"), "{unknown}");
+    }
+
+    #[test]
+    fn a_device_has_the_adapters_sizes_but_no_binding_that_32_bits_cannot_count() {
+        let had = wgpu::Limits {
+            max_buffer_size: 1 << 36,
+            max_storage_buffer_binding_size: 1 << 36,
+            max_storage_buffers_per_shader_stage: 31,
+            ..wgpu::Limits::default()
+        };
+        let own = required_limits(&had, false);
+        assert_eq!((own.max_buffer_size, own.max_storage_buffer_binding_size), (1 << 36, u64::from(u32::MAX) - 3));
+        let rest = wgpu::Limits { max_buffer_size: 1 << 28, max_storage_buffer_binding_size: 1 << 27, ..own };
+        assert_eq!(rest, wgpu::Limits::default(), "and nothing else of its own");
+        assert_eq!(required_limits(&had, true), wgpu::Limits::default());
+        let small = wgpu::Limits { max_storage_buffer_binding_size: 1 << 30, ..had };
+        assert_eq!(required_limits(&small, false).max_storage_buffer_binding_size, 1 << 30);
     }
 
     #[test]

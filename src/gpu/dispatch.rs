@@ -29,7 +29,8 @@ impl Dispatch {
         let replicas = plan.replicas.len();
         let halves = Halves::of(&step.op, plan);
         let (kernel, params, [x, y]) = pipelines.kernel(&step.op, halves, replicas, named)?;
-        let workgroups = workgroups(gpu, step, [x, y, replicas])?;
+        let limit = gpu.device.limits().max_compute_workgroups_per_dimension;
+        let workgroups = workgroups(limit, &step.label, [x, y, replicas])?;
         let params_buffer = gpu.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some(&step.label),
             size: (params.len() as u64).next_multiple_of(PARAMS_BYTES),
@@ -67,17 +68,32 @@ impl Dispatch {
     }
 }
 
-/// Workgroup counts within the device's limit.
-fn workgroups(gpu: &Gpu, step: &Step, counts: [usize; 3]) -> Result<[u32; 3]> {
-    let limit = gpu.device.limits().max_compute_workgroups_per_dimension;
+/// Workgroup counts along each dimension, within the device's limit.
+fn workgroups(limit: u32, label: &str, counts: [usize; 3]) -> Result<[u32; 3]> {
     match counts.iter().find(|count| **count > limit as usize) {
         None => Ok(counts.map(|count| count as u32)),
         Some(count) => Err(Error::Limit {
-            what: format!("{} ({count} workgroups)", step.label),
+            what: format!("{label}, a kernel,"),
             limit: "the adapter's max_compute_workgroups_per_dimension",
             wanted: *count as u64,
             had: u64::from(limit),
+            unit: "workgroups",
             hint: "use narrower layers, a smaller batch or fewer replicas",
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grid_that_the_adapter_does_not_allow_is_refused_in_its_own_unit() {
+        assert_eq!(workgroups(65_535, "max norm", [65_535, 1, 1024]).unwrap(), [65_535, 1, 1024]);
+        let error = workgroups(65_535, "layers.0 max norm", [70_000, 1, 1]).unwrap_err().to_string();
+        let wanted = "layers.0 max norm, a kernel, needs 70000 workgroups, but the adapter's \
+                      max_compute_workgroups_per_dimension is 65535 workgroups; use narrower layers, a smaller batch or \
+                      fewer replicas";
+        assert_eq!(error, wanted);
     }
 }

@@ -179,13 +179,9 @@ fn check_size(bytes: usize) -> Result<()> {
     if bytes <= MOST {
         return Ok(());
     }
-    Err(Error::Limit {
-        what: "the ONNX file".to_owned(),
-        limit: "the largest protobuf message",
-        wanted: bytes as u64,
-        had: MOST as u64,
-        hint: "give the model narrower layers, or hand on its own file, which is safetensors",
-    })
+    let hint = "give the model narrower layers, or hand on its own file, which is safetensors";
+    let sizes = [bytes, MOST].map(|bytes| bytes as u64);
+    Err(Error::too_large("the ONNX file".to_owned(), sizes, "the largest protobuf message", hint))
 }
 
 /// What the graph does not say, lists as JSON.

@@ -127,15 +127,14 @@ impl MemoryReport {
         for (limit, name_of_limit) in bindings {
             if let Some(had) = limit.filter(|limit| bytes > limit) {
                 let what = format!("tensor {name} {shape:?}");
-                return Err(Error::Limit { what, limit: name_of_limit, wanted: *bytes, had, hint: ELSEWHERE });
+                return Err(Error::too_large(what, [*bytes, had], name_of_limit, ELSEWHERE));
             }
         }
         match available.filter(|available| self.peak() > *available) {
             None => Ok(()),
             Some(had) => {
                 let what = format!("the run, of which tensor {name} {shape:?} is the largest with {bytes} bytes,");
-                let (limit, wanted) = ("the machine's free memory", self.peak());
-                Err(Error::Limit { what, limit, wanted, had, hint: way_out })
+                Err(Error::too_large(what, [self.peak(), had], "the machine's free memory", way_out))
             }
         }
     }
