@@ -10,7 +10,7 @@ mod probes;
 mod queue;
 #[cfg(test)]
 mod random_tests;
-pub mod reflect;
+pub(crate) mod reflect;
 mod tuning;
 mod upload;
 

@@ -49,14 +49,8 @@ pub struct Reflection {
     pub params: Vec<Field>,
     /// Bytes of `params`.
     pub params_size: u64,
-    /// Bytes of `iteration` as WGSL declares it.
-    pub iteration_size: u64,
     /// `const` and `override` numbers by name.
     constants: BTreeMap<String, u32>,
-    /// The names of `override` constants.
-    pub overrides: Vec<String>,
-    /// Entry points.
-    pub entries: Vec<String>,
 }
 
 impl Reflection {
@@ -68,29 +62,21 @@ impl Reflection {
         let module = naga::front::wgsl::parse_str(shader.source)
             .map_err(|error| Error::Device(format!("{}.wgsl: {}", shader.stem, error.emit_to_string(shader.source))))?;
         let mut bindings = Vec::new();
-        let (mut params, mut params_size, mut iteration_size) = (Vec::new(), 0, 0);
+        let (mut params, mut params_size) = (Vec::new(), 0);
         for (_, variable) in module.global_variables.iter() {
             let (Some(name), Some(binding)) = (&variable.name, &variable.binding) else { continue };
-            let access = access(&module, variable);
+            // Group 0 is the iteration, which all shaders share.
             if binding.group == 0 {
-                iteration_size = size(&module, variable.ty);
                 continue;
             }
+            let access = access(&module, variable);
             if let Access::Uniform(bytes) = access {
                 (params, params_size) = (fields(&module, variable.ty), bytes);
             }
             bindings.push(Binding { name: name.clone(), index: binding.binding, access });
         }
         bindings.sort_by_key(|binding| binding.index);
-        Ok(Self {
-            bindings,
-            params,
-            params_size,
-            iteration_size,
-            constants: constants(&module),
-            overrides: module.overrides.iter().filter_map(|(_, o)| o.name.clone()).collect(),
-            entries: module.entry_points.iter().map(|entry| entry.name.clone()).collect(),
-        })
+        Ok(Self { bindings, params, params_size, constants: constants(&module) })
     }
 
     /// The number behind a `const` or the default of an `override`.

@@ -60,7 +60,7 @@ use crate::scalar::Scalar;
 
 /// One kernel family: a WGSL file with what it includes.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Shader {
+pub(crate) struct Shader {
     /// The file's stem under `shaders/`, which is also its Rust file's.
     pub stem: &'static str,
     /// The whole source: the included parts, then the file.
@@ -137,7 +137,7 @@ pub(crate) use shader;
 
 /// One way to run a shader: an entry point and the constants that shape its tiles.
 #[derive(Debug, PartialEq)]
-pub struct Variant {
+pub(crate) struct Variant {
     /// Its name in reports.
     pub name: &'static str,
     /// The WGSL entry point.
@@ -243,7 +243,7 @@ macro_rules! operations {
         pub(crate) enum Op { $($name($name)),+ }
 
         /// Every kernel family, for the registry's tests and verification.
-        pub fn shaders() -> Vec<&'static Shader> {
+        pub(crate) fn shaders() -> Vec<&'static Shader> {
             vec![$(&$module::SHADER),+]
         }
 

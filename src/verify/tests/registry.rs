@@ -141,7 +141,6 @@ fn bindings_and_params_have_the_operations_names() {
         let fields: Vec<_> = reflection.params.iter().map(|field| field.name.as_str()).collect();
         let params: Vec<_> = op.params().into_iter().map(|(name, _)| name).collect();
         assert_eq!(fields, params, "{name}");
-        assert!(!reflection.entries.is_empty());
     }
 }
 
@@ -233,7 +232,6 @@ fn the_uniforms_have_the_layout_that_rust_writes() {
         assert_eq!(fields, wanted.map(|(name, at)| (name.to_owned(), at)), "{}", shader.stem);
         assert_eq!(size, ITERATION_HEADER as usize + MAX_REPLICAS * size_of::<Hyper>());
         let reflection = Reflection::of(shader).unwrap();
-        assert_eq!(reflection.iteration_size as usize, size);
         assert_eq!(reflection.constant("MAX_REPLICAS"), Some(MAX_REPLICAS as u32));
     }
 }
