@@ -34,6 +34,7 @@ impl Trainer {
         let (seen, shuffle, len) = (self.epochs, self.spec.shuffle, run.data.len());
         let replicas = self.spec.replicas.iter();
         let orders: Vec<_> = replicas.map(|r| epoch_order(r.seed, seen, len, shuffle)).collect();
+        self.check_steps(len.div_ceil(self.spec.batch))?;
         let all = iterations(len, self.spec.batch, self.steps);
         let mut tally = Tally::new(run.state.reports.len() + 1, all.len(), orders.len());
         if let Some(position) = run.state.position.take() {
@@ -56,6 +57,19 @@ impl Trainer {
                 Ok(Some(last == all.len()))
             }
             Err(error) => Err(self.recover(error, tally.steps_finished == 0)),
+        }
+    }
+
+    /// Whether so many more optimizer steps can be counted.
+    fn check_steps(&self, more: usize) -> Result<()> {
+        match u64::from(self.steps) + more as u64 > u64::from(u32::MAX) {
+            false => Ok(()),
+            true => {
+                let (steps, most) = (self.steps, u32::MAX);
+                let reason =
+                    format!("after {steps} steps another epoch of {more} is more than the {most} that are counted");
+                Err(Error::spec("steps", format!("{reason}; save the model, and start anew from its weights")))
+            }
         }
     }
 
@@ -232,5 +246,27 @@ impl Position {
         let count = self.samples / self.sums.len() as f64;
         let score = |[loss, right, weight]: &[f64; 3]| Scores::new(mean(*loss, *weight), right / count);
         Evaluation::of(self.sums.iter().map(score).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::{Activation, Loss};
+    use crate::spec::{Adam, Sequential};
+    use crate::train::{Device, epochs};
+
+    /// A step more would be the first again, with corrections of no steps at all.
+    #[test]
+    fn steps_that_cannot_be_counted_are_refused() {
+        let xor = crate::datasets::xor().unwrap();
+        let model = Sequential::new(2).dense(4, Activation::Tanh).dense(2, Activation::Linear);
+        let builder = Trainer::new(model, Loss::SoftmaxCrossEntropy, Adam::new(0.05)).device(Device::cpu());
+        let mut trainer = builder.batch_size(2).build().unwrap();
+        trainer.steps = u32::MAX - 3;
+        trainer.fit(&xor, epochs(1), &mut ()).unwrap();
+        assert_eq!(trainer.steps, u32::MAX - 1);
+        let error = trainer.fit(&xor, epochs(1), &mut ()).unwrap_err().to_string();
+        assert!(error.starts_with("steps: after 4294967294 steps another epoch of 2"), "{error}");
     }
 }
