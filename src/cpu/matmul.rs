@@ -1,7 +1,7 @@
 use std::cell::RefCell;
 use std::sync::LazyLock;
 
-use ndarray::{ArrayView2, ArrayViewMut2};
+use ndarray::{ArrayView2, ArrayViewMut2, ShapeBuilder};
 
 use super::kernels::Kernels;
 use super::simd::prefetch_at;
@@ -100,7 +100,7 @@ impl Product<'_> {
     fn pass(&mut self, kernels: &Kernels, [row, first]: [usize; 2], [rows, depth]: [usize; 2], left_copy: &mut [f32]) {
         let n = self.right.ncols();
         let (left, right) = (Block::of(&self.left).at(row, first), Block::of(&self.right));
-        let conflict = left.column.unsigned_abs().is_multiple_of(SAME_SETS) && n >= COPY_COLUMNS;
+        let conflict = in_same_sets(left.column.unsigned_abs()) && n >= COPY_COLUMNS;
         let copied = left.row != 1 || conflict;
         for (at, width) in panels(kernels, rows) {
             let live = width.min(rows - at);
@@ -190,6 +190,27 @@ fn copy_panel(from: Block, turn: Turn, [live, width, depth]: [usize; 3], to: &mu
     if live < width {
         to.chunks_mut(width).for_each(|to| to[live..].fill(0.0));
     }
+}
+
+/// Whether rows that lie so many numbers apart fall into the same few sets of a cache, so that few of them stay there.
+pub(crate) fn in_same_sets(stride: usize) -> bool {
+    stride.is_multiple_of(SAME_SETS)
+}
+
+/// Numbers that [`apart`] needs for a matrix of so many rows and columns.
+pub(crate) fn apart_len((rows, columns): (usize, usize)) -> usize {
+    rows * (columns + LINE)
+}
+
+/// A copy of a matrix whose rows fall into other sets of a cache. Without rows of contiguous numbers it is itself.
+pub(crate) fn apart<'a, T: Copy>(matrix: ArrayView2<'a, T>, copy: &'a mut [T]) -> ArrayView2<'a, T> {
+    let (rows, columns) = matrix.dim();
+    let width = if in_same_sets(columns) { columns + LINE } else { columns };
+    for (to, from) in copy.chunks_mut(width.max(1)).zip(matrix.rows()) {
+        let Some(from) = from.to_slice() else { return matrix };
+        to[..columns].copy_from_slice(from);
+    }
+    ArrayView2::from_shape((rows, columns).strides((width, 1)), copy).unwrap_or(matrix)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! How much memory steps borrow while they run, beside the plan's tensors.
 
+use super::matmul::{apart_len, in_same_sets};
+use super::tiles::tasks;
 use crate::ops::{COLUMN_UNIT, GRADIENTS_AT_ONCE};
 use crate::plan::{Plan, ProgramId};
 
@@ -42,7 +44,18 @@ fn borrowed(plan: &Plan) -> u64 {
         };
         gradients.max(rows).max(inputs)
     };
-    plan.layers.iter().enumerate().map(layer).max().unwrap_or(0)
+    let most = plan.layers.iter().enumerate().map(layer).max().unwrap_or(0);
+    let copies = plan.layers.iter().map(|layer| copied(plan, &plan.tensor(layer.weight).shape)).max().unwrap_or(0);
+    // Copies lie beside gradients, in buffers that may have been each other's.
+    if copies > 0 { product(&[2, most.max(copies)]) } else { most }
+}
+
+/// Numbers of output gradients that a weight gradient's task copies, of weights (R, O, I).
+fn copied(plan: &Plan, shape: &[usize]) -> u64 {
+    let (batch, [replicas, units, inputs]) = (plan.program(ProgramId::Train).batch, [shape[0], shape[1], shape[2]]);
+    let flops = product(&[2, batch as u64, units as u64, inputs as u64]);
+    let own = (units.div_ceil(tasks(flops, replicas)) + COLUMN_UNIT).min(units);
+    if in_same_sets(units) { apart_len((batch, own)) as u64 } else { 0 }
 }
 
 fn product(factors: &[u64]) -> u64 {

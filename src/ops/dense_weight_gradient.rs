@@ -9,7 +9,7 @@ use super::{
     Constant, Dense, Hyper, Input, InputKind, ModuleConstants, Operation, Param, Shader, SubgroupKernel, Variant,
     matmul, shader,
 };
-use crate::cpu::{Memory, join, matrix, prefetch, share, tasks, vectorized};
+use crate::cpu::{Memory, apart, apart_len, in_same_sets, join, matrix, prefetch, share, tasks, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
 
@@ -233,7 +233,7 @@ impl DenseWeightGradient {
         &self,
         memory: &Memory<T>,
         [x, gradient]: [ArrayView2<T>; 2],
-        units: Units<T>,
+        mut units: Units<T>,
         (update, hyper): (&Update, &Hyper),
     ) {
         let inputs = self.dense.inputs;
@@ -242,51 +242,83 @@ impl DenseWeightGradient {
         memory.with_scratch(count, |sums| {
             T::column_sums(gradient, sums);
             self.unscale(memory, hyper, sums);
-            update.apply(units.bias, sums, units.bias_state, &update.hyper(hyper, true));
+            let bias_state = units.bias_state.each_mut().map(|slot| &mut **slot);
+            update.apply(units.bias, sums, bias_state, &update.hyper(hyper, true));
         });
-        let width = columns_at_once(count, inputs);
+        let tile = tile_at_once(count, inputs);
+        if tile[1] == inputs || !in_same_sets(self.dense.outputs) {
+            return self.update_weights(memory, [x, gradient], units, tile, (update, hyper));
+        }
+        // Every slice of inputs reads them anew.
+        memory.with_scratch(apart_len(gradient.dim()), |copy| {
+            self.update_weights(memory, [x, apart(gradient, copy)], units, tile, (update, hyper));
+        });
+    }
+
+    /// Updates weights, [units, inputs] of them at a time.
+    fn update_weights<T: Scalar>(
+        &self,
+        memory: &Memory<T>,
+        [x, gradient]: [ArrayView2<T>; 2],
+        units: Units<T>,
+        tile: [usize; 2],
+        (update, hyper): (&Update, &Hyper),
+    ) {
+        let (count, inputs) = (units.bias.len(), self.dense.inputs);
         let [first, second, third] = units.weight_state;
-        memory.with_scratch(count * width, |scratch| {
-            for start in (0..inputs).step_by(width) {
-                let columns = start..inputs.min(start + width);
-                let gradients = &mut scratch[..count * columns.len()];
-                if let Ok(product) = ArrayViewMut2::from_shape((count, columns.len()), &mut *gradients) {
-                    T::matmul(gradient.reversed_axes(), x.slice(s![.., columns.clone()]), product);
-                }
-                self.unscale(memory, hyper, gradients);
-                vectorized(
-                    #[inline(always)]
-                    || {
-                        for (unit, gradients) in gradients.chunks(columns.len()).enumerate() {
-                            let own = unit * inputs + columns.start..unit * inputs + columns.end;
-                            // The next unit's numbers are not next in memory, and of large layers in no cache.
-                            let next = own.start + inputs..own.end + inputs;
-                            prefetch(units.weight.get(next.clone()).unwrap_or_default());
-                            for slot in [&*first, &*second, &*third] {
-                                prefetch(slot.get(next.clone()).unwrap_or_default());
+        memory.with_scratch(tile[0] * tile[1], |scratch| {
+            for start in (0..inputs).step_by(tile[1]) {
+                let columns = start..inputs.min(start + tile[1]);
+                let x = x.slice(s![.., columns.clone()]);
+                for above in (0..count).step_by(tile[0]) {
+                    let rows = above..count.min(above + tile[0]);
+                    let gradients = &mut scratch[..rows.len() * columns.len()];
+                    if let Ok(product) = ArrayViewMut2::from_shape((rows.len(), columns.len()), &mut *gradients) {
+                        T::matmul(gradient.slice(s![.., rows.clone()]).reversed_axes(), x, product);
+                    }
+                    self.unscale(memory, hyper, gradients);
+                    vectorized(
+                        #[inline(always)]
+                        || {
+                            for (unit, gradients) in rows.zip(gradients.chunks(columns.len())) {
+                                let own = unit * inputs + columns.start..unit * inputs + columns.end;
+                                // The next unit's numbers are not next in memory, and of large layers in no cache.
+                                let next = own.start + inputs..own.end + inputs;
+                                prefetch(units.weight.get(next.clone()).unwrap_or_default());
+                                for slot in [&*first, &*second, &*third] {
+                                    prefetch(slot.get(next.clone()).unwrap_or_default());
+                                }
+                                let state = [
+                                    first.get_mut(own.clone()).unwrap_or_default(),
+                                    second.get_mut(own.clone()).unwrap_or_default(),
+                                    third.get_mut(own.clone()).unwrap_or_default(),
+                                ];
+                                update.apply(&mut units.weight[own], gradients, state, hyper);
                             }
-                            let state = [
-                                first.get_mut(own.clone()).unwrap_or_default(),
-                                second.get_mut(own.clone()).unwrap_or_default(),
-                                third.get_mut(own.clone()).unwrap_or_default(),
-                            ];
-                            update.apply(&mut units.weight[own], gradients, state, hyper);
-                        }
-                    },
-                );
+                        },
+                    );
+                }
             }
         });
     }
 }
 
-/// Columns of `units` rows of gradients that fit the second level of cache, at most `inputs`.
-fn columns_at_once(units: usize, inputs: usize) -> usize {
+/// Units and inputs whose gradients fit the second level of cache. Few units, so that of each a long run of weights and
+/// states is updated.
+fn tile_at_once(units: usize, inputs: usize) -> [usize; 2] {
     let parts = (units * inputs).div_ceil(GRADIENTS_AT_ONCE);
-    inputs.div_ceil(parts).next_multiple_of(COLUMN_UNIT).min(inputs)
+    if parts < 2 {
+        return [units, inputs];
+    }
+    let units = units.div_ceil(units.div_ceil(UNITS_AT_ONCE));
+    let parts = (units * inputs).div_ceil(GRADIENTS_AT_ONCE);
+    [units, inputs.div_ceil(parts).next_multiple_of(COLUMN_UNIT).min(inputs)]
 }
 
 /// Gradients of weights between product and update, on one thread: 256 KiB of f32, so that parameters and states
 /// of the same place find room beside them.
 pub(crate) const GRADIENTS_AT_ONCE: usize = 1 << 16;
+/// The most units among them: each block of units copies the inputs anew.
+const UNITS_AT_ONCE: usize = 512;
 /// Columns of a product that microkernels take at once with the widest vectors.
 pub(crate) const COLUMN_UNIT: usize = 64;

@@ -68,10 +68,14 @@ fn runs() -> Vec<(&'static str, TrainerBuilder, Dataset)> {
     let (cross_entropy, squares) = (Loss::SoftmaxCrossEntropy, Loss::MeanSquaredError);
     let weights = LossOptions { class_weights: vec![1.0, 2.0, 3.0, 1.0, 0.5], ..LossOptions::default() };
     let wide = Sequential::new(INPUTS).dense(130, Activation::Tanh).dense(3, Activation::Linear);
+    // Of 2048 units, output gradients are copied.
+    let very_wide = Sequential::new(INPUTS).dense(130, Activation::Relu).dense(2048, Activation::Relu);
+    let very_wide = very_wide.dense(CLASSES as usize, Activation::Linear);
     let single = Sequential::new(INPUTS).dense(CLASSES as usize, Activation::Linear);
     vec![
         ("plain", builder(plain(), cross_entropy, adam), bytes()),
         ("no state", builder(plain(), cross_entropy, Sgd::new(0.1)), classes()),
+        ("very wide", builder(very_wide, cross_entropy, adam), bytes()),
         ("one layer", builder(single, cross_entropy, adam).replicas(three(adam)), bytes()),
         ("values", builder(wide, squares, adam).batch_size(100), values()),
         ("dressed", builder(dressed(), cross_entropy, adam).clip(Clip::Norm(1.0)).noise(0.1), bytes()),
