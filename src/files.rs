@@ -49,11 +49,21 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     // A temporary file is private by default; this one becomes the user's file, with the mode that the umask gives.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(directory).map_err(|e| Error::io(directory, "create a file in", e))?;
-    file.write_all(bytes).map_err(|e| Error::io(path, "write", e))?;
+    let created = builder.tempfile_in(directory);
+    let mut file = created.map_err(|e| Error::io(directory, "create a file in", without_path(e)))?;
+    file.write_all(bytes).map_err(|e| Error::io(path, "write", without_path(e)))?;
     file.as_file().sync_all().map_err(|e| Error::io(path, "sync", e))?;
     file.persist(path).map_err(|e| Error::io(path, "create", e.error))?;
     sync_directory(directory)
+}
+
+/// What the system said, without the temporary file's name, which tells nobody anything.
+pub fn without_path(error: std::io::Error) -> std::io::Error {
+    let text = error.to_string();
+    match text.split_once(" at path ") {
+        Some((said, _)) if error.get_ref().is_some() => std::io::Error::new(error.kind(), said.to_owned()),
+        _ => error,
+    }
 }
 
 /// The rename itself lasts only once the directory is synced.

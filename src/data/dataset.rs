@@ -1,77 +1,11 @@
 //! Samples with their targets, checked once when they are put together, so that training need not check again.
 
-use super::Preprocessing;
+use super::features::{c_order, first_rows};
+use super::{Features, Preprocessing};
+use crate::spec::MAX_WIDTH;
 use crate::{Error, Result};
-use ndarray::{Array2, ArrayView2, Axis, Slice};
+use ndarray::{Array2, ArrayView2};
 use std::sync::Arc;
-
-/// What a model reads: one row a sample, in C order.
-///
-/// Images stay bytes, in memory and on the device; they are normalized where they are read.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Features {
-    /// (N, I) pixels, 0 to 255.
-    U8(Array2<u8>),
-    /// (N, I) finite numbers, in whatever unit the user has.
-    F32(Array2<f32>),
-}
-
-impl Features {
-    /// N, the number of rows.
-    pub fn len(&self) -> usize {
-        self.dim().0
-    }
-
-    /// True without a single row.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// I, the number of inputs in a row.
-    pub fn inputs(&self) -> usize {
-        self.dim().1
-    }
-
-    /// Bytes in one row: I for [`Features::U8`], 4 I for [`Features::F32`].
-    pub fn row_bytes(&self) -> usize {
-        self.inputs() * self.element_bytes()
-    }
-
-    /// Bytes in one element: 1 or 4.
-    pub fn element_bytes(&self) -> usize {
-        match self {
-            Self::U8(_) => size_of::<u8>(),
-            Self::F32(_) => size_of::<f32>(),
-        }
-    }
-
-    /// (N, I).
-    pub fn dim(&self) -> (usize, usize) {
-        match self {
-            Self::U8(x) => x.dim(),
-            Self::F32(x) => x.dim(),
-        }
-    }
-
-    fn first(&self, n: usize) -> Self {
-        match self {
-            Self::U8(x) => Self::U8(first_rows(x, n)),
-            Self::F32(x) => Self::F32(first_rows(x, n)),
-        }
-    }
-}
-
-impl From<ArrayView2<'_, u8>> for Features {
-    fn from(rows: ArrayView2<'_, u8>) -> Self {
-        Self::U8(rows.as_standard_layout().into_owned())
-    }
-}
-
-impl From<ArrayView2<'_, f32>> for Features {
-    fn from(rows: ArrayView2<'_, f32>) -> Self {
-        Self::F32(rows.as_standard_layout().into_owned())
-    }
-}
 
 /// What a model should answer: one entry a sample.
 #[derive(Clone, Debug, PartialEq)]
@@ -366,10 +300,19 @@ fn check_not_empty(operation: &'static str, tensor: &str, dim: (usize, usize)) -
 }
 
 fn check_labels(operation: &'static str, rows: usize, labels: &[u32]) -> Result<()> {
-    if labels.len() == rows {
-        return Ok(());
+    if labels.len() != rows {
+        let wanted = format!("({rows},), one label for each row");
+        return Err(shape(operation, "labels", wanted, format!("({},)", labels.len())));
     }
-    Err(shape(operation, "labels", format!("({rows},), one label for each row"), format!("({},)", labels.len())))
+    match labels.iter().position(|label| *label as usize >= MAX_WIDTH) {
+        // Such as -1 that became a u32: it would count as billions of classes.
+        Some(row) => {
+            let reason =
+                format!("row {row} (from 0) is of class {}; classes count from 0, to {}", labels[row], MAX_WIDTH - 1);
+            Err(Error::spec("labels", reason))
+        }
+        None => Ok(()),
+    }
 }
 
 fn check_finite(field: &str, x: ArrayView2<f32>) -> Result<()> {
@@ -385,14 +328,4 @@ fn check_finite(field: &str, x: ArrayView2<f32>) -> Result<()> {
 /// The first NaN or infinity in `x` (N, I), as (row, column, value), both counted from 0.
 pub(crate) fn first_non_finite(x: ArrayView2<f32>) -> Option<(usize, usize, f32)> {
     x.indexed_iter().find(|(_, value)| !value.is_finite()).map(|((row, column), &value)| (row, column, value))
-}
-
-/// A copy in C order, whatever the strides of `x`: uploads read rows one after another.
-fn c_order<T: Clone>(x: ArrayView2<T>) -> Array2<T> {
-    x.as_standard_layout().into_owned()
-}
-
-/// The caller has checked that `x` has `n` rows.
-fn first_rows<T: Clone>(x: &Array2<T>, n: usize) -> Array2<T> {
-    c_order(x.slice_axis(Axis(0), Slice::from(..n)))
 }

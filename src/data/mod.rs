@@ -9,6 +9,7 @@ mod arrays;
 pub mod csv;
 pub mod dataset;
 pub mod datasets;
+mod features;
 mod generate;
 pub mod idx;
 mod labels;
@@ -26,7 +27,8 @@ mod split;
 mod table;
 
 pub use arrays::{ArraySpec, RawArrays, RawParts};
-pub use dataset::{Dataset, Features, Targets, TrainTest};
+pub use dataset::{Dataset, Targets, TrainTest};
+pub use features::Features;
 pub use parts::Parts;
 pub use prepare::{TableSpec, Task};
 pub use preprocess::{Column, Encoding, Missing, Preprocessing, Scale, Source, Target};

@@ -13,6 +13,7 @@ mod train;
 pub use augment::Augment;
 pub use init::Init;
 pub use loss::LossOptions;
+pub(crate) use model::MAX_WIDTH;
 pub use model::{DenseSpec, Sequential};
 pub use norm::Norm;
 pub use precision::Precision;

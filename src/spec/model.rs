@@ -6,7 +6,7 @@ use crate::ops::Activation;
 
 /// The widest layer and the longest input row that a spec may ask for; far beyond any binding limit, it keeps sizes
 /// from overflowing before the limits are checked.
-const MAX_WIDTH: usize = 1 << 24;
+pub(crate) const MAX_WIDTH: usize = 1 << 24;
 
 /// One dense layer, `y = activation(W x + b)`, W of shape (O, I), b of shape (O), and what may go with it:
 ///

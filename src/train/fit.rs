@@ -34,8 +34,8 @@ pub fn epochs<'a>(epochs: usize) -> Fit<'a> {
 impl<'a> Fit<'a> {
     /// Stops after so many steps, if that comes first.
     #[must_use]
-    pub fn steps(mut self, steps: Option<u64>) -> Self {
-        self.steps = steps;
+    pub fn steps(mut self, steps: impl Into<Option<u64>>) -> Self {
+        self.steps = steps.into();
         self
     }
 

@@ -179,6 +179,24 @@ pub trait Callback {
 /// Tells nobody.
 impl Callback for () {}
 
+/// Tells a closure of each epoch.
+///
+/// ```
+/// use wgrad::{Activation::*, Adam, EpochReport, Loss::*, Sequential, Trainer, datasets, epochs};
+///
+/// let model = Sequential::new(2).dense(8, Tanh).dense(2, Linear);
+/// let mut trainer = Trainer::new(model, SoftmaxCrossEntropy, Adam::new(0.05)).batch_size(4).build()?;
+/// let mut losses = Vec::new();
+/// trainer.fit(&datasets::xor()?, epochs(3), &mut |epoch: &EpochReport| losses.push(epoch.train.loss))?;
+/// assert_eq!(losses.len(), 3);
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+impl<F: FnMut(&EpochReport)> Callback for F {
+    fn on_epoch(&mut self, epoch: &EpochReport) {
+        self(epoch);
+    }
+}
+
 /// Tells it, if there is one.
 impl<A: Callback> Callback for Option<A> {
     fn on_start(&mut self, run: &RunInfo) {

@@ -1,5 +1,5 @@
 use crate::support::assert_says;
-use ndarray::{Array2, arr2, s};
+use ndarray::{Array2, ShapeBuilder, arr2, s};
 use wgrad::{
     Error,
     data::{Dataset, Features, Targets, TrainTest},
@@ -23,6 +23,25 @@ fn classification_counts_samples_inputs_and_classes() {
     assert_eq!(data.features(), &Features::F32(x()));
     assert_eq!(data.targets(), &Targets::Classes(vec![0, 4, 1]));
     assert_eq!((data.features().row_bytes(), data.targets().len()), (8, 3));
+}
+
+#[test]
+fn rows_that_do_not_lie_one_after_the_other_are_turned() {
+    let columns = Array2::from_shape_vec((3, 2).f(), vec![1.0, 3.0, 5.0, 2.0, 4.0, 6.0]).unwrap();
+    assert!(columns.as_slice().is_none());
+    for features in [Features::from(columns.view()), Features::from(columns.clone()), Features::from(x())] {
+        let Features::F32(rows) = &features else { panic!("{features:?}") };
+        assert!(rows.as_slice().is_some() && *rows == x(), "{features:?}");
+    }
+    assert_eq!(Features::from(arr2(&[[1_u8, 2]])), Features::U8(arr2(&[[1, 2]])));
+}
+
+/// -1 as u32 would make four billion classes.
+#[test]
+fn labels_that_cannot_be_meant_are_refused() {
+    let error = Dataset::classification(x().view(), &[0, u32::MAX, 1]).unwrap_err();
+    assert!(error.is_usage());
+    assert_says(error, &["labels", "row 1", "4294967295", "count from 0"]);
 }
 
 #[test]

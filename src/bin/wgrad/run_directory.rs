@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use tempfile::NamedTempFile;
-use wgrad::files::write_whole;
+use wgrad::files::{without_path, write_whole};
 use wgrad::{Callback, Checkpoints, EpochReport, Error, History, RunInfo, Trainer};
 
 use crate::Result;
@@ -79,7 +79,7 @@ impl RunDirectory {
 
     fn probe(&self) -> Result<()> {
         let written = NamedTempFile::new_in(&self.path).and_then(|mut file| file.write_all(b"probe"));
-        written.map_err(|e| refused(&self.path, "write to this directory for --out", e))?;
+        written.map_err(|e| refused(&self.path, "write to this directory for --out", without_path(e)))?;
         for name in [MODEL, HISTORY, HISTORY_LINES, HISTORY_TABLE, CONFIG, SETTINGS] {
             let path = self.path.join(name);
             if path.is_dir() {

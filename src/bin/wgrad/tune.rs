@@ -8,7 +8,7 @@ use clap::builder::NonEmptyStringValueParser;
 use serde::Serialize;
 use tempfile::NamedTempFile;
 use wgrad::bench::{NETWORKS, Network};
-use wgrad::files::cache_directory;
+use wgrad::files::{cache_directory, without_path};
 use wgrad::gpu::{Gpu, GpuOptions, GpuRequest, Tuning};
 use wgrad::tune::{Finding, TunedStep, tune};
 use wgrad::{Error, Precision};
@@ -122,7 +122,8 @@ pub fn run(args: &TuneArgs, output: &Output) -> Result<()> {
 /// What is measured has to be kept: better to know before than after.
 fn probe(directory: &Path) -> Result<()> {
     let probed = std::fs::create_dir_all(directory).and_then(|()| NamedTempFile::new_in(directory));
-    let refused = |source| Error::Io { path: directory.to_path_buf(), action: "keep what is measured in", source };
+    let refused =
+        |e| Error::Io { path: directory.to_path_buf(), action: "keep what is measured in", source: without_path(e) };
     Ok(probed.map(drop).map_err(refused)?)
 }
 
