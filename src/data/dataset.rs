@@ -243,52 +243,9 @@ impl Dataset {
         let classes = labels.iter().max().map_or(0, |&top| (top as usize).saturating_add(1));
         Self { name, features, targets: Targets::Classes(labels), weights: None, classes, preprocessing: None }
     }
-
-    /// (I, bytes an element, O or 0 for classes): what two parts of one dataset have in common.
-    fn kind(&self) -> (usize, usize, usize) {
-        let outputs = match &self.targets {
-            Targets::Classes(_) => 0,
-            Targets::Values(y) => y.ncols(),
-        };
-        (self.inputs(), self.features.element_bytes(), outputs)
-    }
 }
 
-/// What a model learns from, and what it is judged on.
-#[derive(Clone, Debug)]
-pub struct TrainTest {
-    /// Samples to learn from.
-    pub train: Dataset,
-    /// Samples held back; same inputs and number of classes as `train`.
-    pub test: Dataset,
-}
-
-impl TrainTest {
-    /// Puts two parts together and gives both the larger number of classes, so that a class absent from one still counts.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] when they differ in inputs, in element type, or in the form of their targets.
-    pub fn new(mut train: Dataset, mut test: Dataset) -> Result<Self> {
-        if train.kind() != test.kind() {
-            let wanted = format!("{}, as in the training part", describe(&train));
-            return Err(shape("TrainTest::new", "test", wanted, describe(&test)));
-        }
-        let classes = train.classes.max(test.classes);
-        (train.classes, test.classes) = (classes, classes);
-        Ok(Self { train, test })
-    }
-}
-
-fn describe(data: &Dataset) -> String {
-    let (inputs, bytes, outputs) = data.kind();
-    let element = if bytes == 1 { "u8" } else { "f32" };
-    match outputs {
-        0 => format!("(N, {inputs}) {element} with class labels"),
-        _ => format!("(N, {inputs}) {element} with (N, {outputs}) values"),
-    }
-}
-
-fn shape(operation: &'static str, tensor: &str, wanted: impl Into<String>, got: String) -> Error {
+pub(super) fn shape(operation: &'static str, tensor: &str, wanted: impl Into<String>, got: String) -> Error {
     Error::Shape { operation, tensor: tensor.into(), wanted: wanted.into(), got }
 }
 

@@ -27,9 +27,9 @@ mod split;
 mod table;
 
 pub use arrays::{ArraySpec, RawArrays, RawParts};
-pub use dataset::{Dataset, Targets, TrainTest};
+pub use dataset::{Dataset, Targets};
 pub use features::Features;
-pub use parts::Parts;
+pub use parts::{Parts, TrainTest};
 pub use prepare::{TableSpec, Task};
 pub use preprocess::{Column, Encoding, Missing, Preprocessing, Scale, Source, Target};
 pub use rows::read_rows;

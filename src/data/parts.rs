@@ -1,9 +1,32 @@
 //! Datasets in parts: picking samples, and dividing one set into training, validation and test.
 
-use super::{Dataset, Features, Preprocessing, Split, Targets, TrainTest};
+use super::dataset::shape;
+use super::{Dataset, Features, Preprocessing, Split, Targets};
 use crate::{Error, Result};
 use ndarray::Axis;
 use std::sync::Arc;
+
+/// What a model learns from, and what it is judged on.
+#[derive(Clone, Debug)]
+pub struct TrainTest {
+    /// Samples to learn from.
+    pub train: Dataset,
+    /// Samples held back; same inputs and number of classes as `train`.
+    pub test: Dataset,
+}
+
+impl TrainTest {
+    /// Puts two parts together and gives both the larger number of classes, so that a class absent from one still counts.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when they differ in inputs, in element type, or in the form of their targets.
+    pub fn new(mut train: Dataset, mut test: Dataset) -> Result<Self> {
+        test.check_kind(&train, "TrainTest::new", "test")?;
+        let classes = train.classes.max(test.classes);
+        (train.classes, test.classes) = (classes, classes);
+        Ok(Self { train, test })
+    }
+}
 
 /// What a model learns from, is watched on while it learns, and is judged on when it has.
 #[derive(Clone, Debug)]
@@ -87,5 +110,35 @@ impl Dataset {
     /// How the features came from raw rows, and what the targets are called.
     pub fn preprocessing(&self) -> Option<&Preprocessing> {
         self.preprocessing.as_deref()
+    }
+
+    /// Checks that it is of the kind that `training` is, so that one plan can take both.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where they differ in inputs, in element type, or in the form of their targets.
+    pub(crate) fn check_kind(&self, training: &Self, operation: &'static str, called: &str) -> Result<()> {
+        if self.kind() == training.kind() {
+            return Ok(());
+        }
+        let wanted = format!("{}, as in the training part", describe(training));
+        Err(shape(operation, called, wanted, describe(self)))
+    }
+
+    /// (I, bytes an element, O or 0 for classes): what two parts of one dataset have in common.
+    fn kind(&self) -> (usize, usize, usize) {
+        let outputs = match &self.targets {
+            Targets::Classes(_) => 0,
+            Targets::Values(y) => y.ncols(),
+        };
+        (self.inputs(), self.features.element_bytes(), outputs)
+    }
+}
+
+fn describe(data: &Dataset) -> String {
+    let (inputs, bytes, outputs) = data.kind();
+    let element = if bytes == 1 { "u8" } else { "f32" };
+    match outputs {
+        0 => format!("(N, {inputs}) {element} with class labels"),
+        _ => format!("(N, {inputs}) {element} with (N, {outputs}) values"),
     }
 }

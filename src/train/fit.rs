@@ -10,6 +10,7 @@ use super::resume::take;
 use super::saver::{Checkpoints, Saver};
 use super::session::{Shape, input_kind};
 use super::stopping::{EarlyStopping, Verdict};
+use super::targets::weighted;
 use super::trainer::Trainer;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
@@ -39,7 +40,7 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Evaluates on these samples after each epoch.
+    /// Evaluates on these samples after each epoch; rows and targets must be of the same kind as those of the training.
     #[must_use]
     pub fn validate(mut self, data: &'a Dataset) -> Self {
         self.validation = Some(data);
@@ -102,7 +103,7 @@ impl Trainer {
     /// from where the interrupted fit began, and the end is the same, bit for bit, as if there had been no interruption.
     ///
     /// # Errors
-    /// [`Error::Spec`] or [`Error::Shape`] where data and model do not fit; [`Error::Limit`] before anything is
+    /// [`Error::Spec`] or [`Error::Shape`] where data, validation and model do not fit; [`Error::Limit`] before anything is
     /// allocated; [`Error::Resume`] where data, validation or stopping rule are not those of the checkpoint;
     /// [`Error::NonFinite`] when a loss is NaN or infinite, after the parameters of the last finite epoch have been
     /// brought back; [`Error::Io`] when a checkpoint cannot be written; what the device reports.
@@ -114,7 +115,9 @@ impl Trainer {
             let report = self.memory(data)?;
             if fit.checkpoints.is_some() { report.with_checkpoints() } else { report }.check()?;
         }
-        let shape = Shape::training(data, &self.spec, self.streaming_limit());
+        let mut shape = Shape::training(data, &self.spec, self.streaming_limit());
+        // The validation goes through the same session.
+        shape.weighted |= fit.validation.is_some_and(|validation| weighted(validation, &self.spec));
         let session = self.session(shape)?;
         let resident = session.resident(data.len());
         if resident {
@@ -243,6 +246,7 @@ impl Trainer {
         self.check(data, "fit")?;
         if let Some(validation) = fit.validation {
             self.check(validation, "validate")?;
+            validation.check_kind(data, "validate", "validation")?;
         }
         if fit.epochs == 0 {
             return Err(Error::spec("epochs", "must be at least 1, got 0"));

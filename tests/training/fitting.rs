@@ -3,9 +3,12 @@
 use ndarray::{Array2, Axis, array};
 use wgrad::Activation::{Linear, Relu, Sigmoid, Softmax, Tanh};
 use wgrad::Loss::{BinaryCrossEntropy, MeanSquaredError, SoftmaxCrossEntropy};
-use wgrad::{Adam, Callback, Dataset, EpochReport, Progress, Sequential, Sgd, StepReport, Trainer, epochs};
+use wgrad::{
+    Adam, Callback, Dataset, EpochReport, Features, OptimizerSpec, Progress, Replica, Sequential, Sgd, StepReport,
+    Targets, Trainer, epochs,
+};
 
-use crate::support::{classifier, devices, images, surfaces};
+use crate::support::{bits, classifier, devices, images, surfaces};
 
 #[test]
 fn classes_are_learned_by_every_loss() {
@@ -134,5 +137,52 @@ fn a_model_without_a_hidden_layer_trains_on_all_device_sizes() {
         let model = Sequential::new(1).dense(1, Relu);
         let builder = Trainer::new(model, MeanSquaredError, Adam::new(0.1)).batch_size(1).device(device);
         builder.build().unwrap().fit(&line, epochs(2), &mut ()).unwrap();
+    }
+}
+
+/// Validation looks on: whatever weights its samples have, training goes the same way.
+#[test]
+fn validation_changes_nothing_of_the_training() {
+    let data = images(60);
+    let weighted = images(40).with_weights((0..40).map(|n| n as f32 / 7.0).collect()).unwrap();
+    for device in devices() {
+        let trained = |validation: &Dataset, replicas: u64| {
+            let adam = OptimizerSpec::from(Adam::new(0.02));
+            let builder = Trainer::new(classifier(), SoftmaxCrossEntropy, adam).batch_size(16).device(device.clone());
+            let replicas = (0..replicas).map(|seed| Replica::new(seed, &adam)).collect();
+            let mut trainer = builder.replicas(replicas).build().unwrap();
+            let history = trainer.fit(&data, epochs(3).validate(validation), &mut ()).unwrap();
+            (bits(&trainer.weights(0).unwrap()), history.run.streamed, history.epochs[2].test.clone().unwrap().loss)
+        };
+        for replicas in [1, 2] {
+            let (alike, other) = (trained(&images(40), replicas), trained(&weighted, replicas));
+            assert_eq!((alike.0, alike.1), (other.0, other.1), "{replicas} on {:?}", device.info());
+            assert_ne!(alike.2, other.2);
+        }
+    }
+}
+
+/// Another kind of rows or answers would need another plan in the middle of training.
+#[test]
+fn a_validation_set_of_another_kind_is_refused() {
+    let data = images(60);
+    let Features::U8(pixels) = data.features() else { panic!("bytes") };
+    let Targets::Classes(labels) = data.targets() else { panic!("classes") };
+    let numbers = pixels.mapv(|pixel| f32::from(pixel) / 255.0);
+    let shares = Array2::from_shape_fn((60, 4), |(n, o)| f32::from(u8::from(labels[n] == o as u32)));
+    let others = [
+        (Dataset::classification(numbers.view(), labels).unwrap(), "f32 with class labels"),
+        (Dataset::image_regression(pixels.clone(), shares).unwrap(), "(N, 4) values"),
+    ];
+    for (validation, word) in others {
+        let builder = Trainer::new(classifier(), SoftmaxCrossEntropy, Adam::new(0.02)).batch_size(16);
+        let error = builder.build().unwrap().fit(&data, epochs(2).validate(&validation), &mut ()).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.starts_with("validate: ")
+                && text.contains(word)
+                && text.contains("u8 with class labels, as in the training part"),
+            "{text}"
+        );
     }
 }
