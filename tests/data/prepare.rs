@@ -82,6 +82,24 @@ fn constant_columns_become_zero() {
     }
 }
 
+/// As behind scikit-learn's `SimpleImputer`, of categories in an order too.
+#[test]
+fn gaps_are_filled_before_the_deviation_is_taken() {
+    let spec = TableSpec {
+        missing: Missing::Mean,
+        scale: Scale::Standardize,
+        ordinal: names(&["size=s:m:l"]),
+        ..TableSpec::default()
+    };
+    let data = spec.prepare(&table("a,size,y\n1,s,u\n?,m,v\n3,l,u\n?,s,v\n")).unwrap().train;
+    let deviation = |values: ndarray::ArrayView1<f32>| values.mapv(f64::from).std(0.0);
+    for column in x(&data).columns() {
+        assert!((deviation(column) - 1.0).abs() < 1e-6, "{column}");
+    }
+    // 1, 2, 3, 2: variance 1/2.
+    assert!((x(&data)[(0, 0)] + 2.0_f32.sqrt()).abs() < 1e-6 && x(&data)[(1, 0)] == 0.0);
+}
+
 #[test]
 fn rows_can_be_brought_to_unit_length() {
     let spec = TableSpec { normalize: true, ..TableSpec::default() };

@@ -47,7 +47,7 @@ pub(in crate::data) fn fit_columns(
 
 fn number(table: &Table, column: usize, rows: &[usize], scale: Scale, missing: Missing) -> Result<Encoding> {
     let known = rows.iter().filter(|row| !table.is_missing(**row, column));
-    let values: Vec<f64> = known.map(|row| table.number(*row, column)).collect::<Result<_>>()?;
+    let mut values: Vec<f64> = known.map(|row| table.number(*row, column)).collect::<Result<_>>()?;
     if missing == Missing::Mean && values.is_empty() {
         let name = &table.names()[column];
         return Err(
@@ -56,6 +56,9 @@ fn number(table: &Table, column: usize, rows: &[usize], scale: Scale, missing: M
     }
     let mean = || Some(values.iter().sum::<f64>() / values.len() as f64);
     let missing = (missing == Missing::Mean).then(mean).flatten();
+    // Gaps are filled before the deviation is taken: training's inputs have deviation 1, as behind scikit-learn's
+    // `SimpleImputer`.
+    values.resize(if missing.is_some() { rows.len() } else { values.len() }, missing.unwrap_or_default());
     let (shift, scale) = scaling(&values, scale);
     Ok(Encoding::Number { shift, scale, missing })
 }
