@@ -5,6 +5,7 @@ mod layers;
 mod metrics;
 mod model_file;
 mod problems;
+mod random_specs;
 mod resume;
 mod same_results;
 mod schedules;
