@@ -32,7 +32,7 @@ pub use features::Features;
 pub use parts::{Parts, TrainTest};
 pub use prepare::{TableSpec, Task};
 pub use preprocess::{Column, Encoding, Missing, Preprocessing, Scale, Source, Target};
-pub use rows::read_rows;
+pub use rows::{read_rows, read_rows_called};
 pub use split::{Split, SplitRows};
 pub(crate) use table::missing_spellings;
 pub use table::{Header, Table, TableFormat};

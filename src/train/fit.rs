@@ -317,7 +317,11 @@ impl Trainer {
         };
         match resumed {
             Some(resumed) => {
-                resumed.check(&asked)?;
+                if let Err(error) = resumed.check(&asked, fit.epochs) {
+                    // The next fit may be asked for what this one was not.
+                    self.resumed = Some(resumed);
+                    return Err(error);
+                }
                 Ok((FitState { asked, ..resumed.state }, resumed.best, Some(resumed.path)))
             }
             None => Ok((FitState::new(asked, &self.spec.replicas), Vec::new(), None)),

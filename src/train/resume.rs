@@ -28,14 +28,21 @@ pub(super) struct Resumed {
 
 impl Resumed {
     /// Whether a fit is asked for what the checkpoint's was; names and places may differ, numbers may not.
-    pub fn check(&self, asked: &FitRecord) -> Result<()> {
+    pub fn check(&self, asked: &FitRecord, epochs: usize) -> Result<()> {
         let nameless = |record: &FitRecord| {
             let mut record = record.clone();
             record.data.name.clear();
             record.validation.iter_mut().for_each(|data| data.name.clear());
             record
         };
-        compare(&self.path, "", &nameless(&self.state.asked), &nameless(asked))
+        compare(&self.path, "", &nameless(&self.state.asked), &nameless(asked))?;
+        // More of them there may be; but it cannot end before where it stands.
+        let begun = self.state.reports.len() + usize::from(self.state.position.is_some());
+        if epochs < begun {
+            let (field, had, wanted) = ("epochs".to_owned(), format!("at least {begun}"), epochs.to_string());
+            return Err(Error::Resume { path: self.path.clone(), field, had, wanted });
+        }
+        Ok(())
     }
 }
 

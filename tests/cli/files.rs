@@ -109,6 +109,13 @@ fn arrays_of_npz_and_npy_files() {
     );
     let event = summary(&train(golden, &["--batch", "2", "--x", "pixels", "--y", "prices", "--preprocess", "min-max"]));
     assert!(event["task"] == "regression" && is_number(&event, "test_loss"), "{event}");
+    // A model of an NPZ file takes the rows of one.
+    let (out, model) = (place.path("run"), place.path("run/model.safetensors"));
+    train(golden, &["--batch", "2", "--x", "pixels", "--y", "prices", "--out", &out]).ok();
+    let predict = |more: &[&str]| wgrad(&[&["predict", &model, golden, "--device", "cpu"], more].concat());
+    assert_eq!(predict(&["--x", "pixels"]).ok().lines().count(), 7);
+    predict(&["--x", "pixles"]).refused(2, &["no array `pixles`", "pixels"]);
+    wgrad(&["predict", &model, &place.file("a.csv", "1,2,3\n"), "--x", "pixels"]).refused(2, &["x: is for NPZ files"]);
     let header = |descr: &str, shape: &str| {
         let text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n");
         [&b"\x93NUMPY\x01\0"[..], &(text.len() as u16).to_le_bytes(), text.as_bytes()].concat()

@@ -73,6 +73,15 @@ fn floats_are_taken_as_they_are_and_bytes_scaled() {
         run.events().iter().map(|event| event["class"].as_u64().unwrap()).collect()
     };
     assert_eq!(classes(&images), classes(&rows));
+    // Pixels as text are not scaled, which has to be said.
+    let predict = || wgrad(&["predict", &model, &rows, "--device", "cpu"]).stderr;
+    assert!(!predict().contains("bytes"), "{}", predict());
+    fs::write(&rows, "0,255,".repeat(8).trim_end_matches(',')).unwrap();
+    assert!(
+        predict().contains("trained on bytes scaled to 0 to 1") && predict().contains("reach 255"),
+        "{}",
+        predict()
+    );
 }
 
 #[test]

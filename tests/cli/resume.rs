@@ -222,6 +222,19 @@ fn patience_ends_a_run_and_the_best_comes_back() {
 }
 
 /// Ctrl-C, as a terminal sends it.
+/// Its configuration would tell of fewer epochs than its history.
+#[test]
+fn a_run_cannot_end_before_where_it_stands() {
+    let place = Place::new();
+    let (data, out) = (place.dataset("five", 40, 5), place.path("run"));
+    wgrad(&["train", &data, "--device", "cpu", "--batch", "8", "--epochs", "3", "--out", &out, "-q"]).ok();
+    let config = fs::read(format!("{out}/config.toml")).unwrap();
+    wgrad(&["train", "--resume", &out, "--epochs", "2", "-q"])
+        .refused(2, &["epochs was at least 3, and 2 is asked for"]);
+    assert_eq!(fs::read(format!("{out}/config.toml")).unwrap(), config);
+    wgrad(&["train", "--resume", &out, "--epochs", "3", "-q"]).ok();
+}
+
 /// Two processes that write the same checkpoints would leave a mixture.
 #[test]
 fn a_directory_belongs_to_one_run_at_a_time() {
@@ -239,7 +252,8 @@ fn a_directory_belongs_to_one_run_at_a_time() {
     first.kill().unwrap();
     first.wait().unwrap();
     // Killed, it holds nothing any more.
-    wgrad(&["train", "--resume", &out, "--epochs", "1", "-q"]).ok();
+    let begun = fs::read_to_string(format!("{out}/history.jsonl")).unwrap().lines().count() + 1;
+    wgrad(&["train", "--resume", &out, "--epochs", &begun.to_string(), "-q"]).ok();
 }
 
 #[cfg(unix)]

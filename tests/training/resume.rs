@@ -228,6 +228,12 @@ fn another_run_is_refused_with_the_field_that_differs() {
     fit_refused(&images_of_another_kind(40), fit, "data.values_fingerprint");
     fit_refused(&data, epochs(3).checkpoints(&checkpoints), "validation");
     fit_refused(&data, fit.early_stopping(EarlyStopping::patience(3)), "stopping");
+    // Refused once, it still goes on when it is asked rightly.
+    let mut trainer = builder(&device).resume(dir.path()).unwrap();
+    trainer.fit(&data.take(30).unwrap(), fit, &mut ()).expect_err("differs");
+    let (_, before) = trainer.resumes_after().unwrap();
+    let history = trainer.fit(&data, fit, &mut ()).unwrap();
+    assert!(before >= 4 && history.steps == 15 && history.epochs.len() == 3, "{before}, {history:?}");
     let missing = Trainer::resume(dir.path().join("no"), device.clone()).err().expect("is not there");
     assert!(matches!(missing, Error::Io { .. }) && missing.to_string().contains("checkpoint"), "{missing}");
 }

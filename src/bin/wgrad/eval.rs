@@ -11,7 +11,7 @@ use wgrad::plan::ProgramId;
 use wgrad::{Dataset, Error, ModelFile, Trainer};
 
 use crate::args::{self, DeviceArgs, announce, kernel_line};
-use crate::data::SamplesArgs;
+use crate::data::{SamplesArgs, scaled_otherwise};
 use crate::metrics::{MetricFields, MetricTables, in_units};
 use crate::output::Output;
 use crate::table::Table;
@@ -83,6 +83,7 @@ pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
     let device = args.device.open(file.spec.precision)?;
     let trained_on = file.facts.dataset.clone();
     let parts = args.data.load(&file)?;
+    let note = scaled_otherwise(&file, parts.train.features());
     let mut trainer = Trainer::from_file(file, device.clone())?;
     let divided = trainer.preprocessing().and_then(|known| known.split);
     let same = trained_on.as_deref() == Some(parts.train.name());
@@ -93,6 +94,7 @@ pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
         return Err(Error::Model { path: args.model.clone(), reason }.into());
     }
     announce(&device, output);
+    note.iter().for_each(|note| output.note(note));
     let kernels = trainer.kernels(ProgramId::Evaluate);
     let known = trainer.preprocessing().cloned().unwrap_or_default();
     let evaluation = in_units(evaluation, &known);

@@ -11,7 +11,7 @@ use wgrad::{Error, Loss, ModelFile, Trainer};
 
 use crate::Result;
 use crate::args::{DeviceArgs, announce, kernel_line};
-use crate::data::{RowFormat, rows};
+use crate::data::{RowFormat, rows, scaled_otherwise};
 use crate::output::Output;
 
 const EXAMPLES: &str = "\
@@ -19,6 +19,7 @@ Examples:
   wgrad predict runs/1/model.safetensors t10k-images-idx3-ubyte.gz
   wgrad predict runs/1/model.safetensors rows.npy --json
   wgrad predict runs/2/model.safetensors flowers.csv
+  wgrad predict runs/3/model.safetensors digits.npz --x images
 
 Rows are prepared as in training, by what the model file keeps of it; columns of
 a table are found by their names where there is a header, and other columns may
@@ -27,16 +28,19 @@ so that pixels are in [0, 1], and numbers are taken as they are.
 
 Prints comma-separated lines with a heading; JSON event: prediction.";
 
-/// Apply a saved model to the rows of an IDX, NPY or CSV file.
+/// Apply a saved model to the rows of an IDX, NPY, NPZ or CSV file.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct PredictArgs {
     /// A model that `wgrad train --out` saved.
     #[arg(value_name = "MODEL")]
     model: PathBuf,
-    /// IDX images (gzipped or not), an NPY array, or a CSV file; one row for each sample.
+    /// IDX images (gzipped or not), an NPY array, an NPZ file, or a CSV file; one row for each sample.
     #[arg(value_name = "INPUT")]
     input: PathBuf,
+    /// The array of rows in an NPZ file [default: x_test, else x].
+    #[arg(long, value_name = "NAME")]
+    x: Option<String>,
     #[command(flatten)]
     format: RowFormat,
     #[command(flatten, next_help_heading = "Device")]
@@ -73,12 +77,13 @@ struct ValueFields<'a> {
 
 pub fn run(args: &PredictArgs, output: &Output) -> Result<()> {
     let file = ModelFile::load(&args.model)?;
-    let rows = rows(&args.input, args.format.format()?, file.preprocessing.as_ref())?;
+    let rows = rows(&args.input, args.format.format()?, args.x.as_deref(), file.preprocessing.as_ref())?;
     let (inputs, loss) = (file.model.inputs, file.spec.loss);
     if rows.inputs() != inputs {
         let reason = format!("its rows have {} numbers, but the model takes {inputs}", rows.inputs());
         return Err(Error::Data { path: args.input.clone(), reason }.into());
     }
+    let note = scaled_otherwise(&file, &rows);
     let device = args.device.open(file.spec.precision)?;
     let mut trainer = Trainer::from_file(file, device.clone())?;
     let mut predictions = trainer.predict(rows)?;
@@ -87,6 +92,7 @@ pub fn run(args: &PredictArgs, output: &Output) -> Result<()> {
         return Err(Error::Model { path: args.model.clone(), reason }.into());
     }
     announce(&device, output);
+    note.iter().for_each(|note| output.note(note));
     // Rows have no place for it, and the defaults go without saying.
     let kernels = trainer.kernels(ProgramId::Predict);
     if let Some(line) = kernel_line(&kernels).filter(|_| kernels.iter().any(|kernel| kernel.tuned)) {

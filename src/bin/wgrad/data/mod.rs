@@ -3,5 +3,5 @@
 mod source;
 mod train_data;
 
-pub use source::{RowFormat, SamplesArgs, rows};
+pub use source::{RowFormat, SamplesArgs, rows, scaled_otherwise};
 pub use train_data::{TaskName, TrainDataArgs};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use wgrad::data::npy::Elements;
-use wgrad::data::{ArraySpec, Header, Parts, Preprocessing, RawArrays, RawParts, Table, TableFormat, read_rows};
+use wgrad::data::{ArraySpec, Header, Parts, Preprocessing, RawArrays, RawParts, Table, TableFormat, read_rows_called};
 use wgrad::{Dataset, Error, Features, ModelFile, datasets};
 
 use crate::{Failure, Result};
@@ -239,6 +239,20 @@ fn outputs_named(known: &Preprocessing, model: &ModelFile, values: bool) -> Prep
     Preprocessing { classes, targets, ..known.clone() }
 }
 
+/// What to know where a model of bytes, which were scaled to 0 to 1 in training, is given numbers beyond 1: they are taken
+/// as they are, and are hardly meant so.
+pub fn scaled_otherwise(model: &ModelFile, rows: &Features) -> Option<String> {
+    let Features::F32(x) = rows else { return None };
+    let largest = x.iter().copied().fold(0.0, f32::max);
+    let plain = model.preprocessing.as_ref().is_none_or(|known| known.columns.is_empty() && !known.normalize);
+    (model.facts.bytes && plain && largest > 1.0).then(|| {
+        format!(
+            "the model was trained on bytes scaled to 0 to 1, and these numbers, which reach {largest}, are taken as they \
+             are; save pixels as NPY of dtype uint8, or divide them by 255"
+        )
+    })
+}
+
 /// The same error, with the file in it.
 fn in_file(error: Error, path: &Path) -> Failure {
     match error {
@@ -250,17 +264,21 @@ fn in_file(error: Error, path: &Path) -> Failure {
 }
 
 /// Rows to predict, encoded as the model's preprocessing says.
-pub fn rows(path: &Path, format: TableFormat, preprocessing: Option<&Preprocessing>) -> Result<Features> {
+pub fn rows(
+    path: &Path,
+    format: TableFormat,
+    x: Option<&str>,
+    preprocessing: Option<&Preprocessing>,
+) -> Result<Features> {
     let start = first_bytes(path)?;
-    let text =
-        is_table(path) && !start.starts_with(NPY) && !start.starts_with(&[0, 0]) && !start.starts_with(&[0x1f, 0x8b]);
+    let binary = [NPY, NPZ, &[0, 0], &[0x1f, 0x8b]].iter().any(|magic| start.starts_with(magic));
     match preprocessing {
-        Some(known) if text && !known.columns.is_empty() => {
+        Some(known) if is_table(path) && !binary && !known.columns.is_empty() && x.is_none() => {
             let table = Table::read(path, format)?;
             let all: Vec<usize> = (0..table.len()).collect();
             Ok(Features::F32(known.encode(&table, &all)?))
         }
-        Some(known) => known.encode_array(read_rows(path)?).map_err(|error| in_file(error, path)),
-        None => Ok(read_rows(path)?),
+        Some(known) => known.encode_array(read_rows_called(path, x)?).map_err(|error| in_file(error, path)),
+        None => Ok(read_rows_called(path, x)?),
     }
 }
