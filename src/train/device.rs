@@ -8,6 +8,19 @@ use crate::plan::{MemoryReport, Plan};
 use crate::spec::Precision;
 
 /// Where a model is trained.
+///
+/// ```no_run
+/// use wgrad::{Device, Error, GpuOptions, GpuRequest};
+///
+/// let best = Device::auto()?; // a real GPU, or else the CPU
+/// println!("{} {}", best.info().adapter, best.note().unwrap_or_default());
+/// let options = GpuOptions { request: GpuRequest::Named("llvmpipe".into()), ..GpuOptions::default() };
+/// let device = match Device::gpu_with(&options) {
+///     Err(Error::Adapter { .. }) => Device::cpu(), // no adapter is called so
+///     opened => opened?,
+/// };
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Device {
     kind: Kind,

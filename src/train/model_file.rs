@@ -171,6 +171,22 @@ fn is_false(value: &bool) -> bool {
 /// On disk it is a safetensors file with f32 tensors `layers.N.weight` (O, I) and `layers.N.bias` (O), N counting dense
 /// layers from 0, those of norms `layers.N.norm.weight`, `.bias`, `.running_mean` and `.running_var` (O), and under the
 /// metadata key `wgrad` a JSON object of `model`, `spec`, `facts` and, where raw rows need it, `preprocessing`.
+///
+/// ```
+/// use ndarray::array;
+/// use wgrad::{Activation::*, Adam, Device, Loss::*, ModelFile, Sequential, Trainer};
+///
+/// let model = Sequential::new(2).dense(8, Tanh).dense(2, Linear);
+/// let mut trainer = Trainer::new(model, SoftmaxCrossEntropy, Adam::new(0.05)).build()?;
+/// let path = tempfile::tempdir().unwrap().keep().join("model.safetensors");
+/// trainer.save(&path)?;
+///
+/// let mut loaded = Trainer::from_file(ModelFile::load(&path)?, Device::cpu())?;
+/// let rows = array![[0.5, -1.0]];
+/// assert_eq!(loaded.predict(rows.view())?, trainer.predict(rows.view())?);
+/// # std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
+/// # Ok::<(), wgrad::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelFile {
     /// The layers.

@@ -26,6 +26,18 @@ impl Scores {
 }
 
 /// The scores of all replicas on a dataset.
+///
+/// ```
+/// use wgrad::{Activation::*, Adam, Loss::*, Sequential, Trainer, datasets};
+///
+/// let model = Sequential::new(2).dense(8, Tanh).dense(2, Linear);
+/// let mut trainer = Trainer::new(model, SoftmaxCrossEntropy, Adam::new(0.05)).build()?;
+/// let evaluation = trainer.evaluate(&datasets::xor()?)?;
+/// let classes = evaluation.metrics().classification.as_ref().expect("of classes");
+/// println!("F1 {:.3}, of class 1 {:?}", classes.macro_average().f1, classes.of_class(1));
+/// assert_eq!((classes.samples(), classes.accuracy()), (4, evaluation.accuracy));
+/// # Ok::<(), wgrad::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
     /// Mean loss over samples and replicas.

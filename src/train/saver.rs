@@ -27,6 +27,23 @@ const DEFAULT_SECONDS: f64 = 10.0;
 /// `best.safetensors`, the model of the best epoch, where there is a validation set.
 ///
 /// [`Trainer::resume`](super::Trainer::resume) goes on from them.
+///
+/// ```
+/// use wgrad::{Activation::*, Adam, Checkpoints, Device, Loss::*, Sequential, Trainer, datasets, epochs};
+///
+/// let (directory, xor) = (tempfile::tempdir().unwrap(), datasets::xor()?);
+/// let checkpoints = Checkpoints::in_directory(directory.path()).every_steps(100);
+/// let model = Sequential::new(2).dense(8, Tanh).dense(2, Linear);
+/// let mut trainer = Trainer::new(model, SoftmaxCrossEntropy, Adam::new(0.05)).batch_size(4).build()?;
+/// trainer.fit(&xor, epochs(5).checkpoints(&checkpoints), &mut ())?;
+///
+/// // Later, after a crash, or to train for longer: the same bits as without the interruption.
+/// let mut trainer = Trainer::resume(directory.path(), Device::cpu())?;
+/// assert_eq!(trainer.resumes_after(), Some((5, 5)));
+/// let history = trainer.fit(&xor, epochs(8).checkpoints(&checkpoints), &mut ())?;
+/// assert_eq!(history.epochs.len(), 8);
+/// # Ok::<(), wgrad::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Checkpoints {
     directory: PathBuf,

@@ -48,6 +48,20 @@ pub enum Reference {
 
 /// Stops a run after `patience` epochs without an improvement. Every replica is judged by its own values: one that has
 /// stopped keeps its weights of then, and the run ends with the last.
+///
+/// ```
+/// use wgrad::datasets::{MakeMoons, make_moons};
+/// use wgrad::{Activation::*, Adam, EarlyStopping, End, Loss::*, Monitor, Sequential, Trainer, epochs};
+///
+/// let moons = |seed| make_moons(&MakeMoons { samples: 100, noise: 0.3, seed });
+/// let (train, validation) = (moons(1)?, moons(2)?);
+/// let model = Sequential::new(2).dense(16, Tanh).dense(2, Linear);
+/// let mut trainer = Trainer::new(model, SoftmaxCrossEntropy, Adam::new(0.1)).batch_size(20).build()?;
+/// let rule = EarlyStopping::patience(3).monitor(Monitor::ValidationLoss).min_delta(1e-3).restore_best();
+/// let history = trainer.fit(&train, epochs(500).validate(&validation).early_stopping(rule), &mut ())?;
+/// assert!(history.end == End::Stopped && history.epochs.len() < 500);
+/// # Ok::<(), wgrad::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EarlyStopping {
     /// What is watched.

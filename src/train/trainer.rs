@@ -128,6 +128,17 @@ impl Trainer {
 
     /// The plan that training on `data` follows; nothing is allocated for it.
     ///
+    /// ```
+    /// use wgrad::{Activation::*, Adam, Loss::*, Sequential, Trainer, datasets, plan::ProgramId};
+    ///
+    /// let model = Sequential::new(2).dense(8, Relu).dense(2, Linear);
+    /// let trainer = Trainer::new(model, SoftmaxCrossEntropy, Adam::new(0.05)).batch_size(4).build()?;
+    /// let plan = trainer.plan(&datasets::xor()?)?;
+    /// assert_eq!(plan.program(ProgramId::Train).steps.len(), 5); // 3L - 1
+    /// println!("{plan}"); // every tensor and step, as `wgrad train --print-plan`
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Spec`] or [`Error::Shape`] where data and model do not fit.
     pub fn plan(&self, data: &Dataset) -> Result<Plan> {
@@ -231,6 +242,24 @@ impl Trainer {
 
     /// Gives the first layers of every replica these parameters, as many as there are; the others keep their own. So a
     /// new head goes on top of layers that learned something else: give all of a model's layers but the last.
+    ///
+    /// ```
+    /// use wgrad::datasets::{self, MakeMoons, make_moons};
+    /// use wgrad::{Activation::*, Adam, Loss::*, ModelFile, Sequential, Trainer, epochs};
+    ///
+    /// let body = |inputs| Sequential::new(inputs).dense(8, Tanh).dense(8, Relu);
+    /// let train = |model| Trainer::new(model, SoftmaxCrossEntropy, Adam::new(0.01)).batch_size(4);
+    /// let mut first = train(body(2).dense(2, Linear)).build()?;
+    /// first.fit(&make_moons(&MakeMoons::default())?, epochs(2), &mut ())?;
+    /// let learned: ModelFile = first.to_file(0)?; // or ModelFile::load(path)
+    ///
+    /// // A new head of three classes on layers that stay as they are.
+    /// let mut second = train(body(2).dense(3, Linear)).freeze(2).build()?;
+    /// second.set_first_layers(&learned.weights[..2])?;
+    /// second.fit(&datasets::xor()?, epochs(2), &mut ())?;
+    /// assert_eq!(second.weights(0)?[..2], learned.weights[..2]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Shape`] that names the layer whose shape is not the model's, or where there are too many.

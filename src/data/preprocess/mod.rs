@@ -40,7 +40,27 @@ pub enum Missing {
 /// How a raw row becomes a model's inputs, and what the outputs stand for.
 ///
 /// Everything in it was fitted on training rows alone. It is plain data and lies in the model file, so that `predict`
-/// and `eval` take raw rows.
+/// and `eval` take raw rows. A trainer takes inputs that are prepared, and predicts in the targets' standardized units:
+///
+/// ```
+/// use wgrad::data::{Scale, Table, TableFormat, TableSpec, Task};
+/// use wgrad::{Activation::*, Adam, Loss::*, Sequential, Trainer, epochs};
+///
+/// let table = |text: &str| Table::parse("flats.csv", text.as_bytes(), TableFormat::default());
+/// let flats = table("area,town,rent\n50,Ulm,600\n80,Jena,700\n70,Ulm,800\n60,Jena,550\n")?;
+/// let (one_hot, scale, task) = (vec!["town".to_owned()], Scale::Standardize, Some(Task::Regression));
+/// let parts = TableSpec { one_hot, scale, task, scale_targets: true, ..TableSpec::default() }.prepare(&flats)?;
+/// let model = Sequential::new(parts.train.inputs()).dense(8, Tanh).dense(1, Linear);
+/// let mut trainer = Trainer::new(model, MeanSquaredError, Adam::new(0.01)).batch_size(4).build()?;
+/// trainer.fit(&parts.train, epochs(200), &mut ())?;
+///
+/// let known = trainer.preprocessing().cloned().unwrap_or_default();
+/// let inputs = known.encode(&table("town,area\nUlm,65\n")?, &[0])?; // columns are found by name
+/// let mut rents = trainer.predict(inputs)?;
+/// known.restore(&mut rents);
+/// assert!((600.0..900.0).contains(&rents[(0, 0)]), "{rents}");
+/// # Ok::<(), wgrad::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Preprocessing {
     /// The raw columns that are read, in the order of the inputs they become. None: rows are taken as they are.
