@@ -2,7 +2,7 @@
 //! wants, and for what has nothing to do with a network's batches.
 
 use super::{Element, Judgement, Plan, Program, Role, Step, Tensor, TensorId};
-use crate::ops::optimizer::Optimizer;
+use crate::ops::optimizer::{Optimizer, Written};
 use crate::ops::{Op, TargetKind};
 use crate::spec::{Pace, Replica};
 
@@ -39,6 +39,7 @@ impl Assembly {
             |steps| Program { batch: 0, steps, samples, targets, weights, order, metrics: None, outputs: None };
         Plan {
             tensors: self.tensors,
+            written: replicas.iter().map(Written::of).collect(),
             replicas,
             optimizer,
             pace: Pace::default(),

@@ -3,6 +3,7 @@
 use super::forward::Pass;
 use super::{Element, LayerTensors, Metrics, Plan, Program, Role, Step, Tensor, TensorId};
 use crate::error::{Error, Result};
+use crate::ops::optimizer::Written;
 use crate::ops::{
     Activation, DenseInputGradient, DenseLoss, DenseWeightGradient, Destination, InputKind, LossRows, LossStep,
     LossWeights, Op, Softmax, TargetKind,
@@ -60,6 +61,7 @@ impl PlanRequest<'_> {
         Ok(Plan {
             tensors: builder.tensors,
             replicas: self.spec.replicas.clone(),
+            written: self.spec.replicas.iter().map(Written::of).collect(),
             optimizer: self.spec.optimizer,
             pace: Pace::default(),
             layers: builder.layers,

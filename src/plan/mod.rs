@@ -15,7 +15,7 @@ pub(crate) use build::{Capacity, PlanRequest};
 pub use memory::{MemoryLimits, MemoryReport, MemoryUse, TensorSize};
 pub(crate) use ranking::{RankingTensors, ranking};
 
-use crate::ops::optimizer::Optimizer;
+use crate::ops::optimizer::{Optimizer, Written};
 use crate::ops::{Hyper, Op, Operation, TargetKind};
 use crate::spec::{Pace, Precision, Replica};
 
@@ -258,6 +258,8 @@ pub struct Plan {
     pub tensors: Vec<Tensor>,
     /// The R replicas.
     pub replicas: Vec<Replica>,
+    /// (R): what each step's hyper-parameters are computed from.
+    pub(crate) written: Vec<Written>,
     /// The update rule.
     pub optimizer: Optimizer,
     /// Where the fit that runs it stands, for schedules.
@@ -313,9 +315,9 @@ impl Plan {
 
     /// The replicas' hyper-parameters in an iteration, whose rows' weights have these sums (R), or count 1 each.
     pub(crate) fn hypers<'a>(&'a self, iteration: Iteration, weights: &'a [f64]) -> impl Iterator<Item = Hyper> + 'a {
-        self.replicas.iter().enumerate().map(move |(r, replica)| {
-            let rate = replica.rate(r, &self.pace, iteration.number);
-            let hyper = Hyper::at(replica, self.optimizer, &iteration, rate);
+        self.replicas.iter().zip(&self.written).enumerate().map(move |(r, (replica, written))| {
+            let rate = replica.rate_from(written.learning_rate, r, &self.pace, iteration.number);
+            let hyper = Hyper::at(replica, written, self.optimizer, &iteration, rate);
             weights.get(r).map_or(hyper, |weight| hyper.with_weight(*weight))
         })
     }

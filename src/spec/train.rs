@@ -106,7 +106,12 @@ impl Replica {
 
     /// The learning rate of optimizer step `number`, counted from 1; this is replica `r` of those in `pace`.
     pub(crate) fn rate(&self, r: usize, pace: &Pace, number: u32) -> f64 {
-        self.schedule.rate(shortest(self.learning_rate), pace.fallen.get(r).copied(), pace, number)
+        self.rate_from(shortest(self.learning_rate), r, pace, number)
+    }
+
+    /// The same where the rate's decimal is known.
+    pub(crate) fn rate_from(&self, written: f64, r: usize, pace: &Pace, number: u32) -> f64 {
+        self.schedule.rate(written, pace.fallen.get(r).copied(), pace, number)
     }
 
     fn validate(&self, optimizer: Optimizer) -> Result<()> {

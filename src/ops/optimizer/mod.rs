@@ -12,7 +12,7 @@ use crate::spec::OptimizerSpec;
 
 #[cfg(test)]
 pub(crate) use hyper::GRADIENT_BITS;
-pub(crate) use hyper::{Hyper, shortest};
+pub(crate) use hyper::{Hyper, Written, shortest};
 pub(crate) use rule::SLOTS;
 use rule::{Constants, Rule};
 pub(crate) use update::{Update, replica_states, split_slots};
