@@ -14,6 +14,7 @@ mod memory_tests;
 mod metrics;
 mod model_file;
 mod pace;
+mod parameters;
 #[cfg(feature = "cli")]
 mod progress;
 mod ranking;

@@ -128,7 +128,7 @@ impl MakeClassification {
 /// Makes a classification problem.
 ///
 /// # Errors
-/// [`Error::Spec`] that names the option.
+/// [`Error::Spec`](crate::Error::Spec) that names the option.
 pub fn make_classification(spec: &MakeClassification) -> Result<Dataset> {
     spec.check()?;
     let MakeClassification { samples, features, informative, redundant, repeated, seed, .. } = *spec;
