@@ -16,6 +16,9 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 
 use crate::{binary16, special};
 
+/// What is done to a block of a product, told the row and column of its first number.
+pub type Finish<'a, T> = &'a mut dyn FnMut([usize; 2], ArrayViewMut2<T>);
+
 /// A real number that operations compute with.
 pub trait Scalar:
     Copy
@@ -64,7 +67,12 @@ pub trait Scalar:
         Self::sum(values.iter().copied())
     }
     /// `c = a b`, shapes (M, K), (K, N), (M, N).
-    fn matmul(a: ArrayView2<Self>, b: ArrayView2<Self>, c: ArrayViewMut2<Self>);
+    fn matmul(a: ArrayView2<Self>, b: ArrayView2<Self>, c: ArrayViewMut2<Self>) {
+        Self::matmul_then(a, b, c, &mut |_, _| {});
+    }
+    /// The same, and hands each block of the product, as soon as it is complete, to `finish` with the place of its first
+    /// number. The blocks cover the product.
+    fn matmul_then(a: ArrayView2<Self>, b: ArrayView2<Self>, c: ArrayViewMut2<Self>, finish: Finish<'_, Self>);
     /// The sum of each column of a matrix (M, N) into `sums` (N).
     fn column_sums(matrix: ArrayView2<Self>, sums: &mut [Self]) {
         sums.iter_mut().zip(matrix.columns()).for_each(|(sum, column)| *sum = Self::sum(column.iter().copied()));
@@ -165,8 +173,8 @@ macro_rules! float_scalar {
                 }
                 lanes.iter().chain(rest).fold(0.0, |total, term| total + *term)
             }
-            fn matmul(a: ArrayView2<Self>, b: ArrayView2<Self>, c: ArrayViewMut2<Self>) {
-                $matmul(a, b, c);
+            fn matmul_then(a: ArrayView2<Self>, b: ArrayView2<Self>, c: ArrayViewMut2<Self>, finish: Finish<'_, Self>) {
+                $matmul(a, b, c, finish);
             }
             fn column_sums(matrix: ArrayView2<Self>, sums: &mut [Self]) {
                 // Row after row, so that all columns are added at once; each one's terms keep their order.
@@ -210,6 +218,7 @@ float_scalar!(
     std::convert::identity
 );
 
-fn matmul_f64(a: ArrayView2<f64>, b: ArrayView2<f64>, mut c: ArrayViewMut2<f64>) {
+fn matmul_f64(a: ArrayView2<f64>, b: ArrayView2<f64>, mut c: ArrayViewMut2<f64>, finish: Finish<'_, f64>) {
     general_mat_mul(1.0, &a, &b, 0.0, &mut c);
+    finish([0, 0], c);
 }

@@ -1,22 +1,25 @@
 use std::cell::RefCell;
 use std::sync::LazyLock;
 
-use ndarray::{ArrayView2, ArrayViewMut2, ShapeBuilder};
+use ndarray::{ArrayView2, ArrayViewMut2, ShapeBuilder, s};
 
 use super::kernels::Kernels;
 use super::simd::prefetch_at;
 use super::turn::Turn;
+use crate::scalar::Finish;
 
 /// The most of K that one pass takes: what the second level of cache holds of the left operand is this deep.
-const DEPTH: usize = 400;
+const DEPTH: usize = 800;
 /// Rows of the left operand that a pass keeps in the second level of cache while all columns go by.
-const ROWS: usize = 512;
+const ROWS: usize = 256;
 /// Rows that lie a multiple of so many numbers apart fall into the same few sets of a cache: such operands are copied.
 const SAME_SETS: usize = 1024;
 /// The fewest columns that a copy of the left operand pays for.
 const COPY_COLUMNS: usize = 32;
 /// The least depth of a pass in which a block of the result can come into the cache before it is needed.
 const AHEAD_DEPTH: usize = 128;
+/// The most numbers of a result that are still in cache when all of it is complete.
+const IN_CACHE: usize = 1 << 18;
 /// Numbers that vectors are aligned to: a cache line.
 const LINE: usize = 16;
 
@@ -30,10 +33,11 @@ thread_local! {
 /// `c = a b`, shapes (M, K), (K, N), (M, N), on the calling thread: tasks are cut above it.
 ///
 /// Each number is a sum over K in ascending order, in passes whose depth depends on K alone, so that the result does not
-/// depend on how a product is cut along M and N.
+/// depend on how a product is cut along M and N. All of it or, of large ones, blocks go to `finish` when they are complete
+/// and still in cache.
 ///
 /// Products with other shapes than these leave `c` as it is in release builds; the operations cut their slices to fit.
-pub(crate) fn matmul_f32(a: ArrayView2<f32>, b: ArrayView2<f32>, mut c: ArrayViewMut2<f32>) {
+pub(crate) fn matmul_f32(a: ArrayView2<f32>, b: ArrayView2<f32>, mut c: ArrayViewMut2<f32>, finish: Finish<'_, f32>) {
     let ((m, k), n) = (a.dim(), b.ncols());
     debug_assert!(b.nrows() == k && c.dim() == (m, n), "{:?} {:?} {:?}", a.dim(), b.dim(), c.dim());
     if b.nrows() != k || c.dim() != (m, n) || m == 0 || n == 0 {
@@ -41,14 +45,17 @@ pub(crate) fn matmul_f32(a: ArrayView2<f32>, b: ArrayView2<f32>, mut c: ArrayVie
     }
     if k == 0 {
         c.fill(0.0);
-        return;
+        return finish([0, 0], c);
     }
     // Vectors go along the extent in which the product is contiguous.
-    let product = match c.strides()[1] == 1 {
-        true => Product { left: b.reversed_axes(), right: a.reversed_axes(), result: c.reversed_axes() },
-        false => Product { left: a, right: b, result: c },
-    };
-    COPIES.with_borrow_mut(|copies| product.run(&KERNELS, copies));
+    if c.strides()[1] == 1 {
+        let product = Product { left: b.reversed_axes(), right: a.reversed_axes(), result: c.reversed_axes() };
+        let finish: Finish<'_, f32> = &mut |[row, column], block| finish([column, row], block.reversed_axes());
+        COPIES.with_borrow_mut(|copies| product.run(&KERNELS, copies, finish));
+    } else {
+        let product = Product { left: a, right: b, result: c };
+        COPIES.with_borrow_mut(|copies| product.run(&KERNELS, copies, finish));
+    }
 }
 
 /// (M, N) = (M, K) (K, N), M along vectors.
@@ -79,8 +86,9 @@ impl Block {
 
 impl Product<'_> {
     /// Pass by pass over K, block by block of the left operand's rows.
-    fn run(mut self, kernels: &Kernels, copies: &mut Vec<f32>) {
+    fn run(mut self, kernels: &Kernels, copies: &mut Vec<f32>, finish: Finish<'_, f32>) {
         let (m, k) = self.left.dim();
+        let in_blocks = self.result.len() > IN_CACHE;
         let depth = k.div_ceil(k.div_ceil(DEPTH));
         let rows = m.div_ceil(m.div_ceil(ROWS)).next_multiple_of(kernels.lanes);
         let wanted = rows * depth + LINE;
@@ -91,13 +99,24 @@ impl Product<'_> {
         for first in (0..k).step_by(depth) {
             for row in (0..m).step_by(rows) {
                 let extents = [rows.min(m - row), depth.min(k - first)];
-                self.pass(kernels, [row, first], extents, &mut copies[aligned..]);
+                let last = first + depth >= k;
+                let finish: Option<Finish<'_, f32>> = if last && in_blocks { Some(&mut *finish) } else { None };
+                self.pass(kernels, [row, first], extents, (&mut copies[aligned..], finish));
             }
+        }
+        if !in_blocks {
+            finish([0, 0], self.result);
         }
     }
 
     /// One block of rows over one piece of K: all columns go by.
-    fn pass(&mut self, kernels: &Kernels, [row, first]: [usize; 2], [rows, depth]: [usize; 2], left_copy: &mut [f32]) {
+    fn pass(
+        &mut self,
+        kernels: &Kernels,
+        [row, first]: [usize; 2],
+        [rows, depth]: [usize; 2],
+        (left_copy, mut finish): (&mut [f32], Option<Finish<'_, f32>>),
+    ) {
         let n = self.right.ncols();
         let (left, right) = (Block::of(&self.left).at(row, first), Block::of(&self.right));
         let conflict = in_same_sets(left.column.unsigned_abs()) && n >= COPY_COLUMNS;
@@ -154,6 +173,9 @@ impl Product<'_> {
                         std::ptr::null(),
                     );
                 }
+            }
+            if let Some(finish) = &mut finish {
+                finish([row, column], self.result.slice_mut(s![row..row + rows, column..column + columns]));
             }
         }
     }
@@ -232,16 +254,26 @@ mod tests {
             (33, 64, 15),
             (16, 1, 48),
             (65, 100, 129),
-            (40, 410, 530),
+            (40, 810, 530),
+            (530, 20, 520),
             (33, 40, 1024),
         ] {
             let mut draw = |shape| Array2::from_shape_simple_fn(shape, || stream.symmetric(1.0));
             let (a, a_turned, b, b_turned) = (draw((m, k)), draw((k, m)), draw((k, n)), draw((n, k)));
             for (a, b) in [(a.view(), b.view()), (a_turned.t(), b.view()), (a.view(), b_turned.t())] {
-                let mut c = Array2::from_elem((m, n), f32::NAN);
-                matmul_f32(a, b, c.view_mut());
+                let (mut c, mut blocks) = (Array2::from_elem((m, n), f32::NAN), Vec::new());
+                let mut finished = Array2::from_elem((m, n), 0_u8);
+                matmul_f32(a, b, c.view_mut(), &mut |[i, j], block| {
+                    let (rows, columns) = block.dim();
+                    finished.slice_mut(s![i..i + rows, j..j + columns]).iter_mut().for_each(|count| *count += 1);
+                    blocks.push(([i, j], block.to_owned()));
+                });
                 let mut by_columns = Array2::from_elem((n, m), f32::NAN);
-                matmul_f32(a, b, by_columns.view_mut().reversed_axes());
+                matmul_f32(a, b, by_columns.view_mut().reversed_axes(), &mut |_, _| {});
+                assert!(finished.iter().all(|count| *count == 1), "{m} {k} {n}: not every number is finished once");
+                for ([i, j], block) in blocks {
+                    assert!(block == c.slice(s![i..i + block.nrows(), j..j + block.ncols()]), "{m} {k} {n}: too early");
+                }
                 assert!(c == by_columns.t(), "{m} {k} {n}: the layout of the result changes it");
                 let wanted = a.mapv(f64::from).dot(&b.mapv(f64::from));
                 let sizes = a.mapv(|x| f64::from(x.abs())).dot(&b.mapv(|x| f64::from(x.abs())));

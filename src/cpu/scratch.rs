@@ -9,7 +9,7 @@ use crate::plan::{Plan, ProgramId};
 const GRADIENTS: u64 = GRADIENTS_AT_ONCE as u64;
 /// Columns to which such a task rounds up, for each of its units.
 const COLUMNS: u64 = COLUMN_UNIT as u64;
-/// Bytes of operands' copies that a thread keeps (`matmul.rs`): 512 rows of depth 400, in f32.
+/// Bytes of operands' copies that a thread keeps (`matmul.rs`): 256 rows of depth 800, in f32.
 const COPIES: u64 = 1 << 20;
 
 /// The most bytes that steps of a plan borrow: the batch's samples, gathered, and what each thread's task needs.

@@ -95,24 +95,26 @@ impl DenseLayer {
         let weight: ArrayView2<T> = matrix(&memory.real(self.weight)[r * outputs * inputs..], outputs, inputs);
         let bias = &memory.real(self.bias)[r * outputs..(r + 1) * outputs];
         let Ok(output) = ArrayViewMut2::from_shape((rows, outputs), output) else { return };
-        in_tiles(output, [0, 0], tasks, &|[row, unit], mut tile| {
+        in_tiles(output, [0, 0], tasks, &|[row, unit], tile| {
             let (rows, units) = tile.dim();
             let (x, weight) = (x.slice(s![row..row + rows, ..]), weight.slice(s![unit..unit + units, ..]));
-            T::matmul(x, weight.reversed_axes(), tile.view_mut());
-            let bias = &bias[unit..unit + units];
-            vectorized(
-                #[inline(always)]
-                || {
-                    for row in tile.rows_mut() {
-                        if let Some(row) = row.into_slice() {
-                            self.activation.activate(row, bias);
-                            if half {
-                                row.iter_mut().for_each(|value| *value = value.half());
+            // While its numbers are in cache.
+            T::matmul_then(x, weight.reversed_axes(), tile, &mut |[_, column], mut block| {
+                let bias = &bias[unit + column..][..block.ncols()];
+                vectorized(
+                    #[inline(always)]
+                    || {
+                        for row in block.rows_mut() {
+                            if let Some(row) = row.into_slice() {
+                                self.activation.activate(row, bias);
+                                if half {
+                                    row.iter_mut().for_each(|value| *value = value.half());
+                                }
                             }
                         }
-                    }
-                },
-            );
+                    },
+                );
+            });
         });
     }
 }

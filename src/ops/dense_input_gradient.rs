@@ -99,24 +99,29 @@ impl DenseInputGradient {
         let weight: ArrayView2<T> = matrix(&memory.real(self.weight)[r * outputs * inputs..], outputs, inputs);
         let input: ArrayView2<T> = matrix(&memory.real(self.input)[r * batch * inputs..], rows, inputs);
         let Ok(gradient) = ArrayViewMut2::from_shape((rows, inputs), gradient) else { return };
-        in_tiles(gradient, [0, 0], tasks, &|[row, column], mut tile| {
+        in_tiles(gradient, [0, 0], tasks, &|[row, column], tile| {
             let (rows, columns) = tile.dim();
             let weight = weight.slice(s![.., column..column + columns]);
-            T::matmul(output_gradient.slice(s![row..row + rows, ..]), weight, tile.view_mut());
-            let input = input.slice(s![row..row + rows, column..column + columns]);
-            vectorized(
-                #[inline(always)]
-                || {
-                    for (gradient, input) in tile.rows_mut().into_iter().zip(input.rows()) {
-                        if let (Some(gradient), Some(input)) = (gradient.into_slice(), input.to_slice()) {
-                            self.activation.chain(gradient, input);
-                            if half {
-                                gradient.iter_mut().for_each(|value| *value = value.half());
+            let output_gradient = output_gradient.slice(s![row..row + rows, ..]);
+            // While its numbers are in cache.
+            T::matmul_then(output_gradient, weight, tile, &mut |[above, before], mut block| {
+                let (rows, columns) = block.dim();
+                let [row, column] = [row + above, column + before];
+                let input = input.slice(s![row..row + rows, column..column + columns]);
+                vectorized(
+                    #[inline(always)]
+                    || {
+                        for (gradient, input) in block.rows_mut().into_iter().zip(input.rows()) {
+                            if let (Some(gradient), Some(input)) = (gradient.into_slice(), input.to_slice()) {
+                                self.activation.chain(gradient, input);
+                                if half {
+                                    gradient.iter_mut().for_each(|value| *value = value.half());
+                                }
                             }
                         }
-                    }
-                },
-            );
+                    },
+                );
+            });
         });
     }
 }

@@ -315,9 +315,8 @@ fn tile_at_once(units: usize, inputs: usize) -> [usize; 2] {
     [units, inputs.div_ceil(parts).next_multiple_of(COLUMN_UNIT).min(inputs)]
 }
 
-/// Gradients of weights between product and update, on one thread: 256 KiB of f32, so that parameters and states
-/// of the same place find room beside them.
-pub(crate) const GRADIENTS_AT_ONCE: usize = 1 << 16;
+/// Gradients of weights between product and update, on one thread: 512 KiB of f32, half of a large second level of cache.
+pub(crate) const GRADIENTS_AT_ONCE: usize = 1 << 17;
 /// The most units among them: each block of units copies the inputs anew.
 const UNITS_AT_ONCE: usize = 512;
 /// Columns of a product that microkernels take at once with the widest vectors.

@@ -60,7 +60,7 @@ impl Operation for Softmax {
 /// Stores exp(z - max z) of each logit z of rows of `outputs`: of all rows together, which are short.
 pub(super) fn shifted_exponentials<T: Scalar>(logits: &[T], outputs: usize, exponentials: &mut [T]) {
     for (row, out) in logits.chunks(outputs).zip(exponentials.chunks_mut(outputs)) {
-        let most = row[largest(row)];
+        let (_, most) = first_largest(row);
         out.iter_mut().zip(row).for_each(|(e, z)| *e = *z - most);
     }
     vectorized(
@@ -71,5 +71,15 @@ pub(super) fn shifted_exponentials<T: Scalar>(logits: &[T], outputs: usize, expo
 
 /// The index of the first largest number of a row.
 pub(super) fn largest<T: Scalar>(row: &[T]) -> usize {
-    (1..row.len()).fold(0, |best, o| if row[o] > row[best] { o } else { best })
+    first_largest(row).0
+}
+
+/// The first largest number of a row, which has one, and its index: both are carried along, so that the compiler chooses
+/// without branches, which no processor could foresee.
+fn first_largest<T: Scalar>(row: &[T]) -> (usize, T) {
+    let larger = |(best, most): (usize, T), (o, value): (usize, &T)| match *value > most {
+        true => (o, *value),
+        false => (best, most),
+    };
+    row.iter().enumerate().skip(1).fold((0, row[0]), larger)
 }

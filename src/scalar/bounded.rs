@@ -4,7 +4,7 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 
-use super::Scalar;
+use super::{Finish, Scalar};
 use crate::{binary16, special};
 
 /// An f64 value and a bound on the distance of any conforming f32 evaluation from it.
@@ -202,10 +202,11 @@ impl Scalar for Bounded {
         Self { value, bound: carried + summation_error(count, size) }
     }
 
-    fn matmul(a: ArrayView2<Self>, b: ArrayView2<Self>, mut c: ArrayViewMut2<Self>) {
+    fn matmul_then(a: ArrayView2<Self>, b: ArrayView2<Self>, mut c: ArrayViewMut2<Self>, finish: Finish<'_, Self>) {
         for ((row, column), out) in c.indexed_iter_mut() {
             *out = Self::sum(a.row(row).iter().zip(b.column(column)).map(|(x, y)| *x * *y));
         }
+        finish([0, 0], c);
     }
 }
 
