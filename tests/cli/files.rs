@@ -264,6 +264,8 @@ fn rows_that_a_model_cannot_take() {
     predict("size,color\nlarge,white\n", &["line 2, column 1 (`size`): `large` is not a number"]);
     predict("size,color\n,white\n", &["line 2, column 1", "no value"]);
     predict("1,white,3\n", &["3 columns", "reads 2 of the 4"]);
+    #[cfg(unix)]
+    wgrad(&["predict", &model, "/dev/stdin"]).refused(1, &["/dev/stdin: this is no file but a device or a pipe"]);
     let other = place.file("other.csv", "id,size,color,kind\n1,2,black,cow\n");
     wgrad(&["eval", &model, &other, "--device", "cpu"]).refused(1, &["line 2, column 4 (`kind`): `cow`"]);
     wgrad(&["eval", &model, &data, "--device", "cpu", "--split", "validation"])

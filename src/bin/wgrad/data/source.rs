@@ -81,10 +81,9 @@ impl Source {
             return Ok(Self::Images);
         }
         match path.metadata() {
-            Ok(found) if found.is_file() => Self::of_file(path, format),
             Ok(_) => {
-                let reason = "this is no file but a device or a pipe; save the rows to a file first".to_owned();
-                Err(Error::Data { path: path.to_path_buf(), reason }.into())
+                no_pipe(path)?;
+                Self::of_file(path, format)
             }
             Err(source) => Err(unknown(name, source).into()),
         }
@@ -107,6 +106,17 @@ impl Source {
             TABLES.join(", .")
         );
         Err(Error::Data { path: path.to_path_buf(), reason }.into())
+    }
+}
+
+/// Files are looked into before they are read, which pipes do not allow.
+fn no_pipe(path: &Path) -> Result<()> {
+    match path.metadata() {
+        Ok(found) if !found.is_file() && !found.is_dir() => {
+            let reason = "this is no file but a device or a pipe; save the rows to a file first".to_owned();
+            Err(Error::Data { path: path.to_path_buf(), reason }.into())
+        }
+        _ => Ok(()),
     }
 }
 
@@ -270,6 +280,7 @@ pub fn rows(
     x: Option<&str>,
     preprocessing: Option<&Preprocessing>,
 ) -> Result<Features> {
+    no_pipe(path)?;
     let start = first_bytes(path)?;
     let binary = [NPY, NPZ, &[0, 0], &[0x1f, 0x8b]].iter().any(|magic| start.starts_with(magic));
     match preprocessing {
