@@ -235,6 +235,16 @@ fn a_run_cannot_end_before_where_it_stands() {
     wgrad(&["train", "--resume", &out, "--epochs", "3", "-q"]).ok();
 }
 
+#[test]
+fn a_run_in_the_place_of_another_says_so() {
+    let place = Place::new();
+    let (data, out) = (place.dataset("five", 40, 5), place.path("run"));
+    let train = || wgrad(&["train", &data, "--device", "cpu", "--batch", "8", "--epochs", "1", "--out", &out]);
+    let (first, again) = (train(), train());
+    assert!(first.status == 0 && !first.stderr.contains("already"), "{first:?}");
+    assert!(again.status == 0 && again.stderr.contains("--out holds a run already"), "{again:?}");
+}
+
 /// Two processes that write the same checkpoints would leave a mixture.
 #[test]
 fn a_directory_belongs_to_one_run_at_a_time() {

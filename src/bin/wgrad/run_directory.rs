@@ -130,6 +130,11 @@ impl RunDirectory {
         Ok(path)
     }
 
+    /// Whether another run is there, in whose place this one comes.
+    pub fn replaces(&self) -> bool {
+        self.beginning.resumed.is_none() && self.has_begun()
+    }
+
     /// Writes how the run went.
     pub fn save_history(&self, history: &History) -> Result<()> {
         let path = self.path.join(HISTORY);

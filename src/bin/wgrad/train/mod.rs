@@ -59,6 +59,9 @@ pub fn run(args: &TrainArgs, mut settings: Settings, output: &Output, started: I
     // Before a former run's files are touched.
     trainer.memory(&train)?.check()?;
     let mut directory = directory(args, lock, &trainer, settings, validation.is_some())?;
+    if directory.as_ref().is_some_and(RunDirectory::replaces) {
+        output.note("--out holds a run already, which this one replaces");
+    }
     let checkpoints = directory.as_ref().map(RunDirectory::checkpoints);
     let fit = epochs(args.epochs(&train)).steps(args.length.steps);
     let fit = validation.as_ref().or(test.as_ref()).into_iter().fold(fit, |fit, watched| fit.validate(watched));
