@@ -52,7 +52,10 @@ fn compare(path: &Path, prefix: &str, had: &impl serde::Serialize, wanted: &impl
     let (had, wanted) = (json(serde_json::to_value(had))?, json(serde_json::to_value(wanted))?);
     match difference(prefix.to_owned(), &had, &wanted) {
         None => Ok(()),
-        Some((field, had, wanted)) => Err(Error::Resume { path: path.to_path_buf(), field, had, wanted }),
+        Some((field, had, wanted)) => {
+            let field = field.replace("values_fingerprint", "values, by their fingerprint,");
+            Err(Error::Resume { path: path.to_path_buf(), field, had, wanted })
+        }
     }
 }
 
@@ -68,6 +71,9 @@ fn difference(field: String, had: &Value, wanted: &Value) -> Option<(String, Str
         (Value::Array(had), Value::Array(wanted)) if had.len() == wanted.len() => {
             let pairs = had.iter().zip(wanted).enumerate();
             pairs.into_iter().find_map(|(n, (had, wanted))| difference(below(&n.to_string()), had, wanted))
+        }
+        (Value::Array(had), Value::Array(wanted)) => {
+            Some((format!("the number of {field}"), had.len().to_string(), wanted.len().to_string()))
         }
         _ if had == wanted => None,
         _ => Some((field, short(had), short(wanted))),
@@ -244,6 +250,7 @@ mod tests {
         assert_eq!(difference(String::new(), &had, &more).unwrap(), ("clip".into(), "none".into(), "1.0".into()));
         assert_eq!(difference(String::new(), &more, &had).unwrap(), ("clip".into(), "1.0".into(), "none".into()));
         let shorter = json!({"batch": 8, "layers": [], "loss": "mse"});
-        assert_eq!(difference(String::new(), &had, &shorter).unwrap().0, "layers");
+        let counts = ("the number of layers".into(), "2".into(), "0".into());
+        assert_eq!(difference(String::new(), &had, &shorter).unwrap(), counts);
     }
 }

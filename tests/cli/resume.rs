@@ -189,6 +189,7 @@ fn another_run_is_refused() {
     refused(&["--activation", "tanh"], &["model.layers.0.activation", "relu", "tanh"]);
     refused(&["--patience", "3"], &["stopping", "none", "patience"]);
     refused(&["--seed", "3"], &["training.replicas.0.seed", "0", "3"]);
+    refused(&["--replicas", "3"], &["the number of training.replicas was 1, and 3 is asked for"]);
     let run = wgrad(&["train", &other, "--resume", &out, "-q"]);
     assert!(run.status == 2 && run.stderr.contains("data.samples was 100, and 90"), "{run:?}");
     wgrad(&["train", "--resume", &place.path("nowhere")]).refused(1, &["nowhere/config.toml"]);

@@ -214,7 +214,7 @@ fn another_run_is_refused_with_the_field_that_differs() {
         other => panic!("{other:?}"),
     };
     refused(builder(&device).batch_size(10).resume(dir.path()), "training.batch", "8", "10");
-    refused(builder(&device).replicas(replicas()[1..].to_vec()).resume(dir.path()), "training.replicas", "5", "9");
+    refused(builder(&device).replicas(replicas()[1..].to_vec()).resume(dir.path()), "the number of training.replicas was", "3", "2");
     let wider = wgrad::Sequential::new(13).dense(10, wgrad::Activation::Relu).dense(4, wgrad::Activation::Linear);
     let wider = Trainer::new(wider, Loss::SoftmaxCrossEntropy, Adam::new(0.01)).batch_size(8).replicas(replicas());
     refused(wider.resume(dir.path()), "model.layers.0.units", "9", "10");
@@ -225,7 +225,7 @@ fn another_run_is_refused_with_the_field_that_differs() {
         assert!(matches!(&error, Error::Resume { field: named, .. } if named == field), "{error}");
     };
     fit_refused(&data.take(30).unwrap(), fit, "data.samples");
-    fit_refused(&images_of_another_kind(40), fit, "data.values_fingerprint");
+    fit_refused(&images_of_another_kind(40), fit, "data.values, by their fingerprint,");
     fit_refused(&data, epochs(3).checkpoints(&checkpoints), "validation");
     fit_refused(&data, fit.early_stopping(EarlyStopping::patience(3)), "stopping");
     // Refused once, it still goes on when it is asked rightly.
