@@ -214,7 +214,12 @@ fn another_run_is_refused_with_the_field_that_differs() {
         other => panic!("{other:?}"),
     };
     refused(builder(&device).batch_size(10).resume(dir.path()), "training.batch", "8", "10");
-    refused(builder(&device).replicas(replicas()[1..].to_vec()).resume(dir.path()), "the number of training.replicas was", "2", "1");
+    refused(
+        builder(&device).replicas(replicas()[1..].to_vec()).resume(dir.path()),
+        "number of training.replicas",
+        "2",
+        "1",
+    );
     let wider = wgrad::Sequential::new(13).dense(10, wgrad::Activation::Relu).dense(4, wgrad::Activation::Linear);
     let wider = Trainer::new(wider, Loss::SoftmaxCrossEntropy, Adam::new(0.01)).batch_size(8).replicas(replicas());
     refused(wider.resume(dir.path()), "model.layers.0.units", "9", "10");
