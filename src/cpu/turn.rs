@@ -94,8 +94,8 @@ mod avx {
                     *row = unsafe { _mm256_loadu_ps(from.offset((i + n) as isize * stride).add(j)) };
                 }
                 for (n, column) in turned(square).into_iter().enumerate() {
-                    let to: &mut [f32; SQUARE] = (&mut to[(j + n) * width + i..][..SQUARE]).try_into().unwrap();
-                    // SAFETY: an array of so many numbers.
+                    let to = &mut to[(j + n) * width + i..][..SQUARE];
+                    // SAFETY: the slice has so many numbers.
                     unsafe { _mm256_storeu_ps(to.as_mut_ptr(), column) };
                 }
             }
