@@ -3,7 +3,7 @@
 use super::labels::{Lookup, canonical, sorted_names};
 use super::npy::{self, Elements, NpyArray};
 use super::preprocess::{fit_numbers, fit_targets};
-use super::{Dataset, Features, Parts, Preprocessing, Scale, Source, Split, Targets, Task, npz};
+use super::{Content, Dataset, Features, Parts, Preprocessing, Scale, Source, Split, Targets, Task, npz};
 use crate::names::suggestion;
 use crate::{Error, Result};
 use ndarray::{Array2, ArrayView2};
@@ -65,10 +65,17 @@ impl ArraySpec {
     /// Reads the arrays of an NPZ file.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::Data`] for a damaged file; [`Error::Spec`] for an array that is not there, with the
-    /// nearest name.
+    /// As [`Content::read`] and [`ArraySpec::npz`].
     pub fn read_npz(&self, path: &Path) -> Result<RawParts> {
-        let mut arrays = npz::read(path)?;
+        self.npz(&Content::read(path)?)
+    }
+
+    /// The arrays of an NPZ file that was read.
+    ///
+    /// # Errors
+    /// [`Error::Data`] for a damaged file; [`Error::Spec`] for an array that is not there, with the nearest name.
+    pub fn npz(&self, content: &Content) -> Result<RawParts> {
+        let (path, mut arrays) = (content.path(), npz::of(content)?);
         let names: Vec<String> = arrays.iter().map(|(name, _)| name.clone()).collect();
         let has = |name: &str| names.iter().any(|known| known == name);
         let pick = |field: &str, asked: &Option<String>, usual: &[&str]| {
@@ -115,9 +122,16 @@ impl ArraySpec {
     /// # Errors
     /// [`Error::Io`]; [`Error::Data`].
     pub fn read_npy(x: &Path, y: &Path) -> Result<RawArrays> {
-        let bytes = std::fs::read(y).map_err(|e| Error::io(y, "read", e))?;
-        let answers = npy::parse_array(&bytes).map_err(|e| Error::data(y, e.to_string()))?;
-        Ok(RawArrays { source: x.to_path_buf(), answers: y.to_path_buf(), x: npy::read(x)?, y: answers })
+        Self::npy(&Content::read(x)?, &Content::read(y)?)
+    }
+
+    /// The features of one NPY file and the answers of another, both read.
+    ///
+    /// # Errors
+    /// [`Error::Data`].
+    pub fn npy(x: &Content, y: &Content) -> Result<RawArrays> {
+        let answers = npy::parse_array(y.bytes()).map_err(|e| Error::data(y.path(), e.to_string()))?;
+        Ok(RawArrays { source: x.path().into(), answers: y.path().into(), x: npy::of(x)?, y: answers })
     }
 
     /// Divides the rows, fits the preprocessing on the training part, and applies it to all.

@@ -1,10 +1,10 @@
 //! CSV of numbers: one sample a line, cells separated by commas, with or without a header line.
 
-use super::Features;
+use super::{Content, Features};
 use crate::{Error, Result};
 use csv::{ByteRecord, ReaderBuilder, Trim};
 use ndarray::Array2;
-use std::{fs, path::Path, str};
+use std::{path::Path, str};
 
 /// What Excel and others put in front of UTF-8 text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -40,8 +40,12 @@ pub enum CsvError {
 /// # Errors
 /// [`Error::Io`] when the file cannot be read, [`Error::Data`] with line and column when it is not CSV of numbers.
 pub fn read(path: &Path) -> Result<Features> {
-    let bytes = fs::read(path).map_err(|e| Error::io(path, "read", e))?;
-    parse(&bytes).map(Features::F32).map_err(|e| Error::data(path, e.to_string()))
+    of(&Content::read(path)?)
+}
+
+/// [`parse`], with the file named in the error.
+pub(super) fn of(content: &Content) -> Result<Features> {
+    parse(content.bytes()).map(Features::F32).map_err(|e| Error::data(content.path(), e.to_string()))
 }
 
 /// Parses CSV of numbers as (N, I).

@@ -1,21 +1,18 @@
 //! IDX, the format of MNIST and its relatives: two zero bytes, an element type, a number of dimensions, the dimensions
 //! as big-endian u32, then the elements. Read gzipped or not, told apart by content, because names lie.
 
+use super::content::{Content, UNTOLD_LIMIT as GZIP_LIMIT, is_corrupt};
 use crate::{Error, Result};
 use flate2::{CrcReader, read::MultiGzDecoder};
 use ndarray::Array2;
 use std::{
     fs::File,
-    io::{self, BufReader, Cursor, ErrorKind, Read},
+    io::{self, BufReader, Cursor, Read},
     path::Path,
 };
 
 /// The two bytes that every gzip stream begins with (RFC 1952).
 pub(crate) const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
-
-/// Most bytes that a gzipped file may hold uncompressed. A plain file is bounded by its own length; a gzip bomb is not,
-/// and deflate packs up to 1032 to 1.
-const GZIP_LIMIT: u64 = 4 << 30;
 
 /// The element types that the format names, by code; wgrad reads the first.
 const ELEMENT_TYPES: [(u8, &str); 6] =
@@ -127,6 +124,11 @@ pub fn read_labels(path: &Path) -> Result<Vec<u32>> {
     labels(path, read(path)?)
 }
 
+/// The images of a file that was read.
+pub(super) fn images_of(content: &Content) -> Result<Array2<u8>> {
+    images(content.path(), parse(content.bytes()).map_err(|e| e.at(content.path()))?)
+}
+
 /// [`Idx::into_images`], with the file named in the error.
 pub(super) fn images(path: &Path, idx: Idx) -> Result<Array2<u8>> {
     idx.into_images().map_err(|e| e.at(path))
@@ -233,8 +235,5 @@ fn read_up_to(reader: &mut impl Read, limit: u64) -> io::Result<Vec<u8>> {
 }
 
 fn read_error(error: io::Error, gzipped: bool) -> IdxError {
-    match error.kind() {
-        ErrorKind::InvalidInput | ErrorKind::InvalidData | ErrorKind::UnexpectedEof if gzipped => IdxError::Gzip(error),
-        _ => IdxError::Io(error),
-    }
+    if gzipped && is_corrupt(&error) { IdxError::Gzip(error) } else { IdxError::Io(error) }
 }

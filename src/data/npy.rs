@@ -1,8 +1,8 @@
 //! NPY, what `numpy.save` writes: versions 1 to 3; f32, f64, whole numbers, booleans and text, little-endian, in C or Fortran order.
 
-use super::Features;
+use super::{Content, Features};
 use crate::{Error, Result};
-use std::{fs, path::Path};
+use std::path::Path;
 
 mod array;
 mod header;
@@ -51,8 +51,12 @@ pub enum NpyError {
 /// # Errors
 /// [`Error::Io`] when the file cannot be read, [`Error::Data`] when it is not an NPY file as [`parse`] reads it.
 pub fn read(path: &Path) -> Result<Features> {
-    let bytes = fs::read(path).map_err(|e| Error::io(path, "read", e))?;
-    parse(&bytes).map_err(|e| Error::data(path, e.to_string()))
+    of(&Content::read(path)?)
+}
+
+/// [`parse`], with the file named in the error.
+pub(super) fn of(content: &Content) -> Result<Features> {
+    parse(content.bytes()).map_err(|e| Error::data(content.path(), e.to_string()))
 }
 
 /// Parses an NPY file as (N, I): the first dimension counts samples, the others are flattened. Bytes stay bytes, f64 and

@@ -3,10 +3,11 @@
 //! Of ZIP (PKWARE's APPNOTE 6.3.10) this reads what NumPy writes and no more: one part, entries stored or deflated, sizes of 32 or
 //! 64 bits. Each entry's size and CRC-32 are checked.
 
+use super::Content;
 use super::npy::{NpyArray, parse_array};
 use crate::{Error, Result};
 use std::io::Read;
-use std::{fs, path::Path};
+use std::path::Path;
 
 /// The first four bytes of an archive with at least one entry.
 pub(super) const MAGIC: &[u8; 4] = b"PK\x03\x04";
@@ -30,8 +31,12 @@ const BEST_RATIO: u64 = 1032;
 /// # Errors
 /// [`Error::Io`]; [`Error::Data`] for a damaged archive, with the array's name.
 pub fn read(path: &Path) -> Result<Vec<(String, NpyArray)>> {
-    let bytes = fs::read(path).map_err(|e| Error::io(path, "read", e))?;
-    parse(&bytes).map_err(|reason| Error::data(path, reason))
+    of(&Content::read(path)?)
+}
+
+/// [`parse`], with the file named in the error.
+pub(super) fn of(content: &Content) -> Result<Vec<(String, NpyArray)>> {
+    parse(content.bytes()).map_err(|reason| Error::data(content.path(), reason))
 }
 
 /// Parses an NPZ file: names without `.npy`, and arrays. Never panics, whatever the bytes are.

@@ -1,12 +1,13 @@
 //! CSV as text: named columns of cells, before anybody has said which are numbers and which are categories.
 
+use super::Content;
 use super::csv::CsvError;
 use crate::names::suggestion;
 use crate::{Error, Result};
 use csv::{ByteRecord, ReaderBuilder, Trim};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use std::{fs, str};
+use std::str;
 
 /// What Excel and others put in front of UTF-8 text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -82,17 +83,23 @@ pub struct Table {
 }
 
 impl Table {
-    /// Reads a file. One whose name ends in `.tsv` has tabs between its cells where the format says comma.
+    /// Reads a file, gzipped or not. One whose name ends in `.tsv` has tabs between its cells where the format says comma.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::Data`] as [`Table::parse`].
-    pub fn read(path: &Path, mut format: TableFormat) -> Result<Self> {
-        let bytes = fs::read(path).map_err(|e| Error::io(path, "read", e))?;
-        let tabs = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("tsv"));
-        if tabs && format.delimiter == b',' {
+    /// As [`Content::read`] and [`Table::parse`].
+    pub fn read(path: &Path, format: TableFormat) -> Result<Self> {
+        Self::of(&Content::read(path)?, format)
+    }
+
+    /// [`Table::read`], of what was read already.
+    ///
+    /// # Errors
+    /// As [`Table::parse`].
+    pub fn of(content: &Content, mut format: TableFormat) -> Result<Self> {
+        if content.extension() == "tsv" && format.delimiter == b',' {
             format.delimiter = b'\t';
         }
-        Self::parse(path, &bytes, format)
+        Self::parse(content.path(), content.bytes(), format)
     }
 
     /// Takes bytes apart; `source` is what messages call them.

@@ -1,7 +1,5 @@
 //! Training sets from files and built-in small sets: train, eval and predict on them, and what is refused.
 
-use std::fs;
-
 use serde_json::Value;
 
 use crate::support::{Place, Run, is_number, wgrad};
@@ -14,14 +12,6 @@ fn pets(rows: usize) -> String {
         format!("{n},{},{color},{kind}\n", 10 * (n % 2) + n % 5)
     };
     "id,size,color,kind\n".to_owned() + &(0..rows).map(line).collect::<String>()
-}
-
-impl Place {
-    fn file(&self, name: &str, content: impl AsRef<[u8]>) -> String {
-        let path = self.path(name);
-        fs::write(&path, content).unwrap();
-        path
-    }
 }
 
 const PETS: [&str; 6] = ["--categorical", "color", "--drop", "id", "--epochs", "30"];
@@ -242,7 +232,7 @@ fn flags_that_do_not_go_together() {
     let odd = place.file("odd.bin", b"\x00\x01\x02");
     train(&odd, &[]).refused(1, &["odd.bin", "NPZ, NPY", ".csv"]);
     #[cfg(unix)]
-    train("/dev/null", &[]).refused(1, &["/dev/null", "no file but a device or a pipe"]);
+    train("/dev/null", &[]).refused(1, &["/dev/null", "a device and no file"]);
 }
 
 #[test]
@@ -265,7 +255,7 @@ fn rows_that_a_model_cannot_take() {
     predict("size,color\n,white\n", &["line 2, column 1", "no value"]);
     predict("1,white,3\n", &["3 columns", "reads 2 of the 4"]);
     #[cfg(unix)]
-    wgrad(&["predict", &model, "/dev/stdin"]).refused(1, &["/dev/stdin: this is no file but a device or a pipe"]);
+    wgrad(&["predict", &model, "/dev/zero"]).refused(1, &["/dev/zero: this is a device and no file"]);
     let other = place.file("other.csv", "id,size,color,kind\n1,2,black,cow\n");
     wgrad(&["eval", &model, &other, "--device", "cpu"]).refused(1, &["line 2, column 4 (`kind`): `cow`"]);
     wgrad(&["eval", &model, &data, "--device", "cpu", "--split", "validation"])

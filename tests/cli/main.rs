@@ -11,6 +11,7 @@ mod help;
 mod inputs;
 mod interchange;
 mod layers;
+mod pipes;
 mod precision;
 mod results;
 mod resume;

@@ -1,8 +1,9 @@
 //! Runs the binary, and makes the small datasets that it is run on.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -30,7 +31,10 @@ pub fn command(args: &[&str]) -> Command {
 }
 
 pub fn finish(mut command: Command) -> Run {
-    let Output { status, stdout, stderr } = command.output().unwrap();
+    run_of(command.output().unwrap())
+}
+
+fn run_of(Output { status, stdout, stderr }: Output) -> Run {
     let text = |bytes| String::from_utf8(bytes).unwrap();
     // A signal has no code, and is never right.
     Run { status: status.code().unwrap_or(-1), stdout: text(stdout), stderr: text(stderr) }
@@ -39,6 +43,15 @@ pub fn finish(mut command: Command) -> Run {
 /// Runs the binary.
 pub fn wgrad(args: &[&str]) -> Run {
     finish(command(args))
+}
+
+/// Runs it with something piped in.
+pub fn wgrad_fed(args: &[&str], input: &[u8]) -> Run {
+    let mut command = command(args);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // Small enough for a pipe's own buffer; whoever does not read it has closed it.
+    child.stdin.take().unwrap().write_all(input).ok();
+    run_of(child.wait_with_output().unwrap())
 }
 
 /// Runs it where there is no adapter.
@@ -103,6 +116,13 @@ pub struct Place {
 impl Place {
     pub fn new() -> Self {
         Self { dir: TempDir::new().unwrap() }
+    }
+
+    /// A file inside; its path.
+    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+        let path = self.path(name);
+        fs::write(&path, content).unwrap();
+        path
     }
 
     /// A path inside, as text.

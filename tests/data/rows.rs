@@ -1,6 +1,6 @@
 use crate::support::{assert_says, file, gzip, idx, npy, npy_header, text};
 use ndarray::arr2;
-use wgrad::data::{Features, read_rows};
+use wgrad::data::{Content, Features, read_rows, rows_of};
 
 #[test]
 fn the_format_is_known_by_content_before_the_name() {
@@ -13,6 +13,27 @@ fn the_format_is_known_by_content_before_the_name() {
     for name in ["a.csv", "A.CSV"] {
         let (_temp, path) = file(name, b"3,4");
         assert_eq!(read_rows(&path).unwrap(), Features::F32(arr2(&[[3.0, 4.0]])));
+    }
+}
+
+#[test]
+fn gzipped_files_and_pipes_hold_the_same() {
+    let wanted = Features::F32(arr2(&[[3.0, 4.0]]));
+    let array = npy(1, &npy_header("<f4", "(1, 2)"), &[3_f32, 4.0].map(f32::to_le_bytes).concat());
+    for (name, bytes) in [("a.csv.gz", gzip(b"3,4")), ("A.CSV.GZ", gzip(b"3,4")), ("a.npy.gz", gzip(&array))] {
+        let (_temp, path) = file(name, &bytes);
+        assert_eq!(read_rows(&path).unwrap(), wanted, "{name}");
+    }
+    for bytes in [b"3,4".to_vec(), gzip(b"3,4"), array.clone(), gzip(&array)] {
+        let content = Content::of("a pipe", &bytes[..]).unwrap();
+        assert_eq!((rows_of(&content, None).unwrap(), content.is_pipe()), (wanted.clone(), true));
+    }
+    // Two gzip streams, one after the other, are one (RFC 1952), and what follows them is no gzip.
+    let (_temp, path) = file("a.csv.gz", &[gzip(b"3,"), gzip(b"4")].concat());
+    assert_eq!(read_rows(&path).unwrap(), wanted);
+    for bytes in [&gzip(b"3,4")[..10], &[&gzip(b"3,4")[..], b"rest"].concat()] {
+        let (_temp, path) = file("a.csv.gz", bytes);
+        assert_says(read_rows(&path).unwrap_err(), &[&text(&path), "gzip stream is cut off or corrupt"]);
     }
 }
 
@@ -42,6 +63,6 @@ fn damaged_and_missing_files_are_named() {
     }
     let (temp, _) = file("other", b"");
     let missing = temp.path().join("missing.csv");
-    assert_says(read_rows(&missing).unwrap_err(), &[&text(&missing), "cannot open"]);
+    assert_says(read_rows(&missing).unwrap_err(), &[&text(&missing), "cannot read"]);
     assert_says(read_rows(temp.path()).unwrap_err(), &[&text(temp.path()), "cannot read"]);
 }

@@ -82,11 +82,12 @@ pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
     let file = ModelFile::load(&args.model)?;
     let device = args.device.open(file.spec.precision)?;
     let trained_on = file.facts.dataset.clone();
-    let parts = args.data.load(&file)?;
+    let (parts, piped) = args.data.load(&file)?;
     let note = scaled_otherwise(&file, parts.train.features());
     let mut trainer = Trainer::from_file(file, device.clone())?;
     let divided = trainer.preprocessing().and_then(|known| known.split);
-    let same = trained_on.as_deref() == Some(parts.train.name());
+    // Whoever names a part of what comes out of a pipe knows that it is the training's set again.
+    let same = trained_on.as_deref() == Some(parts.train.name()) && (!piped || args.split.is_some());
     let (split, data) = part(parts, args.split, divided.filter(|_| same), &args.data.dataset)?;
     let evaluation = trainer.evaluate(&data)?;
     if !evaluation.loss.is_finite() {

@@ -20,6 +20,7 @@ Examples:
   wgrad predict runs/1/model.safetensors rows.npy --json
   wgrad predict runs/2/model.safetensors flowers.csv
   wgrad predict runs/3/model.safetensors digits.npz --x images
+  zcat flowers.csv.gz | wgrad predict runs/2/model.safetensors -
 
 Rows are prepared as in training, by what the model file keeps of it; columns of
 a table are found by their names where there is a header, and other columns may
@@ -35,7 +36,8 @@ pub struct PredictArgs {
     /// A model that `wgrad train --out` saved.
     #[arg(value_name = "MODEL")]
     model: PathBuf,
-    /// IDX images (gzipped or not), an NPY array, an NPZ file, or a CSV file; one row for each sample.
+    /// IDX images, an NPY array, an NPZ file, or a CSV file, gzipped or not; - for what is piped in. One row for each
+    /// sample.
     #[arg(value_name = "INPUT")]
     input: PathBuf,
     /// The array of rows in an NPZ file [default: x_test, else x].

@@ -1,22 +1,22 @@
 //! What a dataset's name or path stands for.
 
-use std::fs::File;
-use std::io::Read;
+use std::io::{IsTerminal, stdin};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
 use wgrad::data::npy::Elements;
-use wgrad::data::{ArraySpec, Header, Parts, Preprocessing, RawArrays, RawParts, Table, TableFormat, read_rows_called};
+use wgrad::data::{
+    ArraySpec, Content, Format, Header, Parts, Preprocessing, RawArrays, RawParts, Table, TableFormat, rows_of,
+};
 use wgrad::{Dataset, Error, Features, ModelFile, datasets};
 
 use crate::{Failure, Result};
 
 /// Names of tables' files, besides what their first bytes say.
 const TABLES: [&str; 4] = ["csv", "tsv", "txt", "data"];
-/// What NPY and NPZ files begin with.
-const NPY: &[u8] = b"\x93NUMPY";
-const NPZ: &[u8] = b"PK\x03\x04";
+/// In place of a file's name: what is piped in.
+const STANDARD_INPUT: &str = "-";
 
 /// How text files are written.
 #[derive(Args, Clone, Debug)]
@@ -59,19 +59,17 @@ pub enum Source {
     Images,
     /// Made up or compiled in, in memory.
     Made(Dataset),
-    /// Text.
-    Table(Table),
-    /// One array of features; the answers lie elsewhere.
-    Npy(PathBuf),
-    /// Arrays by name.
-    Npz(PathBuf),
+    /// Text, out of a pipe or not.
+    Table { table: Table, piped: bool },
+    /// Arrays by name, or one of features, whose answers lie elsewhere.
+    Arrays(Content),
 }
 
 impl Source {
-    /// Finds out, and reads text.
+    /// Finds out, and reads it unless it is images.
     pub fn find(name: &str, format: TableFormat) -> Result<Self> {
         if name == "iris" {
-            return Ok(Self::Table(datasets::iris_table()?));
+            return Ok(Self::Table { table: datasets::iris_table()?, piped: false });
         }
         if let Some(data) = datasets::made(name)? {
             return Ok(Self::Made(data));
@@ -81,60 +79,54 @@ impl Source {
             return Ok(Self::Images);
         }
         match path.metadata() {
-            Ok(_) => {
-                no_pipe(path)?;
-                Self::of_file(path, format)
+            Err(source) if name != STANDARD_INPUT => Err(unknown(name, source).into()),
+            _ => Self::of_content(content(path)?, format),
+        }
+    }
+
+    fn of_content(content: Content, format: TableFormat) -> Result<Self> {
+        match content.format() {
+            Format::Npy | Format::Npz => Ok(Self::Arrays(content)),
+            Format::Other if is_table(&content) => {
+                Ok(Self::Table { table: Table::of(&content, format)?, piped: content.is_pipe() })
             }
-            Err(source) => Err(unknown(name, source).into()),
+            _ => {
+                let reason = format!(
+                    "this is no training set that is read: NPZ, NPY (with --y), a table whose name ends in .{} (each \
+                     gzipped or not), or the directory of four IDX files",
+                    TABLES.join(", .")
+                );
+                Err(Error::Data { path: content.path().to_path_buf(), reason }.into())
+            }
         }
-    }
-
-    fn of_file(path: &Path, format: TableFormat) -> Result<Self> {
-        let start = first_bytes(path)?;
-        if start.starts_with(NPY) {
-            return Ok(Self::Npy(path.to_path_buf()));
-        }
-        if start.starts_with(NPZ) {
-            return Ok(Self::Npz(path.to_path_buf()));
-        }
-        if is_table(path) {
-            return Ok(Self::Table(Table::read(path, format)?));
-        }
-        let reason = format!(
-            "this is no training set that is read: NPZ, NPY (with --y), a table whose name ends in .{}, or the \
-             directory of four IDX files",
-            TABLES.join(", .")
-        );
-        Err(Error::Data { path: path.to_path_buf(), reason }.into())
     }
 }
 
-/// Files are looked into before they are read, which pipes do not allow.
-fn no_pipe(path: &Path) -> Result<()> {
-    match path.metadata() {
-        Ok(found) if !found.is_file() && !found.is_dir() => {
-            let reason = "this is no file but a device or a pipe; save the rows to a file first".to_owned();
-            Err(Error::Data { path: path.to_path_buf(), reason }.into())
-        }
-        _ => Ok(()),
+/// What a file holds, or a pipe, or standard input where the name is `-`. A pipe can be read only once.
+pub fn content(path: &Path) -> Result<Content> {
+    if path != Path::new(STANDARD_INPUT) {
+        return Ok(Content::read(path)?);
     }
+    if stdin().is_terminal() {
+        let reason = "`-` is standard input, and nothing is piped into it; name a file, or pipe one in";
+        return Err(Failure::Usage(reason.to_owned()));
+    }
+    Ok(Content::of("standard input", stdin().lock())?)
 }
 
-fn is_table(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| TABLES.iter().any(|known| extension.eq_ignore_ascii_case(known)))
+/// Text without a name to tell by is taken for a table.
+fn is_table(content: &Content) -> bool {
+    content.is_pipe() || is_tables_name(&content.extension())
 }
 
-fn first_bytes(path: &Path) -> Result<Vec<u8>> {
-    let failed = |source| Error::Io { path: path.to_path_buf(), action: "read", source };
-    let mut start = Vec::new();
-    let file = File::open(path).map_err(failed)?;
-    file.take(NPY.len() as u64).read_to_end(&mut start).map_err(failed)?;
-    Ok(start)
+fn is_tables_name(extension: &str) -> bool {
+    TABLES.contains(&extension)
 }
 
 /// A name that stands for nothing; one that looks like a path was meant as a file.
 fn unknown(name: &str, source: std::io::Error) -> Error {
-    if name.contains(['/', '\\']) || is_table(Path::new(name)) {
+    let looks_like_a_table = is_tables_name(&Content::extension_of(Path::new(name)));
+    if name.contains(['/', '\\']) || looks_like_a_table {
         return Error::Io { path: name.into(), action: "read", source };
     }
     let known = datasets::KNOWN.iter().chain(&["iris"]).chain(datasets::MADE);
@@ -142,22 +134,23 @@ fn unknown(name: &str, source: std::io::Error) -> Error {
 }
 
 /// Raw rows with answers from an NPZ file's training part, or from two NPY files.
-pub fn arrays_of(path: &Path, spec: &ArraySpec, y: Option<&str>) -> Result<RawParts> {
-    if first_bytes(path)?.starts_with(NPZ) {
-        return Ok(spec.read_npz(path)?);
+pub fn arrays_of(x: &Content, spec: &ArraySpec, y: Option<&str>) -> Result<RawParts> {
+    if x.format() == Format::Npz {
+        return Ok(spec.npz(x)?);
     }
     let Some(y) = y else {
-        let reason = format!("{} holds features only; name the file of the answers with --y FILE.npy", path.display());
+        let name = x.path().display();
+        let reason = format!("{name} holds features only; name the file of the answers with --y FILE.npy");
         return Err(Failure::Usage(reason));
     };
-    Ok(RawParts { train: ArraySpec::read_npy(path, Path::new(y))?, validation: None, test: None })
+    Ok(RawParts { train: ArraySpec::npy(x, &content(Path::new(y))?)?, validation: None, test: None })
 }
 
 /// Which samples a saved model is to judge.
 #[derive(Args)]
 pub struct SamplesArgs {
     /// A built-in set (mnist, fashion-mnist, iris, xor, line, make-moons, make-regression, make-classification), a CSV,
-    /// NPZ or NPY file, or a directory with four IDX files.
+    /// NPZ or NPY file, gzipped or not, - for what is piped in, or a directory with four IDX files.
     #[arg(value_name = "DATASET")]
     pub dataset: String,
     /// Directory that holds the built-in datasets [default: $WGRAD_DATA, else where they came with wgrad].
@@ -179,12 +172,21 @@ pub struct SamplesArgs {
 
 impl SamplesArgs {
     /// All samples, encoded as the model's preprocessing says: those of a test or training part of their own where
-    /// there is one.
-    pub fn load(&self, model: &ModelFile) -> Result<Parts> {
+    /// there is one. And whether they came out of a pipe, whose name says nothing of them.
+    pub fn load(&self, model: &ModelFile) -> Result<(Parts, bool)> {
+        let source = Source::find(&self.dataset, self.format.format()?)?;
+        let piped = match &source {
+            Source::Table { piped, .. } => *piped,
+            Source::Arrays(content) => content.is_pipe(),
+            Source::Images | Source::Made(_) => false,
+        };
+        Ok((self.parts(source, model)?, piped))
+    }
+
+    fn parts(&self, source: Source, model: &ModelFile) -> Result<Parts> {
         let known = Arc::new(model.preprocessing.clone().unwrap_or_default());
         let whole = |data: Dataset| Parts { train: data, validation: None, test: None };
-        let source = Source::find(&self.dataset, self.format.format()?)?;
-        if !self.target.is_empty() && !matches!(source, Source::Table(_)) {
+        if !self.target.is_empty() && !matches!(source, Source::Table { .. }) {
             return Err(Failure::Usage(format!("--target is for tables (CSV), which {} is not", self.dataset)));
         }
         Ok(match source {
@@ -198,10 +200,10 @@ impl SamplesArgs {
             }
             Source::Made(data) if is_named(&known) => whole(known.array_dataset(data.into())?),
             Source::Made(data) => whole(data),
-            Source::Table(table) => whole(self.columns(model, &known, &table)?.dataset(&table)?),
-            Source::Npy(path) | Source::Npz(path) => {
+            Source::Table { table, .. } => whole(self.columns(model, &known, &table)?.dataset(&table)?),
+            Source::Arrays(x) => {
                 let spec = ArraySpec { x: self.x.clone(), y: self.y.clone(), ..ArraySpec::default() };
-                let raw = arrays_of(&path, &spec, self.y.as_deref())?;
+                let raw = arrays_of(&x, &spec, self.y.as_deref())?;
                 let several = raw.train.y.shape[1..].iter().product::<usize>() > 1;
                 let floats = matches!(raw.train.y.elements, Elements::Float(_));
                 let values = several || floats && model.spec.loss.is_for_values();
@@ -280,16 +282,17 @@ pub fn rows(
     x: Option<&str>,
     preprocessing: Option<&Preprocessing>,
 ) -> Result<Features> {
-    no_pipe(path)?;
-    let start = first_bytes(path)?;
-    let binary = [NPY, NPZ, &[0, 0], &[0x1f, 0x8b]].iter().any(|magic| start.starts_with(magic));
+    let content = content(path)?;
+    let path = content.path();
     match preprocessing {
-        Some(known) if is_table(path) && !binary && !known.columns.is_empty() && x.is_none() => {
-            let table = Table::read(path, format)?;
+        Some(known)
+            if is_table(&content) && content.format() == Format::Other && !known.columns.is_empty() && x.is_none() =>
+        {
+            let table = Table::of(&content, format)?;
             let all: Vec<usize> = (0..table.len()).collect();
             Ok(Features::F32(known.encode(&table, &all)?))
         }
-        Some(known) => known.encode_array(read_rows_called(path, x)?).map_err(|error| in_file(error, path)),
-        None => Ok(read_rows_called(path, x)?),
+        Some(known) => known.encode_array(rows_of(&content, x)?).map_err(|error| in_file(error, path)),
+        None => Ok(rows_of(&content, x)?),
     }
 }

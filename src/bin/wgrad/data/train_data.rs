@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use wgrad::data::{ArraySpec, Missing, Parts, Preprocessing, RawParts, Scale, Split, Table, TableSpec, Task};
 use wgrad::datasets;
 
-use super::source::{RowFormat, Source, arrays_of};
+use super::source::{RowFormat, Source, arrays_of, content};
 use crate::{Failure, Result, args};
 
 /// The share that is held back where a set has no test part of its own.
@@ -17,8 +17,8 @@ const DEFAULT_TEST: f64 = 0.2;
 #[command(next_help_heading = "Data")]
 pub struct TrainDataArgs {
     /// A built-in set (mnist, fashion-mnist, iris, xor, line, make-moons, make-regression, make-classification; made-up
-    /// ones take options, as in make-moons:samples=500,noise=0.1), a CSV, NPZ or NPY file, or a directory with four IDX
-    /// files.
+    /// ones take options, as in make-moons:samples=500,noise=0.1), a CSV, NPZ or NPY file, gzipped or not, - for what is
+    /// piped in, or a directory with four IDX files.
     #[arg(value_name = "DATASET")]
     pub dataset: String,
     /// Directory that holds the built-in datasets [default: $WGRAD_DATA, else where they came with wgrad].
@@ -153,7 +153,7 @@ impl TrainDataArgs {
         self.check_flags(&source)?;
         match source {
             Source::Images => self.images(),
-            Source::Table(table) => self.table(&table),
+            Source::Table { table, .. } => self.table(&table),
             Source::Made(data) if self.dataset == "xor" && self.test_fraction.is_none() => {
                 // All four rows are needed to learn it, and it is judged on them.
                 let parts = self.arrays(RawParts { train: data.into(), validation: None, test: None }, 0.0)?;
@@ -162,8 +162,8 @@ impl TrainDataArgs {
             Source::Made(data) => {
                 self.arrays(RawParts { train: data.into(), validation: None, test: None }, DEFAULT_TEST)
             }
-            Source::Npy(path) | Source::Npz(path) => {
-                let raw = arrays_of(&path, &self.array_spec(0.0)?, self.y.as_deref())?;
+            Source::Arrays(x) => {
+                let raw = arrays_of(&x, &self.array_spec(0.0)?, self.y.as_deref())?;
                 let default = if raw.test.is_some() { 0.0 } else { DEFAULT_TEST };
                 self.arrays(raw, default)
             }
@@ -173,8 +173,8 @@ impl TrainDataArgs {
     /// Flags that are for other kinds of sets than this one would do nothing: that is a mistake.
     fn check_flags(&self, source: &Source) -> Result<()> {
         let (is_table, is_array) = match source {
-            Source::Table(_) => (true, false),
-            Source::Npy(_) | Source::Npz(_) => (false, true),
+            Source::Table { .. } => (true, false),
+            Source::Arrays(_) => (false, true),
             Source::Images | Source::Made(_) => (false, false),
         };
         let table = [
@@ -253,7 +253,7 @@ impl TrainDataArgs {
             split: self.split(DEFAULT_TEST)?,
         };
         let format = self.format.format()?;
-        let read = |path: &Path| Table::read(path, format);
+        let read = |path: &Path| Ok::<_, Failure>(Table::of(&content(path)?, format)?);
         let validation = match self.validation()? {
             Some(Validation::File(path)) => Some(read(path)?),
             _ => None,
@@ -277,7 +277,7 @@ impl TrainDataArgs {
 
     fn arrays(&self, mut raw: RawParts, default_test: f64) -> Result<Parts> {
         let spec = self.array_spec(default_test)?;
-        let read = |path: &Path| arrays_of(path, &spec, None).map(|raw| Some(raw.train));
+        let read = |path: &Path| arrays_of(&content(path)?, &spec, None).map(|raw| Some(raw.train));
         if let Some(Validation::File(path)) = self.validation()? {
             raw.validation = read(path)?;
         }
