@@ -1,5 +1,7 @@
 //! What the training loop asks of a device: both executors answer it.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -17,7 +19,16 @@ pub enum TensorData<'a> {
     U8(&'a [u8]),
 }
 
-impl TensorData<'_> {
+impl<'a> TensorData<'a> {
+    /// Some of the elements.
+    pub(crate) fn slice(&self, range: Range<usize>) -> TensorData<'a> {
+        match self {
+            Self::F32(values) => Self::F32(&values[range]),
+            Self::U32(values) => Self::U32(&values[range]),
+            Self::U8(values) => Self::U8(&values[range]),
+        }
+    }
+
     /// Number of elements.
     pub fn len(&self) -> usize {
         match self {

@@ -1,13 +1,12 @@
-use std::ops::Range;
 use std::time::Instant;
 
-use super::memory::{Memory, tensor_bytes};
-use super::pool::in_pool;
+use super::memory::{Memory, Own, Shared, tensor_bytes};
+use super::pool::side_by_side;
 use super::scratch::scratch_bytes;
 use crate::error::Result;
 use crate::executor::{Clock, DeviceInfo, Executor, StepMetrics, TensorData, Timing, own_weights, slot_metrics};
 use crate::ops::{Hyper, Operation};
-use crate::plan::{Iteration, MemoryLimits, MemoryReport, Plan, ProgramId, TensorId};
+use crate::plan::{Iteration, MemoryLimits, MemoryReport, Metrics, Plan, ProgramId, TensorId};
 use crate::scalar::Scalar;
 use crate::spec::Pace;
 
@@ -15,13 +14,20 @@ use crate::spec::Pace;
 #[derive(Debug)]
 pub struct CpuExecutor<T: Scalar = f32> {
     plan: Plan,
-    memory: Memory<T>,
-    kept: [Vec<(TensorId, Vec<T>)>; 2],
+    shared: Shared<T>,
+    replicas: Vec<Replica<T>>,
     /// Of the iterations of a submission, each (R).
     hypers: Vec<Hyper>,
-    /// Losses of a submission's iterations, each (R, pairs, 2).
-    losses: Vec<T>,
     finished: Vec<StepMetrics>,
+}
+
+/// A replica, which knows nothing of the others.
+#[derive(Debug)]
+struct Replica<T> {
+    own: Own<T>,
+    kept: [Vec<(TensorId, Vec<T>)>; 2],
+    /// Losses of a submission's iterations, each (pairs, 2).
+    losses: Vec<T>,
 }
 
 impl<T: Scalar> CpuExecutor<T> {
@@ -31,15 +37,9 @@ impl<T: Scalar> CpuExecutor<T> {
     /// [`Error::Limit`](crate::Error::Limit) if the machine has less free memory than the plan needs.
     pub fn new(plan: Plan) -> Result<Self> {
         Self::footprint(&plan).check()?;
-        let memory = Memory::new(&plan);
-        Ok(Self {
-            plan,
-            memory,
-            kept: Default::default(),
-            hypers: Vec::new(),
-            losses: Vec::new(),
-            finished: Vec::new(),
-        })
+        let replica = |_| Replica { own: Own::new(&plan), kept: Default::default(), losses: Vec::new() };
+        let replicas = (0..plan.replicas.len()).map(replica).collect();
+        Ok(Self { shared: Shared::new(&plan), replicas, plan, hypers: Vec::new(), finished: Vec::new() })
     }
 
     /// What it takes for a plan, and what the machine has.
@@ -49,72 +49,73 @@ impl<T: Scalar> CpuExecutor<T> {
         MemoryReport { scratch: scratch_bytes(plan), ..report }
     }
 
-    /// Iterations of a program with their weights, (steps, R) or none: of all replicas together or of some after others,
-    /// so that what they train stays in cache from step to step.
+    /// Iterations of a program with their weights, (steps, R) or none. Each replica goes through all of them by itself, so
+    /// that what it trains stays in cache from step to step.
     fn run(&mut self, program: ProgramId, iterations: &[Iteration], weights: &[f64]) {
+        self.prepare(iterations, weights);
         let replicas = self.plan.replicas.len();
-        let pairs = self.plan.program(program).metrics.map_or(0, |metrics| self.plan.tensor(metrics.tensor).shape[2]);
+        let Self { plan, shared, replicas: all, hypers, .. } = self;
+        let program = plan.program(program);
+        let row = |metrics: Metrics| plan.tensor(metrics.tensor).shape[2] * 2;
+        side_by_side(all, iterations.len(), &|r, Replica { own, losses, .. }| {
+            let mut memory = Memory::new(own, shared);
+            losses.clear();
+            for (index, iteration) in iterations.iter().enumerate() {
+                // Losses are read at once, so that one slot is enough.
+                let iteration = Iteration { slot: 0, ..*iteration };
+                let hyper = &hypers[index * replicas + r];
+                program.steps.iter().for_each(|step| step.op.run(&mut memory, &iteration, hyper));
+                if let Some(metrics) = program.metrics {
+                    losses.extend_from_slice(&memory.real(metrics.tensor)[..row(metrics)]);
+                }
+            }
+        });
+        let Some(metrics) = program.metrics else { return };
+        let (row, pairs) = (row(metrics), row(metrics) / 2);
+        for (index, iteration) in iterations.iter().enumerate() {
+            let iteration = Iteration { slot: 0, ..*iteration };
+            let loss = |at: usize| all[at / row].losses[index * row + at % row].value();
+            let own = (iteration, own_weights(weights, index, replicas));
+            slot_metrics(loss, own, (metrics, [replicas, 1, pairs]), &mut self.finished);
+        }
+    }
+
+    /// The hyper-parameters of iterations, (steps, R).
+    fn prepare(&mut self, iterations: &[Iteration], weights: &[f64]) {
+        let replicas = self.plan.replicas.len();
         self.hypers.clear();
         for (index, iteration) in iterations.iter().enumerate() {
             self.hypers.extend(self.plan.hypers(*iteration, own_weights(weights, index, replicas)));
         }
-        self.losses.clear();
-        self.losses.resize(iterations.len() * replicas * pairs * 2, T::zero());
-        let together = replicas_together(&self.plan);
-        for first in (0..replicas).step_by(together) {
-            let group = first..replicas.min(first + together);
-            self.memory.look_at((together < replicas).then(|| group.clone()));
-            for (index, iteration) in iterations.iter().enumerate() {
-                // Losses are read at once, so that one slot is enough.
-                let iteration = Iteration { slot: 0, ..*iteration };
-                let own = index * replicas + group.start..index * replicas + group.end;
-                for step in &self.plan.program(program).steps {
-                    step.op.run(&mut self.memory, &iteration, &self.hypers[own.clone()]);
-                }
-                self.read_losses(program, pairs, own);
-            }
-        }
-        self.memory.look_at(None);
-        let Some(metrics) = self.plan.program(program).metrics else { return };
-        for (index, iteration) in iterations.iter().enumerate() {
-            let iteration = Iteration { slot: 0, ..*iteration };
-            let losses = &self.losses[index * replicas * pairs * 2..];
-            let own = (iteration, own_weights(weights, index, replicas));
-            slot_metrics(|at| losses[at].value(), own, (metrics, [replicas, 1, pairs]), &mut self.finished);
-        }
-    }
-
-    /// Keeps the losses of the replicas in sight, which are `own` of (steps, R).
-    fn read_losses(&mut self, program: ProgramId, pairs: usize, own: Range<usize>) {
-        let Some(metrics) = self.plan.program(program).metrics else { return };
-        let slots = self.plan.tensor(metrics.tensor).shape[1];
-        let from = self.memory.real(metrics.tensor).chunks(slots * pairs * 2);
-        let to = self.losses[own.start * pairs * 2..own.end * pairs * 2].chunks_mut(pairs * 2);
-        to.zip(from).for_each(|(to, from)| to.copy_from_slice(&from[..pairs * 2]));
-    }
-
-    fn run_step(&mut self, program: ProgramId, step: usize, iteration: &Iteration) {
-        self.plan.program(program).steps[step].op.run(&mut self.memory, iteration, &self.hypers);
     }
 
     /// One step, so many times over.
     fn repeat(&mut self, program: ProgramId, step: usize, iteration: Iteration, times: usize) {
-        self.hypers.clear();
-        self.hypers.extend(self.plan.hypers(iteration, &[]));
-        in_pool(times, || {
-            (0..times).for_each(|_| self.run_step(program, step, &iteration));
+        self.prepare(&[iteration], &[]);
+        let op = &self.plan.program(program).steps[step].op;
+        side_by_side(&mut self.replicas, times, &|r, replica| {
+            let mut memory = Memory::new(&mut replica.own, &self.shared);
+            (0..times).for_each(|_| op.run(&mut memory, &iteration, &self.hypers[r]));
         });
     }
 
-    /// The tensors, for checks.
-    pub(crate) fn memory(&self) -> &Memory<T> {
-        &self.memory
+    /// The numbers of an f32 or f16 tensor, replica after replica.
+    pub(crate) fn numbers(&self, id: TensorId) -> Vec<T> {
+        let own = self.replicas.iter().flat_map(|replica| replica.own.real(id));
+        self.shared.real(id).iter().chain(own).copied().collect()
     }
 
-    /// The tensors, for tests that perturb them.
+    /// The numbers of a u32 tensor, replica after replica.
+    pub(crate) fn words(&self, id: TensorId) -> Vec<u32> {
+        let own = self.replicas.iter().flat_map(|replica| replica.own.words(id));
+        self.shared.words(id).iter().chain(own).copied().collect()
+    }
+
+    /// A number of an f32 or f16 tensor, for tests that perturb it.
     #[cfg(test)]
-    pub(crate) fn memory_mut(&mut self) -> &mut Memory<T> {
-        &mut self.memory
+    pub(crate) fn number_mut(&mut self, id: TensorId, at: usize) -> &mut T {
+        let share = self.replicas[0].own.len(id);
+        &mut self.replicas[at / share].own.real_mut(id)[at % share]
     }
 }
 
@@ -128,30 +129,46 @@ impl<T: Scalar> Executor for CpuExecutor<T> {
     }
 
     fn held_bytes(&self) -> u64 {
-        let kept = self.kept.iter().flatten().map(|(_, values)| (values.capacity() * size_of::<T>()) as u64);
-        self.memory.held()[0] + kept.sum::<u64>()
+        let replicas = self.replicas.iter().map(|replica| {
+            let kept = replica.kept.iter().flatten().map(|(_, values)| (values.capacity() * size_of::<T>()) as u64);
+            replica.own.held() + kept.sum::<u64>()
+        });
+        self.shared.held()[0] + replicas.sum::<u64>()
     }
 
     fn borrowed_bytes(&self) -> u64 {
-        self.memory.held()[1]
+        self.shared.held()[1]
     }
 
     fn write(&mut self, id: TensorId, offset: usize, data: TensorData<'_>) -> Result<()> {
         data.check(&self.plan, id, offset)?;
-        self.memory.write(id, offset, data);
+        if self.shared.has(id) {
+            self.shared.write(id, offset, data);
+            return Ok(());
+        }
+        let mut written = 0;
+        for (r, replica) in self.replicas.iter_mut().enumerate() {
+            let share = replica.own.len(id);
+            let end = ((r + 1) * share).min(offset + data.len());
+            let start = offset + written;
+            if start < end {
+                replica.own.write(id, start - r * share, data.slice(written..written + end - start));
+                written += end - start;
+            }
+        }
         Ok(())
     }
 
     fn read(&mut self, id: TensorId) -> Result<Vec<f32>> {
-        Ok(self.memory.real(id).iter().map(|value| value.value() as f32).collect())
+        Ok(self.numbers(id).iter().map(|value| value.value() as f32).collect())
     }
 
     fn read_words(&mut self, id: TensorId) -> Result<Vec<u32>> {
-        Ok(self.memory.words(id).to_vec())
+        Ok(self.words(id))
     }
 
     fn submit_weighted(&mut self, program: ProgramId, iterations: &[Iteration], weights: &[f64]) -> Result<()> {
-        in_pool(iterations.len(), || self.run(program, iterations, weights));
+        self.run(program, iterations, weights);
         Ok(())
     }
 
@@ -175,37 +192,27 @@ impl<T: Scalar> Executor for CpuExecutor<T> {
     }
 
     fn keep_parameters(&mut self, generation: usize) -> Result<()> {
-        let parameters = self.plan.ids().filter(|id| self.plan.tensor(*id).role.is_model());
-        let kept = &mut self.kept[generation];
-        if kept.is_empty() {
-            kept.extend(parameters.map(|id| (id, Vec::new())));
-        }
-        for (id, values) in kept {
-            values.clear();
-            values.reserve_exact(self.memory.real(*id).len());
-            values.extend_from_slice(self.memory.real(*id));
+        for Replica { own, kept, .. } in &mut self.replicas {
+            let kept = &mut kept[generation];
+            if kept.is_empty() {
+                let parameters = self.plan.ids().filter(|id| self.plan.tensor(*id).role.is_model());
+                kept.extend(parameters.map(|id| (id, Vec::new())));
+            }
+            for (id, values) in kept {
+                values.clear();
+                values.reserve_exact(own.len(*id));
+                values.extend_from_slice(own.real(*id));
+            }
         }
         Ok(())
     }
 
     fn restore_parameters(&mut self, generation: usize) -> Result<()> {
-        for (id, values) in &self.kept[generation] {
-            self.memory.real_mut(*id).copy_from_slice(values);
+        for Replica { own, kept, .. } in &mut self.replicas {
+            kept[generation].iter().for_each(|(id, values)| own.real_mut(*id).copy_from_slice(values));
         }
         Ok(())
     }
-}
-
-/// Bytes of trained numbers and optimizer state that a thread's cache holds beside other things.
-const CACHED_BYTES: usize = 512 << 10;
-
-/// How many replicas go through a submission together: as many as the threads' caches hold, at least one for each thread.
-fn replicas_together(plan: &Plan) -> usize {
-    let (replicas, threads) = (plan.replicas.len(), rayon::current_num_threads());
-    let state = plan.tensors.iter().filter(|tensor| tensor.role.is_state());
-    let bytes = state.map(|tensor| plan.share_of_a_replica(tensor) * size_of::<f32>()).sum::<usize>();
-    let each = (CACHED_BYTES / bytes.max(1)).max(1);
-    each.saturating_mul(threads).min(replicas)
 }
 
 /// For reports.

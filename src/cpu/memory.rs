@@ -1,5 +1,4 @@
-use std::ops::{Deref, DerefMut, Range};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ndarray::ArrayView2;
 
@@ -32,49 +31,42 @@ enum Storage<T> {
     Bytes(Vec<u8>),
 }
 
-/// The tensors of a plan in host memory, of all replicas or of those in sight.
+/// What a plan's replicas share: the samples, what they should give and, where there is one for all, their order; and the
+/// buffers that steps borrow.
 #[derive(Debug)]
-pub(crate) struct Memory<T> {
+pub(super) struct Shared<T> {
+    /// By the tensor's number; without elements where each replica has its own.
     tensors: Vec<Storage<T>>,
-    /// Elements that each replica has of a tensor; 0 where all share it.
-    shares: Vec<usize>,
-    /// The replicas that steps see, if not all.
-    sight: Option<Range<usize>>,
-    /// The samples of one batch, gathered for the first layer's forward step and used again by its weight gradient.
-    gathered: Gathered<T>,
     /// Buffers that tasks borrow, so that a step allocates nothing once all have been used.
     scratch: Mutex<Vec<Numbers<T>>>,
+    /// Rooms for a batch's samples, of which each replica that is at work has one.
+    gathered: Mutex<Vec<Numbers<T>>>,
 }
 
-/// What decides gathered rows: the input, the batch, and (R, B, I).
-pub(crate) type GatherKey = (Input, Iteration, [usize; 3]);
+/// The tensors that one replica has for itself, so that replicas can be worked on side by side.
+#[derive(Debug)]
+pub(super) struct Own<T> {
+    /// By the tensor's number; without elements where all replicas share it.
+    tensors: Vec<Storage<T>>,
+}
 
-/// Rows gathered from samples, (R, B, I), and which ones.
+/// The tensors of one replica, as steps see them: shapes begin with R = 1 where the plan's have R.
+#[derive(Debug)]
+pub(crate) struct Memory<'a, T: Scalar> {
+    own: &'a mut Own<T>,
+    shared: &'a Shared<T>,
+    /// The samples of one batch, gathered for the first layer's forward step and used again by its weight gradient.
+    gathered: Gathered<T>,
+}
+
+/// What decides gathered rows: the input, the batch, and (B, I).
+pub(crate) type GatherKey = (Input, Iteration, [usize; 2]);
+
+/// Rows gathered from samples, (B, I), and which ones.
 #[derive(Debug)]
 pub(crate) struct Gathered<T> {
     pub key: Option<GatherKey>,
     pub rows: Numbers<T>,
-}
-
-/// A tensor that was taken out: the numbers of the replicas in sight.
-#[derive(Debug)]
-pub(crate) struct Taken<T> {
-    numbers: Numbers<T>,
-    seen: Range<usize>,
-}
-
-impl<T> Deref for Taken<T> {
-    type Target = [T];
-
-    fn deref(&self) -> &[T] {
-        &self.numbers[self.seen.clone()]
-    }
-}
-
-impl<T> DerefMut for Taken<T> {
-    fn deref_mut(&mut self) -> &mut [T] {
-        &mut self.numbers[self.seen.clone()]
-    }
 }
 
 /// Bytes that a tensor of T takes here.
@@ -90,117 +82,213 @@ pub(super) fn tensor_bytes<T>(tensor: &Tensor) -> u64 {
     u64::try_from(exact).unwrap_or(u64::MAX)
 }
 
-impl<T: Scalar> Memory<T> {
-    /// All tensors of `plan`, zero.
-    pub fn new(plan: &Plan) -> Self {
-        let tensors = plan.tensors.iter().map(|tensor| match tensor.element {
-            Element::F32 => Storage::Real(zeros(tensor.len())),
-            Element::F16 => Storage::Half(zeros(tensor.len())),
-            Element::U32 => Storage::Words(vec![0; tensor.len()]),
-            Element::U8 => Storage::Bytes(vec![0; tensor.len()]),
-        });
-        let gathered = Gathered { key: None, rows: zeros(0) };
-        let shares = plan.tensors.iter().map(|tensor| plan.share_of_a_replica(tensor)).collect();
-        Self { tensors: tensors.collect(), shares, sight: None, gathered, scratch: Mutex::default() }
-    }
-
-    /// Lets steps see these replicas only, or all.
-    pub fn look_at(&mut self, replicas: Option<Range<usize>>) {
-        self.gathered.key = None;
-        self.sight = replicas;
-    }
-
-    /// Which of a tensor's `len` elements are in sight.
-    fn seen(&self, id: TensorId, len: usize) -> Range<usize> {
-        match (&self.sight, self.shares[id.index()]) {
-            (Some(replicas), share) if share > 0 => replicas.start * share..replicas.end * share,
-            _ => 0..len,
+impl<T: Scalar> Storage<T> {
+    /// So many elements, zero.
+    fn new(element: Element, len: usize) -> Self {
+        match element {
+            Element::F32 => Self::Real(zeros(len)),
+            Element::F16 => Self::Half(zeros(len)),
+            Element::U32 => Self::Words(vec![0; len]),
+            Element::U8 => Self::Bytes(vec![0; len]),
         }
     }
 
-    /// Whether a tensor's numbers are stored as f16.
-    pub fn is_half(&self, id: TensorId) -> bool {
-        matches!(self.tensors[id.index()], Storage::Half(_))
+    fn len(&self) -> usize {
+        match self {
+            Self::Real(values) | Self::Half(values) => values.len(),
+            Self::Words(values) => values.len(),
+            Self::Bytes(values) => values.len(),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Real(values) | Self::Half(values) => values.capacity() * size_of::<T>(),
+            Self::Words(values) => values.capacity() * size_of::<u32>(),
+            Self::Bytes(values) => values.capacity(),
+        }
     }
 
     /// An f32 or f16 tensor's numbers; empty for tensors of other types, which plans never ask for.
-    pub fn real(&self, id: TensorId) -> &[T] {
-        match &self.tensors[id.index()] {
-            Storage::Real(values) | Storage::Half(values) => &values[self.seen(id, values.len())],
+    fn real(&self) -> &[T] {
+        match self {
+            Self::Real(values) | Self::Half(values) => values,
             _ => &[],
         }
     }
 
-    pub fn real_mut(&mut self, id: TensorId) -> &mut [T] {
-        let seen = self.seen(id, self.len(id));
-        match &mut self.tensors[id.index()] {
-            Storage::Real(values) | Storage::Half(values) => &mut values[seen],
+    fn real_mut(&mut self) -> &mut [T] {
+        match self {
+            Self::Real(values) | Self::Half(values) => values,
             _ => &mut [],
         }
     }
 
-    /// A u32 tensor's numbers.
-    pub fn words(&self, id: TensorId) -> &[u32] {
-        match &self.tensors[id.index()] {
-            Storage::Words(values) => &values[self.seen(id, values.len())],
+    fn words(&self) -> &[u32] {
+        match self {
+            Self::Words(values) => values,
             _ => &[],
         }
     }
 
+    /// Writes elements from `offset` on. The executor has checked type and length.
+    fn write(&mut self, offset: usize, data: TensorData<'_>) {
+        match (self, data) {
+            (Self::Real(to), TensorData::F32(from)) => {
+                to[offset..offset + from.len()].iter_mut().zip(from).for_each(|(t, f)| *t = T::real(*f));
+            }
+            (Self::Half(to), TensorData::F32(from)) => {
+                to[offset..offset + from.len()].iter_mut().zip(from).for_each(|(t, f)| *t = T::stored_half(f.half()));
+            }
+            (Self::Words(to), TensorData::U32(from)) => to[offset..offset + from.len()].copy_from_slice(from),
+            (Self::Bytes(to), TensorData::U8(from)) => to[offset..offset + from.len()].copy_from_slice(from),
+            _ => {}
+        }
+    }
+}
+
+impl<T: Scalar> Shared<T> {
+    pub fn new(plan: &Plan) -> Self {
+        let tensors = plan.tensors.iter().map(|tensor| {
+            let shared = plan.share_of_a_replica(tensor) == 0;
+            Storage::new(tensor.element, if shared { tensor.len() } else { 0 })
+        });
+        Self { tensors: tensors.collect(), scratch: Mutex::default(), gathered: Mutex::default() }
+    }
+
+    /// Whether it has this tensor.
+    pub fn has(&self, id: TensorId) -> bool {
+        self.tensors[id.index()].len() > 0
+    }
+
+    pub fn real(&self, id: TensorId) -> &[T] {
+        self.tensors[id.index()].real()
+    }
+
+    pub fn words(&self, id: TensorId) -> &[u32] {
+        self.tensors[id.index()].words()
+    }
+
+    pub fn write(&mut self, id: TensorId, offset: usize, data: TensorData<'_>) {
+        self.tensors[id.index()].write(offset, data);
+    }
+
+    /// Bytes of the tensors, and of the buffers that steps have asked for so far.
+    pub fn held(&self) -> [u64; 2] {
+        let tensors = self.tensors.iter().map(Storage::bytes).sum::<usize>();
+        let buffers = |pool: &Mutex<Vec<Numbers<T>>>| lock(pool).iter().map(Numbers::capacity).sum::<usize>();
+        let borrowed = (buffers(&self.scratch) + buffers(&self.gathered)) * size_of::<T>();
+        [tensors, borrowed].map(|bytes| bytes as u64)
+    }
+}
+
+impl<T: Scalar> Own<T> {
+    pub fn new(plan: &Plan) -> Self {
+        let tensors = plan.tensors.iter();
+        let tensors = tensors.map(|tensor| Storage::new(tensor.element, plan.share_of_a_replica(tensor)));
+        Self { tensors: tensors.collect() }
+    }
+
+    /// Elements that it has of a tensor.
+    pub fn len(&self, id: TensorId) -> usize {
+        self.tensors[id.index()].len()
+    }
+
+    pub fn real(&self, id: TensorId) -> &[T] {
+        self.tensors[id.index()].real()
+    }
+
+    pub fn real_mut(&mut self, id: TensorId) -> &mut [T] {
+        self.tensors[id.index()].real_mut()
+    }
+
+    pub fn words(&self, id: TensorId) -> &[u32] {
+        self.tensors[id.index()].words()
+    }
+
+    pub fn write(&mut self, id: TensorId, offset: usize, data: TensorData<'_>) {
+        self.tensors[id.index()].write(offset, data);
+    }
+
+    /// Bytes of the tensors.
+    pub fn held(&self) -> u64 {
+        self.tensors.iter().map(Storage::bytes).sum::<usize>() as u64
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<T: Scalar> Drop for Memory<'_, T> {
+    fn drop(&mut self) {
+        lock(&self.shared.gathered).push(std::mem::replace(&mut self.gathered.rows, zeros(0)));
+    }
+}
+
+impl<'a, T: Scalar> Memory<'a, T> {
+    pub(super) fn new(own: &'a mut Own<T>, shared: &'a Shared<T>) -> Self {
+        let rows = lock(&shared.gathered).pop().unwrap_or_else(|| zeros(0));
+        Self { own, shared, gathered: Gathered { key: None, rows } }
+    }
+
+    /// A tensor, from the place that has its elements.
+    fn tensor(&self, id: TensorId) -> &Storage<T> {
+        if self.shared.has(id) { &self.shared.tensors[id.index()] } else { &self.own.tensors[id.index()] }
+    }
+
+    /// Whether a tensor's numbers are stored as f16.
+    pub fn is_half(&self, id: TensorId) -> bool {
+        matches!(self.own.tensors[id.index()], Storage::Half(_))
+    }
+
+    /// An f32 or f16 tensor's numbers.
+    pub fn real(&self, id: TensorId) -> &[T] {
+        self.tensor(id).real()
+    }
+
+    /// The same, to be written: no step writes what replicas share.
+    pub fn real_mut(&mut self, id: TensorId) -> &mut [T] {
+        debug_assert!(!self.shared.has(id));
+        self.own.real_mut(id)
+    }
+
+    /// A u32 tensor's numbers.
+    pub fn words(&self, id: TensorId) -> &[u32] {
+        self.tensor(id).words()
+    }
+
     pub fn words_mut(&mut self, id: TensorId) -> &mut [u32] {
-        let seen = self.seen(id, self.len(id));
-        match &mut self.tensors[id.index()] {
-            Storage::Words(values) => &mut values[seen],
+        debug_assert!(!self.shared.has(id));
+        match &mut self.own.tensors[id.index()] {
+            Storage::Words(values) => values,
             _ => &mut [],
         }
     }
 
     /// A u8 tensor's numbers.
     pub fn bytes(&self, id: TensorId) -> &[u8] {
-        match &self.tensors[id.index()] {
+        match self.tensor(id) {
             Storage::Bytes(values) => values,
             _ => &[],
         }
     }
 
     /// Takes an f32 or f16 tensor out, to be written while others are read; [`Memory::put`] brings it back.
-    pub fn take(&mut self, id: TensorId) -> Taken<T> {
-        let seen = self.seen(id, self.len(id));
-        match &mut self.tensors[id.index()] {
-            Storage::Real(values) | Storage::Half(values) => {
-                Taken { numbers: std::mem::replace(values, zeros(0)), seen }
-            }
-            _ => Taken { numbers: zeros(0), seen: 0..0 },
+    pub fn take(&mut self, id: TensorId) -> Numbers<T> {
+        debug_assert!(!self.shared.has(id));
+        match &mut self.own.tensors[id.index()] {
+            Storage::Real(values) | Storage::Half(values) => std::mem::replace(values, zeros(0)),
+            _ => zeros(0),
         }
     }
 
     /// Brings back what [`Memory::take`] took.
-    pub fn put(&mut self, id: TensorId, values: Taken<T>) {
-        match &mut self.tensors[id.index()] {
-            Storage::Half(place) => *place = values.numbers,
-            place => *place = Storage::Real(values.numbers),
+    pub fn put(&mut self, id: TensorId, values: Numbers<T>) {
+        match &mut self.own.tensors[id.index()] {
+            Storage::Half(place) => *place = values,
+            place => *place = Storage::Real(values),
         }
-    }
-
-    /// Elements of a tensor, in sight or not.
-    fn len(&self, id: TensorId) -> usize {
-        match &self.tensors[id.index()] {
-            Storage::Real(values) | Storage::Half(values) => values.len(),
-            Storage::Words(values) => values.len(),
-            Storage::Bytes(values) => values.len(),
-        }
-    }
-
-    /// Bytes of the tensors, and of the buffers that steps have asked for so far.
-    pub fn held(&self) -> [u64; 2] {
-        let tensors = self.tensors.iter().map(|tensor| match tensor {
-            Storage::Real(values) | Storage::Half(values) => values.capacity() * size_of::<T>(),
-            Storage::Words(values) => values.capacity() * size_of::<u32>(),
-            Storage::Bytes(values) => values.capacity(),
-        });
-        let scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
-        let borrowed = scratch.iter().map(Numbers::capacity).chain([self.gathered.rows.capacity()]);
-        [tensors.sum::<usize>(), borrowed.sum::<usize>() * size_of::<T>()].map(|bytes| bytes as u64)
     }
 
     /// What was gathered last.
@@ -221,31 +309,14 @@ impl<T: Scalar> Memory<T> {
 
     /// Lends `body` a buffer of `len` numbers, of any value.
     pub fn with_scratch<R>(&self, len: usize, body: impl FnOnce(&mut [T]) -> R) -> R {
-        let lock = || self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut buffer = lock().pop().unwrap_or_else(|| zeros(0));
+        let mut buffer = lock(&self.shared.scratch).pop().unwrap_or_else(|| zeros(0));
         if buffer.len() < len {
             buffer.reserve_exact(len - buffer.len());
             buffer.resize(len, T::zero());
         }
         let result = body(&mut buffer[..len]);
-        lock().push(buffer);
+        lock(&self.shared.scratch).push(buffer);
         result
-    }
-
-    /// Writes elements from `offset` on. The executor has checked type and length.
-    pub fn write(&mut self, id: TensorId, offset: usize, data: TensorData<'_>) {
-        self.gathered.key = None;
-        match (&mut self.tensors[id.index()], data) {
-            (Storage::Real(to), TensorData::F32(from)) => {
-                to[offset..offset + from.len()].iter_mut().zip(from).for_each(|(t, f)| *t = T::real(*f));
-            }
-            (Storage::Half(to), TensorData::F32(from)) => {
-                to[offset..offset + from.len()].iter_mut().zip(from).for_each(|(t, f)| *t = T::stored_half(f.half()));
-            }
-            (Storage::Words(to), TensorData::U32(from)) => to[offset..offset + from.len()].copy_from_slice(from),
-            (Storage::Bytes(to), TensorData::U8(from)) => to[offset..offset + from.len()].copy_from_slice(from),
-            _ => {}
-        }
     }
 }
 

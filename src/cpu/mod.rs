@@ -15,7 +15,7 @@ mod turn;
 pub use executor::CpuExecutor;
 pub(crate) use executor::{available_memory, info};
 pub(crate) use matmul::{apart, apart_len, in_same_sets, matmul_f32};
-pub(crate) use memory::{Memory, Taken, matrix};
+pub(crate) use memory::{Memory, Numbers, matrix};
 pub(crate) use pool::join;
 pub(crate) use probes::{Copy, MultiplyAdd};
 pub(crate) use simd::{prefetch, vectorized};

@@ -9,6 +9,8 @@ use std::ptr::{null, null_mut, without_provenance_mut};
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::time::{Duration, Instant};
 
+use rayon::prelude::*;
+
 /// How long a thread looks out before it goes back to rayon, and there to sleep: longer than the longest piece of a small
 /// network's step that one thread does alone.
 const PATIENCE: Duration = Duration::from_micros(100);
@@ -23,11 +25,57 @@ const WORTH_A_TEAM: usize = 8;
 thread_local! {
     /// The team of the submission that this thread works on, or null.
     static TEAM: Cell<*const Team> = const { Cell::new(null()) };
+    /// How many threads the replica on this one may fork onto; 0 for all.
+    static WIDTH: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Hands each replica with its number to `body`, which takes it through a submission of so many steps. While there are as
+/// many replicas as threads each stays on one of them; those that are left share the threads.
+pub(super) fn side_by_side<R: Send>(replicas: &mut [R], steps: usize, body: &(impl Fn(usize, &mut R) + Sync)) {
+    let threads = rayon::current_num_threads();
+    let (alone, sharing) = replicas.split_at_mut(replicas.len() / threads * threads);
+    let count = alone.len();
+    alone.par_iter_mut().with_max_len(1).enumerate().for_each(|(r, replica)| within(1, || body(r, replica)));
+    if !sharing.is_empty() {
+        let width = threads / sharing.len();
+        in_pool(steps, || each(sharing, count, &|r, replica| within(width, || body(r, replica))));
+    }
+}
+
+/// Hands things to `body`, in parallel, the first of them with number `first`.
+fn each<R: Send>(things: &mut [R], first: usize, body: &(impl Fn(usize, &mut R) + Sync)) {
+    if let [thing] = things {
+        return body(first, thing);
+    }
+    let half = things.len() / 2;
+    let (own, others) = things.split_at_mut(half);
+    join(|| each(own, first, body), || each(others, first + half, body));
+}
+
+/// Runs `work`, which may fork onto so many threads.
+fn within(width: usize, work: impl FnOnce()) {
+    /// Puts back the width from before, after a panic too.
+    struct Leave(usize);
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            WIDTH.set(self.0);
+        }
+    }
+    let _leave = Leave(WIDTH.replace(width));
+    work();
+}
+
+/// How many threads the work on this one may fork onto.
+pub(super) fn width() -> usize {
+    match WIDTH.get() {
+        0 => rayon::current_num_threads(),
+        width => width,
+    }
 }
 
 /// Runs `work`, a submission of so many steps, on a thread of the pool: operations fork from there by [`join`], where the
 /// caller's thread would hand each of them over and wait to be woken.
-pub(super) fn in_pool(steps: usize, work: impl FnOnce() + Send) {
+fn in_pool(steps: usize, work: impl FnOnce() + Send) {
     if steps < WORTH_A_TEAM {
         return rayon::scope(|_| work());
     }
@@ -45,8 +93,12 @@ pub(super) fn in_pool(steps: usize, work: impl FnOnce() + Send) {
     });
 }
 
-/// Runs both, `second` on another thread where one is free.
+/// Runs both, `second` on another thread where one is free and this work may fork.
 pub(crate) fn join<B: FnOnce() + Send>(first: impl FnOnce() + Send, second: B) {
+    if width() == 1 {
+        first();
+        return second();
+    }
     let work = Work::new(second);
     // SAFETY: `enter` keeps the team while the pointer is there.
     let team = unsafe { TEAM.get().as_ref() };

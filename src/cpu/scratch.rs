@@ -1,7 +1,7 @@
 //! How much memory steps borrow while they run, beside the plan's tensors.
 
 use super::matmul::{apart_len, in_same_sets};
-use super::tiles::tasks;
+use super::tiles::tasks_within;
 use crate::ops::{COLUMN_UNIT, GRADIENTS_AT_ONCE};
 use crate::plan::{Plan, ProgramId};
 
@@ -19,13 +19,15 @@ pub(crate) fn scratch_bytes(plan: &Plan) -> u64 {
     floats.saturating_mul(size_of::<f32>() as u64).saturating_add(threads * COPIES)
 }
 
-/// (R, B, I) of the larger of the batches that read samples. Noise and augmentation put training's into a tensor.
+/// (B, I) of the larger of the batches that read samples, for each replica that is at work. Noise and augmentation put
+/// training's into a tensor.
 fn gathered(plan: &Plan) -> u64 {
     let prepares = plan.program(ProgramId::Train).steps.first().is_some_and(|step| step.operation() == "prepare_input");
     let programs = [(ProgramId::Train, !prepares), (ProgramId::Evaluate, true)];
     let rows = programs.into_iter().filter(|(_, gathers)| *gathers).map(|(id, _)| plan.program(id).batch as u64).max();
     let inputs = plan.tensor(plan.program(ProgramId::Train).samples).shape[1] as u64;
-    product(&[plan.replicas.len() as u64, rows.unwrap_or(0), inputs])
+    let at_work = plan.replicas.len().min(rayon::current_num_threads());
+    product(&[at_work as u64, rows.unwrap_or(0), inputs])
 }
 
 /// Numbers that one thread's task borrows at most: of a layer's gradients, and of the rows of norms and of the loss.
@@ -54,7 +56,9 @@ fn borrowed(plan: &Plan) -> u64 {
 fn copied(plan: &Plan, shape: &[usize]) -> u64 {
     let (batch, [replicas, units, inputs]) = (plan.program(ProgramId::Train).batch, [shape[0], shape[1], shape[2]]);
     let flops = product(&[2, batch as u64, units as u64, inputs as u64]);
-    let own = (units.div_ceil(tasks(flops, replicas)) + COLUMN_UNIT).min(units);
+    // The fewest threads that a replica has for itself.
+    let width = (rayon::current_num_threads() / replicas).max(1);
+    let own = (units.div_ceil(tasks_within(width, flops)) + COLUMN_UNIT).min(units);
     if in_same_sets(units) { apart_len((batch, own)) as u64 } else { 0 }
 }
 

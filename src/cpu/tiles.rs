@@ -3,7 +3,7 @@
 
 use ndarray::{ArrayViewMut2, Axis};
 
-use super::pool::join;
+use super::pool::{join, width};
 
 /// Floating-point operations below which a task is not worth handing over. So few, since threads without work fall asleep
 /// within microseconds, and waking them for the next large operation costs more than handing them the small ones.
@@ -11,11 +11,14 @@ const LEAST: u64 = 5_000;
 /// Columns of a product that a cut falls on: the widest vectors' worth of a microkernel.
 const COLUMNS: usize = 64;
 
-/// How many tasks work of so many floating-point operations is worth, beside that of the other replicas: one for each
-/// thread at most.
-pub(crate) fn tasks(flops: u64, replicas: usize) -> usize {
-    let most = usize::try_from(flops / LEAST).unwrap_or(usize::MAX);
-    rayon::current_num_threads().div_ceil(replicas).min(most).max(1)
+/// How many tasks work of so many floating-point operations is worth: one for each thread that it may fork onto at most.
+pub(crate) fn tasks(flops: u64) -> usize {
+    tasks_within(width(), flops)
+}
+
+/// The same for work that may fork onto so many threads.
+pub(super) fn tasks_within(width: usize, flops: u64) -> usize {
+    usize::try_from(flops / LEAST).unwrap_or(usize::MAX).min(width).max(1)
 }
 
 /// Cuts a matrix into `tasks` tiles and hands each to `body`, in parallel, with the place of its first number.

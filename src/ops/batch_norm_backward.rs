@@ -65,18 +65,18 @@ impl Operation for BatchNormBackward {
         self.tail.flops()
     }
 
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hypers: &[Hyper]) {
+    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
         let Tail { batch, outputs, .. } = self.tail;
         let half = memory.is_half(self.incoming.gradient);
-        let mut gradient = self.incoming.whole(memory, &self.tail, iteration, hypers);
+        let mut gradient = self.incoming.whole(memory, &self.tail, iteration, hyper);
         let mut totals = memory.take(self.scales_gradient);
-        let (rows, tasks) = (iteration.rows as usize, self.tail.tasks(hypers.len()));
+        let (rows, tasks) = (iteration.rows as usize, self.tail.tasks());
         let replicas = gradient.par_chunks_mut(batch * outputs).zip(totals.par_chunks_mut(2 * outputs));
         replicas.enumerate().for_each(|(r, (gradient, totals))| {
             let live = ArrayViewMut2::from_shape((rows, outputs), &mut gradient[..rows * outputs]);
             let (Ok(live), Ok(totals)) = (live, ArrayViewMut2::from_shape((2, outputs), totals)) else { return };
             in_columns([live, totals], 0, tasks, &|start, columns| {
-                self.columns(memory, (r, &hypers[r]), (start, half), columns);
+                self.columns(memory, (r, hyper), (start, half), columns);
             });
         });
         memory.put(self.incoming.gradient, gradient);

@@ -73,12 +73,12 @@ impl Operation for BatchNormForward {
         self.tail.flops()
     }
 
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hypers: &[Hyper]) {
+    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
         let Tail { batch, outputs, .. } = self.tail;
         let half = memory.is_half(self.output);
         let [mut output, mut statistics, mut running] =
             [self.output, self.statistics, self.running].map(|id| memory.take(id));
-        let (rows, tasks) = (iteration.rows as usize, self.tail.tasks(hypers.len()));
+        let (rows, tasks) = (iteration.rows as usize, self.tail.tasks());
         let units = statistics.par_chunks_mut(2 * outputs).zip(running.par_chunks_mut(2 * outputs));
         output.par_chunks_mut(batch * outputs).zip(units).enumerate().for_each(|(r, (output, (own, running)))| {
             let live = ArrayViewMut2::from_shape((rows, outputs), &mut output[..rows * outputs]);
@@ -86,8 +86,8 @@ impl Operation for BatchNormForward {
             let (Ok(live), [Ok(own), Ok(running)]) = (live, pairs) else { return };
             in_columns([live, own, running], 0, tasks, &|start, columns| self.columns(memory, r, start, columns));
         });
-        self.tail.for_parts(&mut output, iteration, hypers.len(), |[r, first], part| {
-            self.tail.finish(memory, (iteration, &hypers[r]), [r, first], (self.residual, half), part);
+        self.tail.for_parts(&mut output, iteration, |[r, first], part| {
+            self.tail.finish(memory, (iteration, hyper), [r, first], (self.residual, half), part);
         });
         for (id, values) in [self.output, self.statistics, self.running].into_iter().zip([output, statistics, running])
         {

@@ -54,9 +54,9 @@ impl Operation for ClipNorm {
         self.blocks as u64
     }
 
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hypers: &[Hyper]) {
+    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, _: &Hyper) {
         let (mut scales, mut metrics) = (memory.take(self.scale), memory.take(self.metrics));
-        for (r, scale) in scales.iter_mut().enumerate().take(hypers.len()) {
+        for (r, scale) in scales.iter_mut().enumerate().take(1) {
             let squares = &memory.real(self.squares)[r * self.blocks..][..self.blocks];
             let norm = T::sum(squares.iter().copied()).sqrt();
             let factor = T::real(self.limit) / (norm + T::real(EPSILON));

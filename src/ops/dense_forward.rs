@@ -65,12 +65,12 @@ impl Operation for DenseForward {
         self.layer.dense.flops()
     }
 
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hypers: &[Hyper]) {
+    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, _: &Hyper) {
         let Dense { batch, inputs, outputs } = self.layer.dense;
-        self.layer.input.gather(memory, iteration, [hypers.len(), batch, inputs], true);
+        self.layer.input.gather(memory, iteration, [batch, inputs], true);
         let half = memory.is_half(self.output);
         let mut output = memory.take(self.output);
-        let (rows, tasks) = (iteration.rows as usize, tasks(self.flops(), hypers.len()));
+        let (rows, tasks) = (iteration.rows as usize, tasks(self.flops()));
         in_chunks([&mut output], [batch * outputs], &|r, [replica]| {
             self.layer.forward(memory, [r, 0], tasks, half, &mut replica[..rows * outputs]);
         });

@@ -77,11 +77,11 @@ impl Operation for DenseInputGradient {
         self.dense.flops()
     }
 
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hypers: &[Hyper]) {
+    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, _: &Hyper) {
         let half = memory.is_half(self.input_gradient);
         let mut gradient = memory.take(self.input_gradient);
         let Dense { batch, inputs, .. } = self.dense;
-        let (rows, tasks) = (iteration.rows as usize, tasks(self.flops(), hypers.len()));
+        let (rows, tasks) = (iteration.rows as usize, tasks(self.flops()));
         in_chunks([&mut gradient], [batch * inputs], &|r, [replica]| {
             self.backward(memory, r, (tasks, half), &mut replica[..rows * inputs]);
         });

@@ -94,14 +94,14 @@ impl Operation for DenseLoss {
         self.layer.dense.flops() + self.rows.flops()
     }
 
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hypers: &[Hyper]) {
+    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
         let Dense { batch, inputs, .. } = self.layer.dense;
-        self.layer.input.gather(memory, iteration, [hypers.len(), batch, inputs], true);
-        let part = batch.div_ceil(tasks(self.layer.dense.flops(), hypers.len())).next_multiple_of(Self::BLOCK_ROWS);
+        self.layer.input.gather(memory, iteration, [batch, inputs], true);
+        let part = batch.div_ceil(tasks(self.layer.dense.flops())).next_multiple_of(Self::BLOCK_ROWS);
         self.rows.for_parts(memory, iteration, part, |memory, [r, first], gradient, metrics| {
             memory.with_scratch(gradient.len(), |outputs| {
                 self.layer.forward(memory, [r, first], 1, false, outputs);
-                self.rows.loss(memory, (iteration, hypers), [r, first], outputs, [gradient, metrics]);
+                self.rows.loss(memory, (iteration, hyper), [r, first], outputs, [gradient, metrics]);
             });
         });
     }

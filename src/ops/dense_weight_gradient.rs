@@ -2,9 +2,8 @@
 //! optimizer's update of both: shapes (R, O, I) = (R, B, O)ᵀ (R, B, I) and (R, O).
 
 use ndarray::{ArrayView2, ArrayViewMut2, s};
-use rayon::prelude::*;
 
-use super::optimizer::{SLOTS, Update, replica_states, split_slots};
+use super::optimizer::{SLOTS, Update, split_slots, state_slots};
 use super::{
     Constant, Dense, Hyper, Input, InputKind, ModuleConstants, Operation, Param, Shader, SubgroupKernel, Variant,
     matmul, shader,
@@ -100,14 +99,14 @@ impl Operation for DenseWeightGradient {
         self.dense.flops()
     }
 
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hypers: &[Hyper]) {
+    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
         let Dense { batch, inputs, .. } = self.dense;
-        self.input.gather(memory, iteration, [hypers.len(), batch, inputs], false);
+        self.input.gather(memory, iteration, [batch, inputs], false);
         match self.destination {
-            Destination::Gradient { weight, bias } => self.store_gradient(memory, (iteration, hypers), weight, bias),
+            Destination::Gradient { weight, bias } => self.store_gradient(memory, (iteration, hyper), weight, bias),
             Destination::Update { weight, bias, weight_state, bias_state, update } => {
                 let tensors = [weight, bias, weight_state, bias_state];
-                self.update(memory, iteration, hypers, tensors, &update);
+                self.update(memory, iteration, hyper, tensors, &update);
             }
         }
     }
@@ -155,7 +154,7 @@ impl DenseWeightGradient {
     fn store_gradient<T: Scalar>(
         &self,
         memory: &mut Memory<T>,
-        (iteration, hypers): (&Iteration, &[Hyper]),
+        (iteration, hyper): (&Iteration, &Hyper),
         weight: TensorId,
         bias: TensorId,
     ) {
@@ -168,8 +167,8 @@ impl DenseWeightGradient {
             if let Ok(product) = ArrayViewMut2::from_shape((outputs, inputs), &mut *weights) {
                 T::matmul(gradient.reversed_axes(), x, product);
             }
-            self.unscale(memory, &hypers[r], biases);
-            self.unscale(memory, &hypers[r], weights);
+            self.unscale(memory, hyper, biases);
+            self.unscale(memory, hyper, weights);
         }
         memory.put(weight, weights);
         memory.put(bias, biases);
@@ -179,22 +178,21 @@ impl DenseWeightGradient {
         &self,
         memory: &mut Memory<T>,
         iteration: &Iteration,
-        hypers: &[Hyper],
+        hyper: &Hyper,
         tensors: [TensorId; 4],
         update: &Update,
     ) {
         let Dense { inputs, outputs, .. } = self.dense;
         let [mut weight, mut bias, mut weight_state, mut bias_state] = tensors.map(|id| memory.take(id));
-        let parameters = weight.par_chunks_mut(outputs * inputs).zip(bias.par_chunks_mut(outputs));
-        let weight_states = replica_states(&mut weight_state, outputs * inputs, update, hypers.len());
-        let states = weight_states.into_par_iter().zip(replica_states(&mut bias_state, outputs, update, hypers.len()));
-        let rows = iteration.rows as usize;
-        parameters.zip(states).enumerate().for_each(|(r, ((weight, bias), (weight_state, bias_state)))| {
-            let units = Units { first: 0, weight, bias, weight_state, bias_state };
-            let operands = self.operands(memory, rows, r);
-            let rule = (update, &hypers[r]);
-            self.update_units(memory, operands, units, tasks(self.flops(), hypers.len()), rule);
-        });
+        let units = Units {
+            first: 0,
+            weight: &mut weight,
+            bias: &mut bias,
+            weight_state: state_slots(&mut weight_state, outputs * inputs, update),
+            bias_state: state_slots(&mut bias_state, outputs, update),
+        };
+        let operands = self.operands(memory, iteration.rows as usize, 0);
+        self.update_units(memory, operands, units, tasks(self.flops()), (update, hyper));
         for (id, values) in tensors.into_iter().zip([weight, bias, weight_state, bias_state]) {
             memory.put(id, values);
         }

@@ -66,7 +66,7 @@ impl Operation for GradientNorm {
         self.gradients.iter().map(|(_, len)| 2 * *len as u64).sum()
     }
 
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, _: &Iteration, _: &[Hyper]) {
+    fn run<T: Scalar>(&self, memory: &mut Memory<T>, _: &Iteration, _: &Hyper) {
         let mut squares = memory.take(self.squares);
         let [(first, first_len), (second, second_len)] = self.gradients;
         squares.chunks_mut(self.blocks).enumerate().for_each(|(r, squares)| {

@@ -68,25 +68,23 @@ impl Input {
         &self,
         memory: &mut Memory<T>,
         iteration: &Iteration,
-        [replicas, batch, inputs]: [usize; 3],
+        [batch, inputs]: [usize; 2],
         anew: bool,
     ) {
-        let key = (*self, *iteration, [replicas, batch, inputs]);
+        let key = (*self, *iteration, [batch, inputs]);
         if self.kind == InputKind::Activations || (!anew && memory.gathered().key == Some(key)) {
             return;
         }
         let mut rows = memory.take_gathered();
-        rows.reserve_exact((replicas * batch * inputs).saturating_sub(rows.len()));
-        rows.resize(replicas * batch * inputs, T::zero());
-        in_chunks([&mut rows], [batch * inputs], &|r, [replica]| {
-            let live = &mut replica[..iteration.rows as usize * inputs];
-            in_chunks([live], [ROW_SHARD * inputs], &|shard, [part]| {
-                let first = r * self.order_stride + iteration.first as usize + shard * ROW_SHARD;
-                vectorized(
-                    #[inline(always)]
-                    || self.gather_rows(memory, &memory.words(self.order)[first..], inputs, part),
-                );
-            });
+        rows.reserve_exact((batch * inputs).saturating_sub(rows.len()));
+        rows.resize(batch * inputs, T::zero());
+        let live = &mut rows[..iteration.rows as usize * inputs];
+        in_chunks([live], [ROW_SHARD * inputs], &|shard, [part]| {
+            let first = iteration.first as usize + shard * ROW_SHARD;
+            vectorized(
+                #[inline(always)]
+                || self.gather_rows(memory, &memory.words(self.order)[first..], inputs, part),
+            );
         });
         memory.put_gathered(key, rows);
     }

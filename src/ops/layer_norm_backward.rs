@@ -59,10 +59,10 @@ impl Operation for LayerNormBackward {
         self.tail.flops()
     }
 
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hypers: &[Hyper]) {
+    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
         let half = memory.is_half(self.incoming.gradient);
-        let mut gradient = self.incoming.whole(memory, &self.tail, iteration, hypers);
-        self.tail.for_parts(&mut gradient, iteration, hypers.len(), |at, part| self.rows(memory, at, half, part));
+        let mut gradient = self.incoming.whole(memory, &self.tail, iteration, hyper);
+        self.tail.for_parts(&mut gradient, iteration, |at, part| self.rows(memory, at, half, part));
         memory.put(self.incoming.gradient, gradient);
     }
 }

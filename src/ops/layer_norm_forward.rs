@@ -60,12 +60,12 @@ impl Operation for LayerNormForward {
         self.tail.flops()
     }
 
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hypers: &[Hyper]) {
+    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
         let Tail { batch, outputs, .. } = self.tail;
         let half = memory.is_half(self.output);
         let [mut output, mut statistics] = [self.output, self.statistics].map(|id| memory.take(id));
         let rows = iteration.rows as usize;
-        let part = self.tail.part_rows(rows, hypers.len());
+        let part = self.tail.part_rows(rows);
         let replicas = output.par_chunks_mut(batch * outputs).zip(statistics.par_chunks_mut(2 * batch));
         replicas.enumerate().for_each(|(r, (output, statistics))| {
             let (means, deviations) = statistics.split_at_mut(batch);
@@ -74,7 +74,7 @@ impl Operation for LayerNormForward {
             parts.zip(statistics).enumerate().for_each(|(n, (part_output, statistics))| {
                 let first = n * part;
                 self.normalize(memory, [r, first], part_output, statistics);
-                self.tail.finish(memory, (iteration, &hypers[r]), [r, first], (self.residual, half), part_output);
+                self.tail.finish(memory, (iteration, hyper), [r, first], (self.residual, half), part_output);
             });
         });
         memory.put(self.output, output);

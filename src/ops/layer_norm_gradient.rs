@@ -71,14 +71,14 @@ impl Operation for LayerNormGradient {
         self.tail.flops()
     }
 
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hypers: &[Hyper]) {
+    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
         let outputs = self.tail.outputs;
         let mut totals = memory.take(self.scales_gradient);
-        let tasks = self.tail.tasks(hypers.len());
+        let tasks = self.tail.tasks();
         totals.par_chunks_mut(2 * outputs).enumerate().for_each(|(r, totals)| {
             let Ok(totals) = ArrayViewMut2::from_shape((2, outputs), totals) else { return };
             in_columns([totals], 0, tasks, &|start, [totals]| {
-                self.columns(memory, (iteration, &hypers[r]), [r, start], totals);
+                self.columns(memory, (iteration, hyper), [r, start], totals);
             });
         });
         memory.put(self.scales_gradient, totals);

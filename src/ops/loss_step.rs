@@ -63,12 +63,12 @@ impl Operation for LossStep {
         self.rows.flops()
     }
 
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hypers: &[Hyper]) {
+    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
         let LossRows { batch, outputs, .. } = self.rows;
         let block = self.rows.metrics.block_rows;
         self.rows.for_parts(memory, iteration, block, |memory, [r, first], gradient, metrics| {
             let own = &memory.real(self.outputs)[(r * batch + first) * outputs..][..gradient.len()];
-            self.rows.loss(memory, (iteration, hypers), [r, first], own, [gradient, metrics]);
+            self.rows.loss(memory, (iteration, hyper), [r, first], own, [gradient, metrics]);
         });
     }
 }

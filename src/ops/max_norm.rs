@@ -50,7 +50,7 @@ impl Operation for MaxNorm {
         3 * (self.inputs * self.outputs) as u64
     }
 
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, _: &Iteration, _: &[Hyper]) {
+    fn run<T: Scalar>(&self, memory: &mut Memory<T>, _: &Iteration, _: &Hyper) {
         let limit = T::real(self.limit);
         memory.real_mut(self.weight).par_chunks_mut(self.inputs).with_min_len(16).for_each(|weights| {
             let norm = T::sum(weights.iter().map(|w| *w * *w)).sqrt();

@@ -230,8 +230,8 @@ pub(crate) trait Operation {
     fn grid(&self, variant: &Variant, module: &dyn ModuleConstants) -> [usize; 2];
     /// Floating-point operations of a full batch of one replica, a multiply-add counted as two.
     fn flops(&self) -> u64;
-    /// Runs it on the CPU, for all replicas.
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hypers: &[Hyper]);
+    /// Runs it on the CPU, for one replica: tensors of R replicas are there with R = 1.
+    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper);
 }
 
 macro_rules! operations {
@@ -278,8 +278,8 @@ macro_rules! operations {
             fn flops(&self) -> u64 {
                 match self { $(Self::$name(op) => op.flops()),+ }
             }
-            fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hypers: &[Hyper]) {
-                match self { $(Self::$name(op) => op.run(memory, iteration, hypers)),+ }
+            fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
+                match self { $(Self::$name(op) => op.run(memory, iteration, hyper)),+ }
             }
         }
     };

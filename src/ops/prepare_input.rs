@@ -74,7 +74,7 @@ impl Operation for PrepareInput {
         per_input * (self.batch * self.inputs) as u64
     }
 
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hypers: &[Hyper]) {
+    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
         let mut prepared = memory.take(self.prepared);
         let weights = self.augment.map(|augment| [augment.width, augment.height].map(spline_weights::<T>));
         in_chunks([&mut prepared], [self.batch * self.inputs], &|r, [replica]| {
@@ -87,7 +87,7 @@ impl Operation for PrepareInput {
                         iteration,
                         [r, b as usize],
                         row,
-                        |block, purpose| step_words(hypers[r].seed(), block, iteration.number, b, purpose),
+                        |block, purpose| step_words(hyper.seed(), block, iteration.number, b, purpose),
                         weights.as_ref(),
                     );
                 }

@@ -40,10 +40,10 @@ impl Operation for Softmax {
         4 * (self.batch * self.outputs) as u64
     }
 
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hypers: &[Hyper]) {
+    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, _: &Hyper) {
         let mut probabilities = memory.take(self.probabilities);
         let rows = iteration.rows as usize;
-        for r in 0..hypers.len() {
+        for r in 0..1 {
             let start = r * self.batch * self.outputs;
             let live = start..start + rows * self.outputs;
             let probabilities = &mut probabilities[live.clone()];

@@ -78,13 +78,13 @@ impl Tail {
     }
 
     /// How many tasks a replica's work is worth.
-    pub fn tasks(&self, replicas: usize) -> usize {
-        tasks(self.flops(), replicas)
+    pub fn tasks(&self) -> usize {
+        tasks(self.flops())
     }
 
     /// Rows of a task: whole quads.
-    pub fn part_rows(&self, rows: usize, replicas: usize) -> usize {
-        rows.div_ceil(self.tasks(replicas)).next_multiple_of(QUAD)
+    pub fn part_rows(&self, rows: usize) -> usize {
+        rows.div_ceil(self.tasks()).next_multiple_of(QUAD)
     }
 
     /// The sums of replica `r` in row `row`, of these columns.
@@ -98,11 +98,10 @@ impl Tail {
         &self,
         values: &mut [T],
         iteration: &Iteration,
-        replicas: usize,
         body: impl Fn([usize; 2], &mut [T]) + Sync,
     ) {
         let rows = iteration.rows as usize;
-        let part = self.part_rows(rows, replicas);
+        let part = self.part_rows(rows);
         in_chunks([values], [self.batch * self.outputs], &|r, [replica]| {
             let live = &mut replica[..rows * self.outputs];
             in_chunks([live], [part * self.outputs], &|n, [values]| body([r, n * part], values));
@@ -235,8 +234,7 @@ impl Passed {
     pub fn pass_on<T: Scalar>(self, memory: &mut Memory<T>, tail: &Tail, iteration: &Iteration, gradient: &[T]) {
         let half = memory.is_half(self.tensor);
         let mut passed = memory.take(self.tensor);
-        let replicas = passed.len() / (tail.batch * tail.outputs);
-        tail.for_parts(&mut passed, iteration, replicas, |[r, first], part| {
+        tail.for_parts(&mut passed, iteration, |[r, first], part| {
             let own = &gradient[(r * tail.batch + first) * tail.outputs..][..part.len()];
             match self.more {
                 true => part.iter_mut().zip(own).for_each(|(all, g)| *all = *g + *all),

@@ -3,7 +3,7 @@
 
 use super::tail::{Passed, Tail, flag, round};
 use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
-use crate::cpu::{Memory, Taken, vectorized};
+use crate::cpu::{Memory, Numbers, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
 
@@ -53,10 +53,10 @@ impl Operation for TailBackward {
         self.tail.flops()
     }
 
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hypers: &[Hyper]) {
+    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
         let half = memory.is_half(self.incoming.gradient);
-        let mut gradient = self.incoming.whole(memory, &self.tail, iteration, hypers);
-        self.tail.for_parts(&mut gradient, iteration, hypers.len(), |[r, first], part| {
+        let mut gradient = self.incoming.whole(memory, &self.tail, iteration, hyper);
+        self.tail.for_parts(&mut gradient, iteration, |[r, first], part| {
             let start = (r * self.tail.batch + first) * self.tail.outputs;
             let sums = &memory.real(self.tail.sums)[start..start + part.len()];
             vectorized(
@@ -92,12 +92,12 @@ impl Incoming {
         memory: &mut Memory<T>,
         tail: &Tail,
         iteration: &Iteration,
-        hypers: &[Hyper],
-    ) -> Taken<T> {
+        hyper: &Hyper,
+    ) -> Numbers<T> {
         let mut gradient = memory.take(self.gradient);
         if self.skipped.is_some() || tail.dropout.is_some() {
-            tail.for_parts(&mut gradient, iteration, hypers.len(), |[r, first], part| {
-                tail.incoming(memory, (iteration, &hypers[r]), [r, first], self.skipped, part);
+            tail.for_parts(&mut gradient, iteration, |[r, first], part| {
+                tail.incoming(memory, (iteration, hyper), [r, first], self.skipped, part);
             });
         }
         if let Some(passed) = self.passed {

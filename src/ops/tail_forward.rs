@@ -69,16 +69,16 @@ impl Operation for TailForward {
         self.tail.flops()
     }
 
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hypers: &[Hyper]) {
+    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
         let half = memory.is_half(self.output);
         let mut output = memory.take(self.output);
-        self.tail.for_parts(&mut output, iteration, hypers.len(), |[r, first], part| {
+        self.tail.for_parts(&mut output, iteration, |[r, first], part| {
             let start = (r * self.tail.batch + first) * self.tail.outputs;
             part.copy_from_slice(&memory.real(self.tail.sums)[start..start + part.len()]);
             if let Some(running) = self.running {
                 running.normalize(memory, r, self.tail.outputs, part);
             }
-            self.tail.finish(memory, (iteration, &hypers[r]), [r, first], (self.residual, half), part);
+            self.tail.finish(memory, (iteration, hyper), [r, first], (self.residual, half), part);
         });
         memory.put(self.output, output);
     }

@@ -1,7 +1,7 @@
 //! The optimizer's update from gradients that were stored, for those that something else must see first, as clipping by
 //! global norm must: two tensors of parameters at a time, (R, I) and (R, J).
 
-use super::optimizer::{Hyper, SLOTS, Update, replica_states, split_slots};
+use super::optimizer::{Hyper, SLOTS, Update, split_slots, state_slots};
 use super::{Constant, ModuleConstants, Operation, Param, Shader, Variant, shader};
 use crate::cpu::{Memory, join, share, tasks, vectorized};
 use crate::plan::{Iteration, TensorId};
@@ -93,25 +93,22 @@ impl Operation for UpdateStep {
         self.tensors.iter().map(|tensor| 4 * tensor.len as u64).sum()
     }
 
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, _: &Iteration, hypers: &[Hyper]) {
+    fn run<T: Scalar>(&self, memory: &mut Memory<T>, _: &Iteration, hyper: &Hyper) {
         for tensor in &self.tensors {
             let Updated { value, gradient, state, len, is_weight } = *tensor;
             let (mut values, mut states) = (memory.take(value), memory.take(state));
-            let own = replica_states(&mut states, len, &self.update, hypers.len());
-            for (r, (hyper, state)) in hypers.iter().zip(own).enumerate() {
-                let (values, gradients) = (&mut values[r * len..][..len], &memory.real(gradient)[r * len..][..len]);
-                let part = Part { values, gradients, state };
-                let scale = self.scale.map(|id| memory.real(id)[r]);
-                let hyper = self.update.hyper(hyper, !is_weight);
-                self.update_part(memory, part, scale, &hyper, tasks(4 * len as u64, 1));
-            }
+            let slots = state_slots(&mut states, len, &self.update);
+            let part = Part { values: &mut values[..len], gradients: &memory.real(gradient)[..len], state: slots };
+            let scale = self.scale.map(|id| memory.real(id)[0]);
+            let hyper = self.update.hyper(hyper, !is_weight);
+            self.update_part(memory, part, scale, &hyper, tasks(4 * len as u64));
             memory.put(value, values);
             memory.put(state, states);
         }
     }
 }
 
-/// Parameters of one replica, with all that their update reads and writes.
+/// Parameters, with all that their update reads and writes.
 struct Part<'a, T> {
     values: &'a mut [T],
     gradients: &'a [T],

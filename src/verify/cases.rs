@@ -162,7 +162,7 @@ pub(super) fn input(suite: &mut SuiteBuilder, kind: InputKind, batch: usize, inp
         InputKind::SamplesU8 => (Fill::Pixels, PIXEL_SCALE),
         _ => (Fill::Signed, 1.0),
     };
-    let tensor = suite.tensor("samples", &[samples, inputs], fill);
+    let tensor = suite.shared("samples", &[samples, inputs], fill);
     let (order, order_stride) = order(suite, own_order, order_len, samples);
     let label = format!("{kind:?}{}", if own_order { "" } else { ", shared order" });
     (Input { tensor, order, order_stride, kind, scale }, first, label)

@@ -69,9 +69,9 @@ pub(super) fn compare_tensor(
     id: TensorId,
 ) -> Result<Comparison> {
     if oracle.plan().tensor(id).element == Element::U32 {
-        return Ok(compare_words(&device.read_words(id)?, oracle.memory().words(id)));
+        return Ok(compare_words(&device.read_words(id)?, &oracle.words(id)));
     }
-    Ok(compare(&device.read(id)?, oracle.memory().real(id)))
+    Ok(compare(&device.read(id)?, &oracle.numbers(id)))
 }
 
 /// The tensors that each step may write, by its shader.

@@ -81,15 +81,15 @@ fn loss_rows(
         _ => outputs as u32,
     };
     let targets = match setting.targets {
-        TargetKind::Classes => suite.tensor("targets", &[samples], Fill::Labels(labels)),
-        TargetKind::Values => suite.tensor("targets", &[samples, outputs], Fill::Activated(Activation::Sigmoid)),
+        TargetKind::Classes => suite.shared("targets", &[samples], Fill::Labels(labels)),
+        TargetKind::Values => suite.shared("targets", &[samples, outputs], Fill::Activated(Activation::Sigmoid)),
     };
     // Two cases of three, so that every setting meets both full and short batches with weights.
     let classes = LossWeights::classes(outputs);
     let weights = match case % 3 {
         0 => LossWeights::none(targets),
         _ => {
-            let tensor = suite.tensor("weights", &[classes + samples], Fill::Activated(Activation::Relu));
+            let tensor = suite.shared("weights", &[classes + samples], Fill::Activated(Activation::Relu));
             LossWeights { tensor, classes }
         }
     };

@@ -24,8 +24,8 @@ pub(super) fn class_counts(seed: u64, replicas: usize) -> Result<Suite> {
             let fill = if ties { Fill::Activated(Activation::Relu) } else { Fill::Signed };
             let given = suite.tensor("outputs", &[replicas, batch, outputs], fill);
             let targets = match target_kind {
-                TargetKind::Classes => suite.tensor("targets", &[samples], Fill::Labels(classes as u32)),
-                TargetKind::Values => suite.tensor("targets", &[samples, outputs], fill),
+                TargetKind::Classes => suite.shared("targets", &[samples], Fill::Labels(classes as u32)),
+                TargetKind::Values => suite.shared("targets", &[samples, outputs], fill),
             };
             let len = batch + 2 * AROUND;
             let (order, order_stride) = order(&mut suite, case % 3 > 0, len, samples);
@@ -60,7 +60,7 @@ pub(super) fn difference_sums(seed: u64, replicas: usize) -> Suite {
     for [batch, outputs] in [[1, 1], [31, 7], [32, 31], [33, 32], [65, 33], [4, 104], [3, 1], [100, 2]] {
         let (case, samples) = (suite.next(), batch + 3);
         let given = suite.tensor("outputs", &[replicas, batch, outputs], Fill::Signed);
-        let targets = suite.tensor("targets", &[samples, outputs], Fill::Signed);
+        let targets = suite.shared("targets", &[samples, outputs], Fill::Signed);
         let (order, order_stride) = order(&mut suite, case % 3 > 0, batch + 2 * AROUND, samples);
         let stride = (AROUND / batch + 1) * DifferenceSums::blocks(batch);
         let sums = suite.tensor("sums", &[replicas, stride, outputs, 2], Fill::Signed);
@@ -78,7 +78,7 @@ pub(super) fn score_keys(seed: u64, replicas: usize) -> Suite {
     let mut suite = SuiteBuilder::new("score_keys", replicas, seed);
     for [samples, live] in RANKED {
         let scores = suite.tensor("scores", &[replicas, samples], Fill::Scores);
-        let classes = suite.tensor("classes", &[samples], Fill::Labels(2));
+        let classes = suite.shared("classes", &[samples], Fill::Labels(2));
         let keys = suite.tensor("keys", &[replicas, samples], Fill::Labels(COUNTED));
         let op = ScoreKeys { samples, scores, classes, keys };
         suite.case(format!("N={samples} rows={live}"), Op::ScoreKeys(op), live, 0);
@@ -104,7 +104,7 @@ pub(super) fn mann_whitneys(seed: u64, replicas: usize) -> Suite {
     let mut suite = SuiteBuilder::new("mann_whitney", replicas, seed);
     for [samples, live] in RANKED {
         let scores = suite.tensor("scores", &[replicas, samples], Fill::Scores);
-        let classes = suite.tensor("classes", &[samples], Fill::Labels(2));
+        let classes = suite.shared("classes", &[samples], Fill::Labels(2));
         let keys = suite.tensor("keys", &[replicas, samples], Fill::Keys(usize::MAX));
         // So that sums go on in the next word.
         let counts = suite.tensor("counts", &[replicas, 3], Fill::Full);

@@ -121,16 +121,27 @@ impl SuiteBuilder {
         self.cases.len()
     }
 
-    /// Adds a tensor with its numbers.
+    /// Adds a tensor with its numbers, of which each replica has its own unless it is the one order of all.
     pub fn tensor(&mut self, name: &str, shape: &[usize], fill: Fill) -> TensorId {
-        let (element, role) = match fill {
-            Fill::Signed | Fill::Activated(_) => (Element::F32, Role::Activation),
-            Fill::State(_) => (Element::F32, Role::OptimizerState),
-            Fill::Pixels => (Element::U8, Role::Input),
-            Fill::Labels(_) => (Element::U32, Role::Target),
-            Fill::Orders(_) => (Element::U32, Role::Order),
-            Fill::Scores | Fill::Keys(_) => (Element::U32, Role::Activation),
-            Fill::Full => (Element::U32, Role::Metric),
+        let role = match fill {
+            Fill::State(_) => Role::OptimizerState,
+            Fill::Orders(_) => Role::Order,
+            Fill::Full => Role::Metric,
+            _ => Role::Activation,
+        };
+        self.add(name, shape, fill, role)
+    }
+
+    /// Adds a tensor of samples or of what they should give, which all replicas share.
+    pub fn shared(&mut self, name: &str, shape: &[usize], fill: Fill) -> TensorId {
+        self.add(name, shape, fill, Role::Input)
+    }
+
+    fn add(&mut self, name: &str, shape: &[usize], fill: Fill, role: Role) -> TensorId {
+        let element = match fill {
+            Fill::Signed | Fill::Activated(_) | Fill::State(_) => Element::F32,
+            Fill::Pixels => Element::U8,
+            Fill::Labels(_) | Fill::Orders(_) | Fill::Scores | Fill::Keys(_) | Fill::Full => Element::U32,
         };
         let index = self.numbers.len() as u32;
         self.numbers.push(numbers(shape, fill, self.seed, index));

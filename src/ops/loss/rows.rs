@@ -106,7 +106,7 @@ impl LossRows {
     pub fn loss<T: Scalar>(
         &self,
         memory: &Memory<T>,
-        (iteration, hypers): (&Iteration, &[Hyper]),
+        (iteration, hyper): (&Iteration, &Hyper),
         [r, first]: [usize; 2],
         outputs: &[T],
         [gradient, metrics]: [&mut [T]; 2],
@@ -120,7 +120,7 @@ impl LossRows {
         let mut later = samples.get(TARGETS_AHEAD..).unwrap_or_default().chunks(self.metrics.block_rows);
         let blocks = outputs.chunks(block).zip(gradient.chunks_mut(block)).zip(order.chunks(self.metrics.block_rows));
         let half = memory.is_half(self.gradient);
-        let loss_scale = T::real(hypers[r].loss_scale) * T::real(hypers[r].gradient_scale(half)[0]);
+        let loss_scale = T::real(hyper.loss_scale) * T::real(hyper.gradient_scale(half)[0]);
         let (class_weights, sample_weights) = self.weights(memory);
         for (((outputs, gradient), order), metrics) in blocks.zip(metrics.chunks_mut(2)) {
             self.ask_for_targets(memory, later.next().unwrap_or_default());

@@ -15,7 +15,7 @@ pub(crate) use hyper::GRADIENT_BITS;
 pub(crate) use hyper::{Hyper, Written, shortest};
 pub(crate) use rule::SLOTS;
 use rule::{Constants, Rule};
-pub(crate) use update::{Update, replica_states, split_slots};
+pub(crate) use update::{Update, split_slots, state_slots};
 
 macro_rules! optimizers {
     ($($module:ident: $name:ident),+ $(,)?) => {

@@ -69,17 +69,10 @@ impl Update {
     }
 }
 
-/// The states of parameters (R, S, `len`), replica by replica and slot by slot; slots behind the last are empty.
-pub(crate) fn replica_states<'a, T>(
-    state: &'a mut [T],
-    len: usize,
-    update: &Update,
-    replicas: usize,
-) -> Vec<[&'a mut [T]; SLOTS]> {
+/// The states of parameters (S, `len`), slot by slot; slots behind the last are empty.
+pub(crate) fn state_slots<'a, T>(state: &'a mut [T], len: usize, update: &Update) -> [&'a mut [T]; SLOTS] {
     let (count, mut slots) = (update.optimizer.slots(), state.chunks_mut(len.max(1)));
-    let mut own =
-        || std::array::from_fn(|s| if s < count { slots.next().unwrap_or_default() } else { Default::default() });
-    (0..replicas).map(|_| own()).collect()
+    std::array::from_fn(|s| if s < count { slots.next().unwrap_or_default() } else { Default::default() })
 }
 
 /// Cuts each slot of a state; slots that there are not stay empty.

@@ -46,7 +46,7 @@ fn answers(executor: &mut CpuExecutor<f32>, id: ProgramId, name: &str) -> (Vec<u
     let metrics = executor.metrics(true).unwrap().iter().map(|metrics| [metrics.loss_sum, metrics.right]).collect();
     let plan = executor.plan();
     let gradient = plan.ids().find(|id| plan.tensor(*id).name == name).unwrap();
-    (executor.memory().real(gradient).iter().map(|value| value.to_bits()).collect(), metrics)
+    (executor.numbers(gradient).iter().map(|value| value.to_bits()).collect(), metrics)
 }
 
 #[test]

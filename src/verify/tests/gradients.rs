@@ -69,9 +69,13 @@ pub(super) fn executor(setup: &Setup) -> CpuExecutor<f64> {
     setup.fill(&mut executor);
     let mut stream = Stream::new(9, Purpose::Inputs, 1);
     for layer in executor.plan().layers.clone() {
-        executor.memory_mut().real_mut(layer.bias).iter_mut().for_each(|b| *b = f64::from(stream.symmetric(0.5)));
+        for at in 0..executor.plan().tensor(layer.bias).len() {
+            *executor.number_mut(layer.bias, at) = f64::from(stream.symmetric(0.5));
+        }
         if let Some(norm) = layer.norm {
-            executor.memory_mut().real_mut(norm.scales).iter_mut().for_each(|s| *s += f64::from(stream.symmetric(0.5)));
+            for at in 0..executor.plan().tensor(norm.scales).len() {
+                *executor.number_mut(norm.scales, at) += f64::from(stream.symmetric(0.5));
+            }
         }
     }
     // Training leaves gradients, evaluation all layers' outputs.
@@ -108,8 +112,8 @@ fn kink_distance(setup: &Setup, executor: &CpuExecutor<f64>) -> f64 {
         let name = format!("evaluate.layers.{n}.output");
         let output = plan.ids().find(|id| plan.tensor(*id).name == name).unwrap();
         for r in 0..REPLICAS {
-            for a in &executor.memory().real(output)[r * BATCH * layer.units..][..ITERATION.rows as usize * layer.units]
-            {
+            let outputs = &executor.numbers(output)[r * BATCH * layer.units..];
+            for a in &outputs[..ITERATION.rows as usize * layer.units] {
                 nearest = nearest.min(distance(layer.activation, *a));
             }
         }
@@ -158,7 +162,7 @@ fn gradients(executor: &CpuExecutor<f64>, layer: &LayerTensors) -> Vec<(&'static
     let [weight, bias] = layer.gradient.unwrap();
     let dense = [("weight", layer.weight, weight), ("bias", layer.bias, bias)].into_iter();
     let all = dense.chain(layer.norm.map(|norm| ("scale", norm.scales, norm.gradient)));
-    all.map(|(what, parameter, gradient)| (what, parameter, executor.memory().real(gradient).to_vec())).collect()
+    all.map(|(what, parameter, gradient)| (what, parameter, executor.numbers(gradient))).collect()
 }
 
 /// The largest difference of a tensor's gradients from the quotients, relative to the largest gradient or 1.
@@ -167,13 +171,13 @@ fn worst_error(setup: &Setup, executor: &mut CpuExecutor<f64>, parameter: Tensor
     let own = gradients.len() / REPLICAS;
     let mut worst = 0.0;
     for (at, gradient) in gradients.iter().enumerate() {
-        let value = executor.memory().real(parameter)[at];
+        let value = *executor.number_mut(parameter, at);
         let mut loss_at = |moved: f64| {
-            executor.memory_mut().real_mut(parameter)[at] = moved;
+            *executor.number_mut(parameter, at) = moved;
             losses(setup, executor)
         };
         let (above, below) = (loss_at(value + STEP), loss_at(value - STEP));
-        executor.memory_mut().real_mut(parameter)[at] = value;
+        *executor.number_mut(parameter, at) = value;
         for r in 0..REPLICAS {
             // A replica's parameter moves no other replica's loss.
             let wanted = if at / own == r { *gradient } else { 0.0 };
