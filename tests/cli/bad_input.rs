@@ -1,6 +1,8 @@
 //! Mistakes in what is asked for: one line that names them, the right status, and nothing left behind.
 
 use crate::support::{Place, wgrad, wgrad_without_adapter};
+#[cfg(unix)]
+use crate::support::{command, finish};
 
 /// `wgrad train` on a small dataset with `more` must be refused with `status` and all of `words`.
 #[track_caller]
@@ -47,6 +49,22 @@ fn hyper_parameters() {
     refused(&["--weight-decay", "-0.1"], 2, &["--weight-decay", "at least 0"]);
     refused(&["--momentum", "1"], 2, &["--momentum", "below 1"]);
     refused(&["--optimizer", "nesterov", "--momentum", "0"], 2, &["momentum", "Nesterov"]);
+}
+
+/// Names in other encodings: paths may have them, names of datasets may not.
+#[cfg(unix)]
+#[test]
+fn words_that_are_no_text() {
+    use std::os::unix::ffi::OsStrExt;
+    let refused = |words: &[&[u8]], status, wanted: &[&str]| {
+        let mut command = command(&[]);
+        command.args(words.iter().map(|word| std::ffi::OsStr::from_bytes(word)));
+        finish(command).refused(status, wanted);
+    };
+    refused(&[b"train", b"caf\xe9.csv"], 2, &["`caf\u{fffd}.csv`: not UTF-8 text", "rename", "give -"]);
+    refused(&[b"eval", b"model", b"caf\xe9"], 2, &["`caf\u{fffd}`: not UTF-8 text"]);
+    refused(&[b"train", b"mnist", b"--lr", b"\xe9"], 2, &["`\u{fffd}`: not UTF-8 text"]);
+    refused(&[b"predict", b"caf\xe9.model", b"x"], 1, &["caf\u{fffd}.model: cannot read"]);
 }
 
 #[test]

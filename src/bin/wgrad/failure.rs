@@ -1,5 +1,6 @@
 //! What ends the command early, its exit status, and its one line on stderr.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -48,8 +49,8 @@ impl Failure {
 }
 
 /// Help and version go to stdout as they are. A mistake becomes one line, as every other error is: what is wrong, a tip
-/// where clap has one, and where to read on.
-pub fn of_clap(error: &clap::Error) -> ExitCode {
+/// where clap has one, and where to read on. Which word of the command line is no text, clap does not say.
+pub fn of_clap(error: &clap::Error, line: &[OsString]) -> ExitCode {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             error.print().ok();
@@ -58,6 +59,16 @@ pub fn of_clap(error: &clap::Error) -> ExitCode {
         // No arguments at all: the help itself is the answer.
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             error.print().ok();
+            return ExitCode::from(MISUSED);
+        }
+        ErrorKind::InvalidUtf8 => {
+            let words = line.iter().filter(|word| word.to_str().is_none());
+            let words: Vec<_> = words.map(|word| format!("`{}`", word.to_string_lossy())).collect();
+            output::complain(&one_line(&format!(
+                "{}: not UTF-8 text, which names of datasets and values of flags have to be; rename the file, or pipe it \
+                 in and give - for its name",
+                words.join(", ")
+            )));
             return ExitCode::from(MISUSED);
         }
         _ => {}

@@ -79,7 +79,7 @@ fn main() -> ExitCode {
     let parsed = matches.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
     let (cli, matches) = match parsed {
         Ok(parsed) => parsed,
-        Err(error) => return failure::of_clap(&error),
+        Err(error) => return failure::of_clap(&error, &line),
     };
     let output = Output::new(cli.json, cli.quiet);
     let done = match &cli.command {
