@@ -15,7 +15,7 @@ fn main() -> wgrad::Result<()> {
     let mut trainer = builder.device(common::device()?).build()?;
     let history = trainer.fit(&mnist.train, epochs(10).validate(&mnist.test), &mut ())?;
     for epoch in &history.epochs {
-        let test = epoch.test.as_ref().map_or(0.0, |test| test.accuracy);
+        let test = epoch.validation.as_ref().map_or(0.0, |test| test.accuracy);
         println!("epoch {}: loss {:.4}, test accuracy {:.2}%", epoch.epoch, epoch.train.loss, 100.0 * test);
     }
     let test = trainer.evaluate(&mnist.test)?;

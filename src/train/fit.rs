@@ -181,15 +181,15 @@ impl Trainer {
         let learning_rates = self.learning_rates(&pace, self.steps);
         self.epochs += 1;
         let epoch = run.state.reports.len() + 1;
-        let test = run.fit.validation.map(|validation| self.validate(validation)).transpose()?;
-        self.check_validation(test.as_ref(), epoch, &learning_rates)?;
+        let validation = run.fit.validation.map(|samples| self.validate(samples)).transpose()?;
+        self.check_validation(validation.as_ref(), epoch, &learning_rates)?;
         self.keep(self.epochs)?;
         let (train, seconds) = (position.evaluation(), position.seconds);
         if whole {
-            self.note_losses(&mut run.state.plateaus, test.as_ref().unwrap_or(&train));
+            self.note_losses(&mut run.state.plateaus, validation.as_ref().unwrap_or(&train));
         }
         let samples_per_second = position.samples / seconds;
-        let report = EpochReport { epoch, train, test, learning_rates, seconds, samples_per_second };
+        let report = EpochReport { epoch, train, validation, learning_rates, seconds, samples_per_second };
         run.callback.on_epoch(&report);
         run.state.training_seconds += seconds;
         self.judge(run, &report)?;

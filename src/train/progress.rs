@@ -6,16 +6,22 @@ use super::report::{Callback, EpochReport, Progress, RunInfo};
 
 /// A bar per epoch with loss, accuracy, samples per second and time left, on a terminal's stderr; where stderr is not
 /// a terminal, one line per epoch.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ProgressBar {
     bar: Option<indicatif::ProgressBar>,
     epochs: usize,
+    judged_on: &'static str,
 }
 
 impl ProgressBar {
     /// On stderr.
     pub fn stderr() -> Self {
-        Self::default()
+        Self { bar: None, epochs: 0, judged_on: "validation" }
+    }
+
+    /// What the samples are called that each epoch is judged on, if any; `validation` unless told otherwise.
+    pub fn judged_on(self, judged_on: &'static str) -> Self {
+        Self { judged_on, ..self }
     }
 
     fn style() -> ProgressStyle {
@@ -44,15 +50,15 @@ impl Callback for ProgressBar {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
-        let EpochReport { epoch, train, test, learning_rates, seconds, samples_per_second } = report;
+        let EpochReport { epoch, train, validation, learning_rates, seconds, samples_per_second } = report;
         let [rate, ..] = learning_rates[..] else { return };
-        let test = test
-            .as_ref()
-            .map_or_else(String::new, |test| format!("  test {:.4} {:.2}%", test.loss, 100.0 * test.accuracy));
+        let judged = validation.as_ref().map_or_else(String::new, |scores| {
+            format!("  {} {:.4} {:.2}%", self.judged_on, scores.loss, 100.0 * scores.accuracy)
+        });
         // Not eprintln, which panics where stderr is closed; a run goes on without anyone to watch it.
         writeln!(
             std::io::stderr(),
-            "epoch {epoch}/{}  loss {:.4} acc {:.2}%{test}  lr {rate:.3e}  {seconds:.2} s  {samples_per_second:.0} samples/s",
+            "epoch {epoch}/{}  loss {:.4} acc {:.2}%{judged}  lr {rate:.3e}  {seconds:.2} s  {samples_per_second:.0} samples/s",
             self.epochs,
             train.loss,
             100.0 * train.accuracy,

@@ -127,8 +127,10 @@ pub struct EpochReport {
     pub epoch: usize,
     /// Over the epoch's steps, each before its update.
     pub train: Evaluation,
-    /// On the validation set after the epoch, if there is one.
-    pub test: Option<Evaluation>,
+    /// After the epoch, on the samples that the fit validates on ([`Fit::validate`](super::Fit::validate)), if there are any.
+    /// Reports of earlier versions called it `test`, whatever samples it was of.
+    #[serde(alias = "test")]
+    pub validation: Option<Evaluation>,
     /// Each replica's learning rate at the epoch's last step.
     #[serde(default)]
     pub learning_rates: Vec<f32>,
@@ -248,5 +250,24 @@ impl<A: Callback, B: Callback> Callback for (A, B) {
     }
     fn stop(&mut self) -> bool {
         self.0.stop() || self.1.stop()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_epoch_of_an_older_checkpoint_keeps_its_validation() {
+        let scores = r#"{"loss": 0.5, "accuracy": 0.75, "replicas": []}"#;
+        let report = |name: &str| {
+            let text = format!(
+                r#"{{"epoch": 1, "train": {scores}, "{name}": {scores}, "seconds": 1.0, "samples_per_second": 2.0}}"#
+            );
+            serde_json::from_str::<EpochReport>(&text).unwrap()
+        };
+        assert_eq!(report("test"), report("validation"));
+        assert_eq!(report("test").validation.map(|scores| scores.loss), Some(0.5));
+        assert!(serde_json::to_value(report("test")).unwrap().get("validation").is_some());
     }
 }

@@ -242,6 +242,7 @@ impl Session {
     /// The area under each replica's receiver operating characteristic: see [`Ranking::areas`].
     pub fn roc_areas(&mut self, device: &Device, scores: &[Vec<f32>], is_one: &[bool]) -> Result<Vec<Option<f64>>> {
         if !self.ranking.as_ref().is_some_and(|ranking| ranking.fits(is_one.len())) {
+            self.ranking = None; // before there is a larger one
             let plan = self.executor.plan();
             self.ranking = Ranking::new(device, &plan.replicas, plan.optimizer, is_one.len())?;
         }

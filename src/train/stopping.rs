@@ -25,10 +25,10 @@ impl Monitor {
 
     /// What one replica comes to, turned so that less is better; none without a validation set.
     fn cost(self, report: &EpochReport, replica: usize) -> Option<f64> {
-        let test = || report.test.as_ref().map(|test| &test.replicas[replica]);
+        let validation = || report.validation.as_ref().map(|scores| &scores.replicas[replica]);
         match self {
-            Self::ValidationLoss => test().map(|scores| scores.loss),
-            Self::ValidationAccuracy => test().map(|scores| -scores.accuracy),
+            Self::ValidationLoss => validation().map(|scores| scores.loss),
+            Self::ValidationAccuracy => validation().map(|scores| -scores.accuracy),
             Self::TrainLoss => report.train.replicas.get(replica).map(|scores| scores.loss),
         }
     }
@@ -184,9 +184,15 @@ mod tests {
         for (epoch, &loss) in (1..).zip(losses) {
             let scores = |loss| Evaluation::of(vec![Scores::new(loss, -loss)]);
             // The validation goes the other way, so that a rule that watches the wrong one is found out.
-            let (train, test) = (scores(loss), Some(scores(-loss)));
-            let report =
-                EpochReport { epoch, train, test, learning_rates: vec![0.1], seconds: 0.0, samples_per_second: 0.0 };
+            let (train, validation) = (scores(loss), Some(scores(-loss)));
+            let report = EpochReport {
+                epoch,
+                train,
+                validation,
+                learning_rates: vec![0.1],
+                seconds: 0.0,
+                samples_per_second: 0.0,
+            };
             let verdict = standing.judge(&rule, true, &report, 0);
             if verdict.best {
                 best = epoch;

@@ -51,6 +51,20 @@ fn it_learns_and_sums_up() {
     assert!(run.stdout.lines().all(|line| line.chars().count() <= 80), "{run:?}");
 }
 
+/// Whatever part an epoch is judged on, it is called by its name.
+#[test]
+fn progress_names_the_part_that_judges() {
+    let place = Place::new();
+    let data = place.dataset("ten", 200, 10);
+    let line = |more: &[&str]| {
+        let run = wgrad(&args(&data, &[&["--epochs", "1"], more].concat()));
+        run.stderr.lines().find(|line| line.starts_with("epoch 1/1")).unwrap().to_owned()
+    };
+    let (test, validation) = (line(&[]), line(&["--validation", "0.2"]));
+    assert!(test.contains("  test ") && !test.contains("validation"), "{test}");
+    assert!(validation.contains("  validation ") && !validation.contains("test"), "{validation}");
+}
+
 #[test]
 fn quiet_leaves_stderr_empty() {
     let place = Place::new();

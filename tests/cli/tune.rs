@@ -122,6 +122,19 @@ fn what_is_tuned_for_f16_is_for_f16_only() {
     assert!(kernels.iter().all(|kernel| kernel["tuned"] == false), "{kernels:?}");
 }
 
+/// Before anything is measured; and training goes on without a record.
+#[test]
+fn a_cache_that_cannot_be_written_to_is_said_beforehand() {
+    let (adapter, place) = (adapter(), Place::new());
+    fs::create_dir(place.path("cache")).unwrap();
+    place.file("cache/wgrad", "a file where a directory should be");
+    let words = ["cache/wgrad: what is measured cannot be kept there", "set XDG_CACHE_HOME"];
+    cached(&place, &["tune", "--adapter", &adapter]).refused(1, &words);
+    let data = place.dataset("ten", 64, 10);
+    let run = cached(&place, &["train", &data, "--hidden", "none", "--epochs", "1", "--adapter", &adapter]);
+    assert!(run.ok().contains("(default)"), "{run:?}");
+}
+
 #[test]
 fn the_cpu_has_no_kernels_to_tell_of() {
     let place = Place::new();

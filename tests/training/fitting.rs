@@ -152,7 +152,11 @@ fn validation_changes_nothing_of_the_training() {
             let replicas = (0..replicas).map(|seed| Replica::new(seed, &adam)).collect();
             let mut trainer = builder.replicas(replicas).build().unwrap();
             let history = trainer.fit(&data, epochs(3).validate(validation), &mut ()).unwrap();
-            (bits(&trainer.weights(0).unwrap()), history.run.streamed, history.epochs[2].test.clone().unwrap().loss)
+            (
+                bits(&trainer.weights(0).unwrap()),
+                history.run.streamed,
+                history.epochs[2].validation.clone().unwrap().loss,
+            )
         };
         for replicas in [1, 2] {
             let (alike, other) = (trained(&images(40), replicas), trained(&weighted, replicas));

@@ -177,8 +177,9 @@ fn validation_is_not_held_up_by_metrics() {
         let builder = Trainer::new(crate::support::classifier(), SoftmaxCrossEntropy, Adam::new(0.01)).device(device);
         let mut trainer = builder.batch_size(8).build().unwrap();
         let history = trainer.fit(&data, wgrad::epochs(1).validate(&data), &mut ()).unwrap();
-        let (validated, judged) = (history.epochs[0].test.clone().unwrap(), trainer.evaluate(&data).unwrap());
+        let (validated, judged) = (history.epochs[0].validation.clone().unwrap(), trainer.evaluate(&data).unwrap());
         assert!(validated.metrics().is_empty() && !judged.metrics().is_empty());
         assert_eq!((validated.loss, validated.accuracy), (judged.loss, judged.accuracy));
+        assert_eq!(trainer.validate(&data).unwrap(), validated);
     }
 }

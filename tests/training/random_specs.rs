@@ -223,7 +223,7 @@ fn interruptions_and_files_change_no_bit() {
         resumed.evaluate(&case.validation).unwrap();
         let history = case.fit(&mut resumed, |fit| fit.checkpoints(&checkpoints));
         assert!(case.bits(&mut resumed) == case.bits(&mut whole), "{}: cut at {}", case.name, case.cut);
-        let tests = |history: &History| history.epochs.iter().map(|epoch| epoch.test.clone()).collect::<Vec<_>>();
+        let tests = |history: &History| history.epochs.iter().map(|epoch| epoch.validation.clone()).collect::<Vec<_>>();
         assert_eq!((tests(&history), history.steps), (tests(&uninterrupted), uninterrupted.steps), "{}", case.name);
         let path = directory.path().join("model.safetensors");
         whole.save(&path).unwrap();

@@ -141,7 +141,7 @@ fn the_best_epochs_weights_come_back() {
         let wild = Replica { learning_rate: 0.2, ..replicas()[0] };
         let mut wild = builder(&device).replicas(vec![wild]).build().unwrap();
         let history = wild.fit(&data, epochs(40).validate(&validation).early_stopping(rule), &mut ()).unwrap();
-        let losses: Vec<f64> = history.epochs.iter().map(|epoch| epoch.test.as_ref().unwrap().loss).collect();
+        let losses: Vec<f64> = history.epochs.iter().map(|epoch| epoch.validation.as_ref().unwrap().loss).collect();
         let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
         assert!(history.end == End::Stopped && losses.last() != Some(&best), "{losses:?}");
         assert_eq!(wild.evaluate(&validation).unwrap().loss, best);

@@ -55,7 +55,7 @@ fn weights_stream_with_their_samples_and_replicas_have_their_own() {
         assert!(chunked.run.streamed);
         assert_eq!(weights(&mut resident), weights(&mut streaming));
         for (whole, chunked) in whole.epochs.iter().zip(&chunked.epochs) {
-            assert_eq!((&whole.train, &whole.test), (&chunked.train, &chunked.test));
+            assert_eq!((&whole.train, &whole.validation), (&chunked.train, &chunked.validation));
         }
         for (r, replica) in two_replicas().into_iter().enumerate() {
             let mut alone = builder().device(device.clone()).replicas(vec![replica]).build().unwrap();

@@ -11,7 +11,7 @@ use wgrad::bench::{NETWORKS, Network};
 use wgrad::files::{cache_directory, without_path};
 use wgrad::gpu::{Gpu, GpuOptions, GpuRequest, Tuning};
 use wgrad::tune::{Finding, TunedStep, tune};
-use wgrad::{Error, Precision};
+use wgrad::Precision;
 
 use crate::args::{self, PrecisionArgs};
 use crate::bench::network;
@@ -122,9 +122,13 @@ pub fn run(args: &TuneArgs, output: &Output) -> Result<()> {
 /// What is measured has to be kept: better to know before than after.
 fn probe(directory: &Path) -> Result<()> {
     let probed = std::fs::create_dir_all(directory).and_then(|()| NamedTempFile::new_in(directory));
-    let refused =
-        |e| Error::Io { path: directory.to_path_buf(), action: "keep what is measured in", source: without_path(e) };
-    Ok(probed.map(drop).map_err(refused)?)
+    probed.map(drop).map_err(|e| {
+        Failure::Verdict(format!(
+            "{}: what is measured cannot be kept there: {}; set XDG_CACHE_HOME to a directory that can be written to",
+            directory.display(),
+            without_path(e)
+        ))
+    })
 }
 
 impl TuneArgs {

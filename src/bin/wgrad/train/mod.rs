@@ -74,13 +74,14 @@ pub fn run(args: &TrainArgs, mut settings: Settings, output: &Output, started: I
         Err(error) => return Err(keep(error, callback.1.as_ref(), &mut trainer)),
     };
     directory = callback.1;
-    let scores = scored(&mut trainer, &history, args.stopping.rule()?.is_some(), &Parts { train, validation, test })?;
     let mut saved = None;
     if let Some(directory) = &mut directory {
         directory.check()?;
         saved = Some(directory.save_model(&mut trainer)?.display().to_string());
         directory.save_history(&history)?;
     }
+    // The model is safe by now, whatever comes of judging it.
+    let scores = scored(&mut trainer, &history, args.stopping.rule()?.is_some(), &Parts { train, validation, test })?;
     let seconds = started.elapsed().as_secs_f64();
     summarize(&Summary::new(&history, &scores, seconds, device.note(), saved), output);
     if history.end == End::Asked { Err(interrupted(&history, directory.as_ref())) } else { Ok(()) }
@@ -91,7 +92,7 @@ fn scored(trainer: &mut Trainer, history: &History, restored: bool, parts: &Part
     let last = history.epochs.last();
     let none = Evaluation { loss: 0.0, accuracy: 0.0, replicas: Vec::new() };
     let train = last.map_or(&none, |epoch| &epoch.train);
-    let watched = last.and_then(|epoch| epoch.test.clone());
+    let watched = last.and_then(|epoch| epoch.validation.clone());
     let own = (&parts.train, parts.validation.as_ref(), parts.test.as_ref());
     Scored::new(trainer, (train, watched), restored, own)
 }

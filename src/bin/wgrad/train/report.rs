@@ -28,7 +28,8 @@ impl<'a> Report<'a> {
     pub fn new(output: &'a Output, device: &'a Device, log_steps: bool, validates: bool) -> Self {
         // A bar and a line per step would overwrite each other on one terminal.
         let crowded = log_steps && stdout().is_terminal();
-        let bar = (!output.quiet() && !crowded).then(ProgressBar::stderr);
+        let bar = (!output.quiet() && !crowded)
+            .then(|| ProgressBar::stderr().judged_on(if validates { "validation" } else { "test" }));
         Self { output, device, log_steps, validates, several: false, bar, notes: Vec::new() }
     }
 
@@ -70,8 +71,8 @@ pub struct EpochEvent {
 
 impl EpochEvent {
     pub fn new(report: &EpochReport, validates: bool) -> Self {
-        let EpochReport { epoch, train, test, learning_rates, seconds, samples_per_second } = report;
-        let (validation, test) = if validates { (test.as_ref(), None) } else { (None, test.as_ref()) };
+        let EpochReport { epoch, train, validation, learning_rates, seconds, samples_per_second } = report;
+        let (validation, test) = if validates { (validation.as_ref(), None) } else { (None, validation.as_ref()) };
         Self {
             epoch: *epoch,
             train_loss: train.loss,
@@ -141,7 +142,7 @@ mod tests {
         let report = EpochReport {
             epoch: 1,
             train,
-            test: None,
+            validation: None,
             learning_rates: Vec::new(),
             seconds: 1.0,
             samples_per_second: 1.0,

@@ -99,7 +99,9 @@ impl Scored {
         let watched = watched.filter(|_| !restored && !regression);
         let mut judge = |data: Option<&Dataset>, watched: Option<Evaluation>| match (data, watched) {
             (Some(_), Some(watched)) => Ok(Some(watched)),
-            (Some(data), None) => trainer.evaluate(data).map(Some),
+            // Of classes nothing is told but loss and accuracy: no counts, and no ranking, whose memory no report knows.
+            (Some(data), None) if regression => trainer.evaluate(data).map(Some),
+            (Some(data), None) => trainer.validate(data).map(Some),
             (None, _) => Ok(None),
         };
         let (first, second) = if validation.is_some() { (watched, None) } else { (None, watched) };
