@@ -41,7 +41,7 @@ pub fn remove_temporary(directory: &Path) -> Result<()> {
 /// sees a part of it.
 ///
 /// # Errors
-/// [`Error::Io`] that names the file or its directory.
+/// [`Error::Io`] that names the file.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
@@ -50,15 +50,24 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let created = builder.tempfile_in(directory);
-    let mut file = created.map_err(|e| Error::io(directory, "create a file in", without_path(e)))?;
+    let mut file = created.map_err(|e| Error::io(path, "create", without_path(e)))?;
     file.write_all(bytes).map_err(|e| Error::io(path, "write", without_path(e)))?;
     file.as_file().sync_all().map_err(|e| Error::io(path, "sync", e))?;
     file.persist(path).map_err(|e| Error::io(path, "create", e.error))?;
     sync_directory(directory)
 }
 
+/// Whether files can be made in a directory, and written: permissions alone do not tell, nor does a full disk let on before.
+///
+/// # Errors
+/// What the system says to a small file, which is gone again.
+pub fn check_writable(directory: &Path) -> std::io::Result<()> {
+    let written = tempfile::NamedTempFile::new_in(directory).and_then(|mut file| file.write_all(b"probe"));
+    written.map_err(without_path)
+}
+
 /// What the system said, without the temporary file's name, which tells nobody anything.
-pub fn without_path(error: std::io::Error) -> std::io::Error {
+fn without_path(error: std::io::Error) -> std::io::Error {
     let text = error.to_string();
     match text.split_once(" at path ") {
         Some((said, _)) if error.get_ref().is_some() => std::io::Error::new(error.kind(), said.to_owned()),

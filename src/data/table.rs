@@ -179,11 +179,21 @@ impl Table {
         self.number_or(row, column, "the target of a regression holds numbers; check --target, --task and --header")
     }
 
+    /// The number in a cell of a column that held numbers in training.
+    pub(super) fn known_number(&self, row: usize, column: usize) -> Result<f64> {
+        let as_in_training =
+            "in training this column held numbers; mend the cell, or check --header and the columns' order";
+        self.number_or(row, column, as_in_training)
+    }
+
     /// The number in a cell, or what to do where it is none.
     fn number_or(&self, row: usize, column: usize, way_out: &str) -> Result<f64> {
         match self.cell(row, column).parse::<f64>() {
             Ok(value) if (value as f32).is_finite() => Ok(value),
             Ok(_) => Err(self.cell_error(row, column, "is not a finite number in 32 bits")),
+            Err(_) if self.cell(row, column).replace(',', ".").parse::<f64>().is_ok() => {
+                Err(self.cell_error(row, column, "is not a number; write a point, not a comma, before the fraction"))
+            }
             Err(_) => Err(self.cell_error(row, column, &format!("is not a number; {way_out}"))),
         }
     }

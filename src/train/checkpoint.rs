@@ -13,7 +13,7 @@ use crate::executor::{DeviceInfo, KernelRecord};
 use crate::spec::{Sequential, TrainSpec};
 
 /// The metadata key under which a checkpoint carries everything but its tensors.
-const METADATA_KEY: &str = "wgrad-checkpoint";
+pub(super) const METADATA_KEY: &str = "wgrad-checkpoint";
 /// The metadata key of that object's own checksum. Checkpoints of before there was one go without.
 const METADATA_CHECKSUM_KEY: &str = "wgrad-checkpoint-checksum";
 /// What the format is called; another one is refused.

@@ -244,6 +244,14 @@ impl ModelFile {
     /// [`Error::Io`]; [`Error::Model`] that says what is wrong: not safetensors, cut off, no `wgrad` metadata, a tensor
     /// that is missing or of another shape or type, a number that is not finite.
     pub fn load(path: &Path) -> Result<Self> {
+        if path.is_dir() {
+            let inside = path.join("model.safetensors");
+            let reason = match inside.is_file() {
+                true => format!("is a directory; its model is {}", inside.display()),
+                false => "is a directory, without a model.safetensors in it; name a model's file".to_owned(),
+            };
+            return Err(Error::model(path, reason));
+        }
         let bytes = std::fs::read(path).map_err(|e| Error::io(path, "read", e))?;
         Self::from_bytes(&bytes).map_err(|reason| Error::model(path, reason))
     }
@@ -276,8 +284,17 @@ impl ModelFile {
         let broken = |e| format!("not a safetensors file, or cut off: {e}");
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(broken)?;
         let tensors = SafeTensors::deserialize(bytes).map_err(broken)?;
-        let text = header.metadata().as_ref().and_then(|map| map.get(METADATA_KEY));
-        let text = text.ok_or("a safetensors file, but without wgrad's metadata: not saved by wgrad")?;
+        let metadata = |key: &str| header.metadata().as_ref().and_then(|map| map.get(key));
+        let text = metadata(METADATA_KEY).ok_or_else(|| match metadata(super::checkpoint::METADATA_KEY) {
+            Some(_) => {
+                "a checkpoint, from which `wgrad train --resume` goes on, and no model; models are \
+                        model.safetensors and best.safetensors beside it"
+            }
+            None => {
+                "a safetensors file, but without wgrad's metadata: not saved by wgrad; `wgrad import` makes a model of \
+                     a PyTorch state dict"
+            }
+        })?;
         let Metadata { model, spec, facts, preprocessing } =
             serde_json::from_str(text).map_err(|e| format!("wgrad's metadata cannot be read: {e}"))?;
         spec.validate(&model).map_err(|e| format!("wgrad's metadata make no sense: {e}"))?;

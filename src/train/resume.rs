@@ -81,7 +81,12 @@ fn difference(field: String, had: &Value, wanted: &Value) -> Option<(String, Str
 }
 
 fn short(value: &Value) -> String {
-    let text = if value.is_null() { "none".to_owned() } else { value.to_string() };
+    let text = match value.as_f64().filter(|_| value.is_f64()) {
+        // Most are f32, and have fewer digits as such.
+        Some(number) if f64::from(number as f32) == number => (number as f32).to_string(),
+        _ if value.is_null() => "none".to_owned(),
+        _ => value.to_string(),
+    };
     match text.char_indices().nth(LONGEST_VALUE) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text,

@@ -142,7 +142,7 @@ fn an_output_directory_that_cannot_be_written_is_found_before_training() {
     }
     assert_eq!(place.listing(), before);
     let run = wgrad(&["export", &place.model("run", &data, "8"), &place.path("nowhere/model.onnx")]);
-    run.refused(1, &["nowhere: cannot create a file in: No such file or directory"]);
+    run.refused(1, &["nowhere/", ": cannot create: No such file or directory"]);
     assert!(!run.stderr.contains(".wgrad-"), "a temporary name tells nobody anything: {run:?}");
     let taken = place.path("taken/model.safetensors");
     std::fs::create_dir_all(&taken).unwrap();

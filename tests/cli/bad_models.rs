@@ -31,7 +31,7 @@ fn broken_files_are_refused_by_every_command_that_reads_one() {
         ("huge-header", with_length(&good, u64::MAX), &["not a safetensors file"]),
         ("long-header", with_length(&good, 1 << 40), &["not a safetensors file"]),
         ("noise", noise, &["not a safetensors file"]),
-        ("no-metadata", [&2_u64.to_le_bytes()[..], b"{}"].concat(), &["not saved by wgrad"]),
+        ("no-metadata", [&2_u64.to_le_bytes()[..], b"{}"].concat(), &["not saved by wgrad", "wgrad import"]),
     ];
     for (name, bytes, words) in broken {
         let path = place.path(name);
@@ -48,7 +48,7 @@ fn broken_files_are_refused_by_every_command_that_reads_one() {
 fn a_directory_or_nothing_is_no_model() {
     let place = Place::new();
     let data = place.dataset("five", 80, 5);
-    wgrad(&["eval", &data, &data, "--device", "cpu"]).refused(1, &["five", "cannot read"]);
+    wgrad(&["eval", &data, &data, "--device", "cpu"]).refused(1, &["five", "is a directory"]);
     let missing = place.path("missing");
     wgrad(&["eval", &missing, &data, "--device", "cpu"]).refused(1, &["missing", "cannot read"]);
 }
@@ -63,4 +63,19 @@ fn init_of_another_shape_names_both() {
     let run = wgrad(&["train", &data, "--device", "cpu", "--hidden", "9", "--from", &model, "--out", &out]);
     run.refused(1, &["model.safetensors", "16-8-5", "16-9-5", "--hidden"]);
     assert_eq!(place.listing(), before);
+}
+
+/// What lies beside a model is taken for one easily.
+#[test]
+fn what_is_no_model_says_where_one_is() {
+    let place = Place::new();
+    let data = place.dataset("ten", 40, 10);
+    let out = place.model("run", &data, "8").replace("/model.safetensors", "");
+    let eval = |model: &str| wgrad(&["eval", model, &data, "--device", "cpu"]);
+    eval(&out).refused(1, &["run: is a directory; its model is", "run/model.safetensors"]);
+    eval(&data).refused(1, &["ten: is a directory, without a model.safetensors"]);
+    let checkpoint = format!("{out}/checkpoint.0.safetensors");
+    eval(&checkpoint).refused(1, &["a checkpoint", "--resume", "best.safetensors"]);
+    let model = format!("{out}/model.safetensors");
+    wgrad(&["predict", &model, "mnist", "--device", "cpu"]).refused(2, &["mnist is a dataset by name", "wgrad eval"]);
 }

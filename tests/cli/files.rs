@@ -228,6 +228,8 @@ fn flags_that_do_not_go_together() {
     train(&images, &["--validation", "rows.csv"]).refused(2, &["--validation rows.csv", "give a share"]);
     train("make-moons:sample=5", &[]).refused(2, &["make-moons", "did you mean `samples`?"]);
     train("missing.csv", &[]).refused(1, &["missing.csv", "cannot read"]);
+    train("missing.npy", &["--y", "y.npy"]).refused(1, &["missing.npy", "cannot read"]);
+    train("iris:samples=3", &[]).refused(2, &["iris: has no options"]);
     train("irsi", &[]).refused(2, &["unknown dataset `irsi`", "iris"]);
     let odd = place.file("odd.bin", b"\x00\x01\x02");
     train(&odd, &[]).refused(1, &["odd.bin", "NPZ, NPY", ".csv"]);
@@ -251,7 +253,8 @@ fn rows_that_a_model_cannot_take() {
         &["line 2, column 2 (`color`): `pink` is a category that training did not have", "black, brown, white"],
     );
     predict("size,colr\n1,white\n", &["no column `color`", "did you mean `colr`?"]);
-    predict("size,color\nlarge,white\n", &["line 2, column 1 (`size`): `large` is not a number"]);
+    predict("size,color\nlarge,white\n", &["line 2, column 1 (`size`): `large` is not a number; in training"]);
+    predict("size,color\n\"1,5\",white\n", &["line 2, column 1 (`size`): `1,5` is not a number; write a point"]);
     predict("size,color\n,white\n", &["line 2, column 1", "no value"]);
     predict("1,white,3\n", &["3 columns", "reads 2 of the 4"]);
     #[cfg(unix)]

@@ -8,6 +8,7 @@ mod config;
 mod files;
 mod gpu;
 mod help;
+mod idle;
 mod inputs;
 mod interchange;
 mod layers;

@@ -77,7 +77,7 @@ impl DeviceArgs {
             (_, Some(name)) => gpu(GpuRequest::Named(name.clone()))?,
             (DeviceChoice::Gpu, None) => gpu(GpuRequest::Best)?,
             // Asked for by name: never the CPU instead.
-            (DeviceChoice::Auto, None) if subgroups => gpu(GpuRequest::Best)?,
+            (DeviceChoice::Auto, None) if subgroups => gpu(GpuRequest::Best).map_err(gpu_only)?,
             (DeviceChoice::Auto, None) => Device::auto_for(precision)?,
         };
         Ok(match (self.kernels, cache_directory()) {

@@ -24,12 +24,22 @@ const NO_KEYS: [&str; 8] = ["config", "resume", "help", "version", "json", "quie
 /// What may stand in a file but is left out of those that runs write: where the run was put.
 const NOT_WRITTEN: [&str; 1] = ["out"];
 
+/// What a run begins with, and one that goes on has behind it.
+const NOT_ON_RESUME: [&str; 3] = ["--recipe", "--from", "--replace-head"];
+
 /// The arguments of the command line, and those of the configuration that it names.
 ///
 /// # Errors
 /// A file that cannot be read, is no TOML, has an unknown key or a value that is no argument. Clap's own errors come out
 /// as they are.
 pub fn parse(command: &Command, line: &[OsString]) -> Result<Result<ArgMatches, clap::Error>> {
+    let words = || line.iter().skip(train_at(line).unwrap_or(line.len())).take_while(|word| *word != "--");
+    let says = |flag: &str| words().any(|word| word.to_string_lossy().split('=').next() == Some(flag));
+    if let Some(flag) = NOT_ON_RESUME.into_iter().find(|flag| says("--resume") && says(flag)) {
+        let reason =
+            format!("{flag} is for the beginning of a run, and --resume goes on with one; leave one of them out");
+        return Err(Failure::Usage(reason));
+    }
     let parsed = parse_after(command, line, &[])?;
     let Some((recipe, dataset)) = parsed.as_ref().ok().and_then(recipe) else { return Ok(parsed) };
     let train = command.find_subcommand(TRAIN).ok_or_else(|| Failure::Usage("no such subcommand".to_owned()))?;

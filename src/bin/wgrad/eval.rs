@@ -82,6 +82,9 @@ pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
     let file = ModelFile::load(&args.model)?;
     let device = args.device.open(file.spec.precision)?;
     let trained_on = file.facts.dataset.clone();
+    if let Some(k) = args.top_k {
+        check_top_k(k, &file)?;
+    }
     let (parts, piped) = args.data.load(&file)?;
     let note = scaled_otherwise(&file, parts.train.features());
     let mut trainer = Trainer::from_file(file, device.clone())?;
@@ -125,6 +128,22 @@ pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
     output.text(&list.to_string());
     tables.print(output);
     Ok(())
+}
+
+/// All answers are among all classes.
+fn check_top_k(k: usize, file: &ModelFile) -> Result<()> {
+    let values = file.preprocessing.as_ref().is_some_and(|known| known.is_regression());
+    let outputs = file.model.outputs();
+    match outputs {
+        _ if values => {
+            Err(Failure::Usage("--top-k is for classes, and the model gives values; leave it out".to_owned()))
+        }
+        1 => Err(Failure::Usage("--top-k says nothing of the two classes of one output; leave it out".to_owned())),
+        _ if k > outputs => {
+            Err(Failure::Usage(format!("--top-k {k} is more than the model's {outputs} classes; leave it out")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The samples that are asked for, and what they are called. `divided` is how the samples were divided in training, if

@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 use wgrad::data::Task;
 use wgrad::pytorch::{self, Import};
-use wgrad::{Activation, Loss, Norm};
+use wgrad::{Activation, Loss, ModelFile, Norm};
 
 use crate::data::TaskName;
 use crate::output::Output;
@@ -94,6 +94,7 @@ pub fn run(args: &ImportArgs, output: &Output) -> Result<()> {
     let (task, names, order) = (args.task.map(Into::into), args.names.clone(), args.order.clone());
     let options = Import { activation, output_activation, loss, norm_epsilon, residual, dropout, task, names, order };
     let imported = pytorch::import(&args.file, &options)?;
+    args.check(&imported.file)?;
     imported.file.save(&args.out)?;
     imported.notes.iter().for_each(|note| output.note(note));
     let model = &imported.file.model;
@@ -132,6 +133,30 @@ pub fn run(args: &ImportArgs, output: &Output) -> Result<()> {
     list.entry("saved", args.out.display());
     output.text(&list.to_string());
     Ok(())
+}
+
+impl ImportArgs {
+    /// What nothing would come of is a mistake.
+    fn check(&self, file: &ModelFile) -> Result<()> {
+        let hidden = &file.model.layers[..file.model.layers.len().saturating_sub(1)];
+        let flags = [
+            ("--activation", self.activation != Activation::Relu && hidden.is_empty(), "hidden layers"),
+            ("--dropout", self.dropout > 0.0 && hidden.is_empty(), "hidden layers"),
+            ("--residual", self.residual && hidden.iter().all(|layer| layer.residual.is_none()), "neighbours as wide"),
+            (
+                "--norm-epsilon",
+                self.norm_epsilon != Norm::BATCH.epsilon() && hidden.iter().all(|layer| layer.norm.is_none()),
+                "norms",
+            ),
+        ];
+        match flags.iter().find(|(_, idle, _)| *idle) {
+            Some((flag, _, lacking)) => {
+                let architecture = file.model.architecture();
+                Err(Failure::Usage(format!("{flag} does nothing: {architecture} has no {lacking}; leave it out")))
+            }
+            None => Ok(()),
+        }
+    }
 }
 
 fn norm_name(norm: Option<Norm>) -> &'static str {

@@ -79,7 +79,7 @@ struct ValueFields<'a> {
 
 pub fn run(args: &PredictArgs, output: &Output) -> Result<()> {
     let file = ModelFile::load(&args.model)?;
-    let rows = rows(&args.input, args.format.format()?, args.x.as_deref(), file.preprocessing.as_ref())?;
+    let rows = rows(&args.input, &args.format, args.x.as_deref(), file.preprocessing.as_ref())?;
     let (inputs, loss) = (file.model.inputs, file.spec.loss);
     if rows.inputs() != inputs {
         let reason = format!("its rows have {} numbers, but the model takes {inputs}", rows.inputs());

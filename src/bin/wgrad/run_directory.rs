@@ -5,8 +5,7 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use tempfile::NamedTempFile;
-use wgrad::files::{without_path, write_whole};
+use wgrad::files::{check_writable, write_whole};
 use wgrad::{Callback, Checkpoints, EpochReport, Error, History, RunInfo, Trainer};
 
 use crate::Result;
@@ -66,8 +65,7 @@ impl Beginning {
 }
 
 impl RunDirectory {
-    /// Makes the directory if need be, and writes a file to it and removes it again: permissions alone do not tell. A run
-    /// that goes on holds its lock already.
+    /// Makes the directory if need be, and sees whether it can be written to. A run that goes on holds its lock already.
     pub fn prepare(path: &Path, lock: Option<RunLock>, checkpoints: Checkpoints, beginning: Beginning) -> Result<Self> {
         let new = !path.exists();
         std::fs::create_dir_all(path).map_err(|e| refused(path, "create this directory for --out", e))?;
@@ -78,8 +76,7 @@ impl RunDirectory {
     }
 
     fn probe(&self) -> Result<()> {
-        let written = NamedTempFile::new_in(&self.path).and_then(|mut file| file.write_all(b"probe"));
-        written.map_err(|e| refused(&self.path, "write to this directory for --out", without_path(e)))?;
+        check_writable(&self.path).map_err(|e| refused(&self.path, "write to this directory of a run", e))?;
         for name in [MODEL, HISTORY, HISTORY_LINES, HISTORY_TABLE, CONFIG, SETTINGS] {
             let path = self.path.join(name);
             if path.is_dir() {

@@ -6,12 +6,11 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use serde::Serialize;
-use tempfile::NamedTempFile;
+use wgrad::Precision;
 use wgrad::bench::{NETWORKS, Network};
-use wgrad::files::{cache_directory, without_path};
+use wgrad::files::{cache_directory, check_writable};
 use wgrad::gpu::{Gpu, GpuOptions, GpuRequest, Tuning};
 use wgrad::tune::{Finding, TunedStep, tune};
-use wgrad::Precision;
 
 use crate::args::{self, PrecisionArgs};
 use crate::bench::network;
@@ -121,13 +120,10 @@ pub fn run(args: &TuneArgs, output: &Output) -> Result<()> {
 
 /// What is measured has to be kept: better to know before than after.
 fn probe(directory: &Path) -> Result<()> {
-    let probed = std::fs::create_dir_all(directory).and_then(|()| NamedTempFile::new_in(directory));
-    probed.map(drop).map_err(|e| {
-        Failure::Verdict(format!(
-            "{}: what is measured cannot be kept there: {}; set XDG_CACHE_HOME to a directory that can be written to",
-            directory.display(),
-            without_path(e)
-        ))
+    let probed = std::fs::create_dir_all(directory).and_then(|()| check_writable(directory));
+    probed.map_err(|e| {
+        let way_out = "set XDG_CACHE_HOME to a directory that can be written to";
+        Failure::Verdict(format!("{}: what is measured cannot be kept there: {e}; {way_out}", directory.display()))
     })
 }
 

@@ -202,7 +202,7 @@ fn encode_column(
             for (to, row) in part.column_mut(0).iter_mut().zip(rows) {
                 let value = match table.is_missing(*row, place) {
                     true => missing.ok_or_else(|| absent(*row))?,
-                    false => table.number(*row, place)?,
+                    false => table.known_number(*row, place)?,
                 };
                 *to = ((value - shift) * scale) as f32;
             }

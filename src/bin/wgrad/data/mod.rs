@@ -1,7 +1,9 @@
 //! Samples from wherever a user has them: built-in sets, generators, files.
 
+mod rows;
 mod source;
 mod train_data;
 
-pub use source::{RowFormat, SamplesArgs, rows, scaled_otherwise};
+pub use rows::{rows, scaled_otherwise};
+pub use source::{RowFormat, SamplesArgs};
 pub use train_data::{TaskName, TrainDataArgs};

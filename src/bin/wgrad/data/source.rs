@@ -6,10 +6,8 @@ use std::sync::Arc;
 
 use clap::Args;
 use wgrad::data::npy::Elements;
-use wgrad::data::{
-    ArraySpec, Content, Format, Header, Parts, Preprocessing, RawArrays, RawParts, Table, TableFormat, rows_of,
-};
-use wgrad::{Dataset, Error, Features, ModelFile, datasets};
+use wgrad::data::{ArraySpec, Content, Format, Header, Parts, Preprocessing, RawArrays, RawParts, Table, TableFormat};
+use wgrad::{Dataset, Error, ModelFile, datasets};
 
 use crate::{Failure, Result};
 
@@ -17,6 +15,22 @@ use crate::{Failure, Result};
 const TABLES: [&str; 4] = ["csv", "tsv", "txt", "data"];
 /// In place of a file's name: what is piped in.
 const STANDARD_INPUT: &str = "-";
+
+/// A flag, and whether it says anything.
+pub type Flag = (&'static str, bool);
+
+/// Flags that are for other kinds of sets than this one would do nothing: that is a mistake.
+pub fn refuse_idle(dataset: &str, kinds: &[(bool, &[Flag], &str)]) -> Result<()> {
+    for (fits, flags, kind) in kinds {
+        if let Some((flag, _)) = flags.iter().find(|(_, given)| *given && !fits) {
+            return Err(Failure::Usage(format!("{flag} is for {kind}, which {dataset} is not")));
+        }
+    }
+    Ok(())
+}
+
+/// What is read from the directory of the built-in sets.
+pub const IN_DATA_DIR: &str = "mnist and fashion-mnist";
 
 /// How text files are written.
 #[derive(Args, Clone, Debug)]
@@ -34,6 +48,11 @@ pub struct RowFormat {
 }
 
 impl RowFormat {
+    /// Those that are not as they would be if they were left out, with what they are for.
+    pub fn given(&self) -> [Flag; 3] {
+        [("--delimiter", self.delimiter != b','), ("--header", self.header), ("--no-header", self.no_header)]
+    }
+
     pub fn format(&self) -> Result<TableFormat> {
         let header = match (self.header, self.no_header) {
             (true, true) => return Err(Failure::Usage("--header and --no-header cannot both be".to_owned())),
@@ -115,7 +134,7 @@ pub fn content(path: &Path) -> Result<Content> {
 }
 
 /// Text without a name to tell by is taken for a table.
-fn is_table(content: &Content) -> bool {
+pub fn is_table(content: &Content) -> bool {
     content.is_pipe() || is_tables_name(&content.extension())
 }
 
@@ -125,9 +144,14 @@ fn is_tables_name(extension: &str) -> bool {
 
 /// A name that stands for nothing; one that looks like a path was meant as a file.
 fn unknown(name: &str, source: std::io::Error) -> Error {
-    let looks_like_a_table = is_tables_name(&Content::extension_of(Path::new(name)));
-    if name.contains(['/', '\\']) || looks_like_a_table {
+    let extension = Content::extension_of(Path::new(name));
+    let is_data = is_tables_name(&extension) || ["npy", "npz"].contains(&extension.as_str());
+    if name.contains(['/', '\\']) || is_data {
         return Error::Io { path: name.into(), action: "read", source };
+    }
+    let (before, _) = name.split_once(':').unwrap_or((name, ""));
+    if before != name && (datasets::KNOWN.contains(&before) || before == "iris") {
+        return Error::Spec { field: before.to_owned(), reason: "has no options".to_owned() };
     }
     let known = datasets::KNOWN.iter().chain(&["iris"]).chain(datasets::MADE);
     Error::UnknownDataset { name: name.to_owned(), known: known.copied().collect::<Vec<_>>().join(", ") }
@@ -175,6 +199,7 @@ impl SamplesArgs {
     /// there is one. And whether they came out of a pipe, whose name says nothing of them.
     pub fn load(&self, model: &ModelFile) -> Result<(Parts, bool)> {
         let source = Source::find(&self.dataset, self.format.format()?)?;
+        self.check_flags(&source)?;
         let piped = match &source {
             Source::Table { piped, .. } => *piped,
             Source::Arrays(content) => content.is_pipe(),
@@ -183,12 +208,23 @@ impl SamplesArgs {
         Ok((self.parts(source, model)?, piped))
     }
 
+    fn check_flags(&self, source: &Source) -> Result<()> {
+        let table = [("--target", !self.target.is_empty())].into_iter().chain(self.format.given()).collect::<Vec<_>>();
+        let array = [("--x", self.x.is_some()), ("--y", self.y.is_some())];
+        let place = [("--data-dir", self.data_dir.is_some())];
+        refuse_idle(
+            &self.dataset,
+            &[
+                (matches!(source, Source::Table { .. }), &table, "tables (CSV)"),
+                (matches!(source, Source::Arrays(_)), &array, "NPZ and NPY files"),
+                (datasets::KNOWN.contains(&self.dataset.as_str()), &place, IN_DATA_DIR),
+            ],
+        )
+    }
+
     fn parts(&self, source: Source, model: &ModelFile) -> Result<Parts> {
         let known = Arc::new(model.preprocessing.clone().unwrap_or_default());
         let whole = |data: Dataset| Parts { train: data, validation: None, test: None };
-        if !self.target.is_empty() && !matches!(source, Source::Table { .. }) {
-            return Err(Failure::Usage(format!("--target is for tables (CSV), which {} is not", self.dataset)));
-        }
         Ok(match source {
             Source::Images => {
                 let parts = datasets::load(&self.dataset, self.data_dir.as_deref())?;
@@ -249,50 +285,4 @@ fn outputs_named(known: &Preprocessing, model: &ModelFile, values: bool) -> Prep
     }
     let Preprocessing { classes, targets, .. } = Preprocessing::numbered(model.model.outputs(), values);
     Preprocessing { classes, targets, ..known.clone() }
-}
-
-/// What to know where a model of bytes, which were scaled to 0 to 1 in training, is given numbers beyond 1: they are taken
-/// as they are, and are hardly meant so.
-pub fn scaled_otherwise(model: &ModelFile, rows: &Features) -> Option<String> {
-    let Features::F32(x) = rows else { return None };
-    let largest = x.iter().copied().fold(0.0, f32::max);
-    let plain = model.preprocessing.as_ref().is_none_or(|known| known.columns.is_empty() && !known.normalize);
-    (model.facts.bytes && plain && largest > 1.0).then(|| {
-        format!(
-            "the model was trained on bytes scaled to 0 to 1, and these numbers, which reach {largest}, are taken as they \
-             are; save pixels as NPY of dtype uint8, or divide them by 255"
-        )
-    })
-}
-
-/// The same error, with the file in it.
-fn in_file(error: Error, path: &Path) -> Failure {
-    match error {
-        Error::Shape { operation, wanted, got, .. } => {
-            Error::Shape { operation, tensor: path.display().to_string(), wanted, got }.into()
-        }
-        other => other.into(),
-    }
-}
-
-/// Rows to predict, encoded as the model's preprocessing says.
-pub fn rows(
-    path: &Path,
-    format: TableFormat,
-    x: Option<&str>,
-    preprocessing: Option<&Preprocessing>,
-) -> Result<Features> {
-    let content = content(path)?;
-    let path = content.path();
-    match preprocessing {
-        Some(known)
-            if is_table(&content) && content.format() == Format::Other && !known.columns.is_empty() && x.is_none() =>
-        {
-            let table = Table::of(&content, format)?;
-            let all: Vec<usize> = (0..table.len()).collect();
-            Ok(Features::F32(known.encode(&table, &all)?))
-        }
-        Some(known) => known.encode_array(rows_of(&content, x)?).map_err(|error| in_file(error, path)),
-        None => Ok(rows_of(&content, x)?),
-    }
 }

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use wgrad::data::{ArraySpec, Missing, Parts, Preprocessing, RawParts, Scale, Split, Table, TableSpec, Task};
-use wgrad::datasets;
+use wgrad::{Dataset, datasets};
 
-use super::source::{RowFormat, Source, arrays_of, content};
+use super::source::{IN_DATA_DIR, RowFormat, Source, arrays_of, content, refuse_idle};
 use crate::{Failure, Result, args};
 
 /// The share that is held back where a set has no test part of its own.
@@ -140,6 +140,7 @@ impl TrainDataArgs {
             return Err(Failure::Usage("--preprocess: give one of standardize, min-max and none".to_owned()));
         }
         let parts = self.parts()?;
+        self.check_division(&parts.train)?;
         if self.scale_target && parts.train.classes() > 0 {
             let reason = "--scale-target is for a regression, and the answers are classes; leave it out, or give --task \
                           regression";
@@ -170,7 +171,6 @@ impl TrainDataArgs {
         }
     }
 
-    /// Flags that are for other kinds of sets than this one would do nothing: that is a mistake.
     fn check_flags(&self, source: &Source) -> Result<()> {
         let (is_table, is_array) = match source {
             Source::Table { .. } => (true, false),
@@ -185,13 +185,28 @@ impl TrainDataArgs {
             ("--weights-column", self.weights_column.is_some()),
             ("--missing", self.missing != MissingName::Error),
         ];
+        let table: Vec<_> = table.into_iter().chain(self.format.given()).collect();
         let array = [("--x", self.x.is_some()), ("--y", self.y.is_some())];
-        let table = table.iter().filter(|_| !is_table).map(|flag| (flag, "tables (CSV)"));
-        let array = array.iter().filter(|_| !is_array).map(|flag| (flag, "NPZ and NPY files"));
-        match table.chain(array).find(|((_, given), _)| *given) {
-            Some(((flag, _), kind)) => {
-                Err(Failure::Usage(format!("{flag} is for {kind}, which {} is not", self.dataset)))
-            }
+        let place = [("--data-dir", self.data_dir.is_some())];
+        refuse_idle(
+            &self.dataset,
+            &[
+                (is_table, &table, "tables (CSV)"),
+                (is_array, &array, "NPZ and NPY files"),
+                (datasets::KNOWN.contains(&self.dataset.as_str()), &place, IN_DATA_DIR),
+            ],
+        )
+    }
+
+    /// Of samples that are not divided, how to divide them would say nothing.
+    fn check_division(&self, data: &Dataset) -> Result<()> {
+        let split = data.preprocessing().and_then(|known| known.split);
+        let divided = split.is_some_and(|split| split.test > 0.0 || split.validation > 0.0);
+        let flags = [("--split-seed", self.split_seed != 0), ("--no-stratify", self.no_stratify)];
+        match flags.iter().find(|(_, given)| *given && !divided) {
+            Some((flag, _)) => Err(Failure::Usage(format!(
+                "{flag} is for dividing the samples, which nothing does here; add --validation SHARE, or leave it out"
+            ))),
             None => Ok(()),
         }
     }

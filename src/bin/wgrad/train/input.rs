@@ -3,7 +3,8 @@
 use std::str::FromStr;
 
 use clap::Args;
-use wgrad::{Augment, TrainerBuilder};
+use wgrad::data::Preprocessing;
+use wgrad::{Augment, Dataset, TrainerBuilder};
 
 use crate::args;
 use crate::{Failure, Result};
@@ -22,10 +23,15 @@ pub struct InputArgs {
 }
 
 impl InputArgs {
-    /// The builder with noise and augmentation, for samples of so many numbers.
-    pub fn apply(&self, builder: TrainerBuilder, inputs: usize) -> Result<TrainerBuilder> {
+    /// The builder with noise and augmentation, for samples like these.
+    pub fn apply(&self, builder: TrainerBuilder, data: &Dataset) -> Result<TrainerBuilder> {
         let builder = builder.noise(self.noise);
-        match self.augment.map(|amounts| amounts.of(inputs)).transpose()?.flatten() {
+        let augment = self.augment.filter(|amounts| amounts.augment.is_some());
+        if augment.is_some() && data.preprocessing().is_some_and(Preprocessing::knows_columns) {
+            let reason = format!("--augment is for images, and {} is a table; leave it out", data.name());
+            return Err(Failure::Usage(reason));
+        }
+        match augment.map(|amounts| amounts.of(data.inputs())).transpose()?.flatten() {
             Some(augment) => Ok(builder.augment(augment)),
             None => Ok(builder),
         }

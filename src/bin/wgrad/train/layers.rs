@@ -16,7 +16,7 @@ pub struct LayerArgs {
     norm: Option<NormName>,
     /// Add to each hidden layer's outputs the outputs of the one before, where the two are as wide.
     #[arg(long)]
-    residual: bool,
+    pub residual: bool,
 }
 
 /// Kinds of norm by name, with PyTorch's defaults.
@@ -27,6 +27,11 @@ enum NormName {
 }
 
 impl LayerArgs {
+    /// The flags, and whether they say anything.
+    pub fn given(&self) -> [(&'static str, bool); 3] {
+        [("--dropout", self.dropout > 0.0), ("--norm", self.norm.is_some()), ("--residual", self.residual)]
+    }
+
     /// The model, whose last hidden layer has just been added, with what that layer is to have.
     pub fn dressed(&self, mut model: Sequential) -> Sequential {
         let widths: Vec<usize> = model.layers.iter().rev().take(2).map(|layer| layer.units).collect();

@@ -36,6 +36,8 @@ use summary::{Summary, summarize};
 
 pub fn run(args: &TrainArgs, mut settings: Settings, output: &Output, started: Instant) -> Result<()> {
     args.keeping.check()?;
+    args.model.check()?;
+    args.optimizer.check()?;
     if let Some(recipe) = args.recipe {
         output.note(&format!("recipe {}: {}", recipe.name(), recipe.flags(&args.data.dataset)?));
     }
@@ -126,7 +128,7 @@ fn builder(args: &TrainArgs, data: &Dataset, device: &Device) -> Result<(Sequent
     let builder = Trainer::new(model.clone(), loss, args.optimizer.spec()).device(device.clone());
     let builder = args.optimizer.apply(builder).loss_options(args.loss.options(data)?);
     let builder = builder.batch_size(args.batch(data)).replicas(args.length.models(&args.optimizer.spec()));
-    let builder = args.input.apply(builder, data.inputs())?;
+    let builder = args.input.apply(builder, data)?;
     let builder = builder.precision(args.precision.precision);
     Ok((model, builder.shuffle(!args.length.no_shuffle).freeze(args.model.freeze)))
 }

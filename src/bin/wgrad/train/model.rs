@@ -38,6 +38,26 @@ pub struct ModelArgs {
 }
 
 impl ModelArgs {
+    /// What nothing would come of is a mistake.
+    pub fn check(&self) -> Result<()> {
+        let widths = &self.hidden.0;
+        let own = [("--activation", self.activation != Activation::Relu), ("--weights", self.weights.is_some())];
+        let flags = own.into_iter().chain(self.layers.given());
+        if let Some((flag, _)) = flags.into_iter().find(|(_, given)| *given && widths.is_empty()) {
+            let reason = format!("{flag} is for hidden layers, of which --hidden none leaves none; leave it out");
+            return Err(Failure::Usage(reason));
+        }
+        if self.layers.residual && widths.windows(2).all(|pair| pair[0] != pair[1]) {
+            let reason = "--residual adds to a hidden layer the one before where the two are as wide, and no two are; give \
+                          --hidden such as 128,128, or leave it out";
+            return Err(Failure::Usage(reason.to_owned()));
+        }
+        match (self.replace_head, &self.from) {
+            (true, None) => Err(Failure::Usage("--replace-head is for --from; add --from FILE.safetensors".to_owned())),
+            _ => Ok(()),
+        }
+    }
+
     /// The model for samples like these.
     pub fn model(&self, data: &Dataset, loss: Loss) -> Sequential {
         let hidden = self.hidden.0.iter();
@@ -56,12 +76,7 @@ impl ModelArgs {
 
     /// The layers of `--from`, if there is one, that training starts from: its widths must be those of this model.
     pub fn start(&self, model: &Sequential) -> Result<Option<Vec<LayerWeights>>> {
-        let Some(path) = &self.from else {
-            return match self.replace_head {
-                true => Err(Failure::Usage("--replace-head is for --from; add --from FILE.safetensors".to_owned())),
-                false => Ok(None),
-            };
-        };
+        let Some(path) = &self.from else { return Ok(None) };
         let mut file = ModelFile::load(path)?;
         let compared = if self.replace_head { Sequential::hidden_architecture } else { Sequential::architecture };
         let (had, wanted) = (compared(&file.model), compared(model));

@@ -5,6 +5,7 @@ use wgrad::{Clip, Optimizer, OptimizerSpec, Schedule, TrainerBuilder};
 
 use super::schedule;
 use crate::args;
+use crate::{Failure, Result};
 
 /// The update rule.
 #[derive(Args)]
@@ -54,6 +55,17 @@ impl OptimizerArgs {
             schedule: self.schedule,
             ..spec
         }
+    }
+
+    /// What nothing would come of is a mistake.
+    pub fn check(&self) -> Result<()> {
+        let spec = self.spec();
+        if self.no_decay_biases && spec.weight_decay == 0.0 && spec.l1 == 0.0 {
+            let reason =
+                "--no-decay-biases is for --weight-decay and --l1, and there is neither; add one or leave it out";
+            return Err(Failure::Usage(reason.to_owned()));
+        }
+        Ok(())
     }
 
     /// Whether a step takes all samples.
