@@ -75,7 +75,7 @@ pub use train::ProgressBar;
 pub use train::{
     Callback, Checkpoints, Classification, Deviation, Device, EarlyStopping, End, EpochReport, Evaluation, Fit,
     History, LayerWeights, Metrics, ModelFile, Monitor, NormWeights, Progress, Rates, Reference, Regression, RunInfo,
-    Scores, StepReport, Trainer, TrainerBuilder, TrainingFacts, epochs,
+    SampleRecord, Scores, StepReport, Trainer, TrainerBuilder, TrainingFacts, epochs,
 };
 
 /// The README's examples, compiled.

@@ -6,7 +6,7 @@ use std::path::Path;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
-use super::fit_state::FitState;
+use super::fit_state::{FitState, SampleRecord};
 use crate::data::Preprocessing;
 use crate::error::{Error, Result};
 use crate::executor::{DeviceInfo, KernelRecord};
@@ -54,6 +54,8 @@ pub(super) struct State {
     pub spec: TrainSpec,
     pub device: DeviceRecord,
     pub trained_on: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trained_samples: Option<SampleRecord>,
     #[serde(default)]
     pub bytes: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::checkpoint::NamedTensor;
 use super::epoch::Watch;
-use super::fit_state::{DataRecord, FitRecord, FitState};
+use super::fit_state::{DataRecord, FitRecord, FitState, SampleRecord};
 use super::report::{Callback, End, EpochReport, Evaluation, History, RunInfo};
 use super::resume::take;
 use super::saver::{Checkpoints, Saver};
@@ -126,6 +126,8 @@ impl Trainer {
         let info = self.run_info(data, &fit, !resident)?;
         callback.on_start(&info);
         self.trained_on = Some(data.name().to_owned());
+        let divided = data.preprocessing().is_some_and(|known| known.split.is_some());
+        self.trained_samples = divided.then(|| SampleRecord::of(data));
         self.bytes = input_kind(data.features()) == InputKind::SamplesU8;
         self.preprocessing = data.shared_preprocessing();
         self.keep_both()?;

@@ -21,19 +21,50 @@ pub(super) struct DataRecord {
 
 impl DataRecord {
     pub fn of(data: &Dataset) -> Self {
-        let features = match data.features() {
-            Features::U8(x) => x.as_slice().map(fingerprint),
-            Features::F32(x) => x.as_slice().map(|x| fingerprint(bytemuck::cast_slice(x))),
-        };
-        let targets = match data.targets() {
-            Targets::Classes(labels) => Some(fingerprint(bytemuck::cast_slice(labels))),
-            Targets::Values(y) => y.as_slice().map(|y| fingerprint(bytemuck::cast_slice(y))),
-        };
+        let [features, targets] = samples(data);
         let weights = data.weights().map(|weights| fingerprint(bytemuck::cast_slice(weights)));
-        let parts = [features, targets, weights].map(Option::unwrap_or_default);
-        let parts: Vec<u8> = parts.iter().flat_map(|part| part.to_le_bytes()).collect();
-        let values_fingerprint = format!("{:016x}", fingerprint(&parts));
+        let values_fingerprint = joined(&[features, targets, weights.unwrap_or_default()]);
         Self { name: data.name().to_owned(), samples: data.len(), inputs: data.inputs(), values_fingerprint }
+    }
+}
+
+/// Of a dataset's features and of its targets.
+fn samples(data: &Dataset) -> [u64; 2] {
+    let features = match data.features() {
+        Features::U8(x) => x.as_slice().map(fingerprint),
+        Features::F32(x) => x.as_slice().map(|x| fingerprint(bytemuck::cast_slice(x))),
+    };
+    let targets = match data.targets() {
+        Targets::Classes(labels) => Some(fingerprint(bytemuck::cast_slice(labels))),
+        Targets::Values(y) => y.as_slice().map(|y| fingerprint(bytemuck::cast_slice(y))),
+    };
+    [features, targets].map(Option::unwrap_or_default)
+}
+
+fn joined(parts: &[u64]) -> String {
+    let bytes: Vec<u8> = parts.iter().flat_map(|part| part.to_le_bytes()).collect();
+    format!("{:016x}", fingerprint(&bytes))
+}
+
+/// What tells the samples of a training from others: how many there were, and a fingerprint of their numbers, as the model
+/// saw them, and answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SampleRecord {
+    /// N.
+    pub count: usize,
+    /// 64 bits in hexadecimal digits.
+    pub fingerprint: String,
+}
+
+impl SampleRecord {
+    /// Of a training set.
+    pub fn of(data: &Dataset) -> Self {
+        Self { count: data.len(), fingerprint: joined(&samples(data)) }
+    }
+
+    /// Whether the first of these samples, of which there may be more, are those.
+    pub fn begins(&self, data: &Dataset) -> bool {
+        data.len() >= self.count && data.take(self.count).is_ok_and(|own| Self::of(&own) == *self)
     }
 }
 

@@ -29,6 +29,7 @@ mod trainer;
 pub use builder::TrainerBuilder;
 pub use device::Device;
 pub use fit::{Fit, epochs};
+pub use fit_state::SampleRecord;
 pub use metrics::{Classification, Deviation, Metrics, Rates, Regression};
 pub use model_file::{LayerWeights, ModelFile, NormWeights, TrainingFacts};
 #[cfg(feature = "cli")]

@@ -7,6 +7,7 @@ use ndarray::{Array1, Array2};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
+use super::fit_state::SampleRecord;
 use crate::data::Preprocessing;
 use crate::error::{Error, Result};
 use crate::spec::{DenseSpec, Norm, Sequential, TrainSpec};
@@ -149,6 +150,9 @@ pub struct TrainingFacts {
     pub wgrad: String,
     /// The dataset's name.
     pub dataset: Option<String>,
+    /// Which samples those of training were, where the set was divided into parts: names do not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub samples: Option<SampleRecord>,
     /// Epochs trained.
     pub epochs: usize,
     /// Steps trained.

@@ -138,11 +138,13 @@ impl Trainer {
         streaming_bytes: Option<u64>,
     ) -> Result<Self> {
         let Checkpoint { state, tensors, best } = checkpoint;
-        let State { model, spec, device: record, trained_on, bytes, preprocessing, epochs, steps, fit } = state;
+        let State { model, spec, device: record, trained_on, trained_samples, bytes, .. } = state;
+        let (preprocessing, epochs, steps, fit) = (state.preprocessing, state.epochs, state.steps, state.fit);
         let weights = spec.replicas.iter().map(|replica| LayerWeights::initial(&model, replica.seed)).collect();
         let (keep_kernels, moved) = record.compare(&device);
         let mut trainer = Self::assemble(model, spec, device, weights, streaming_bytes);
         (trainer.epochs, trainer.steps, trainer.trained_on, trainer.bytes) = (epochs, steps, trained_on, bytes);
+        trainer.trained_samples = trained_samples;
         trainer.preprocessing = preprocessing.map(Arc::new);
         let plan = trainer.usual_shape().plan(&trainer.model, &trainer.spec)?;
         check_state(&plan, &tensors).map_err(|error| Error::model(&path, error.to_string()))?;
@@ -197,6 +199,7 @@ impl Trainer {
             spec: self.spec.clone(),
             device: DeviceRecord::of(&self.device.info(), kernels),
             trained_on: self.trained_on.clone(),
+            trained_samples: self.trained_samples.clone(),
             bytes: self.bytes,
             preprocessing: self.preprocessing.as_deref().cloned(),
             epochs: self.epochs,

@@ -283,7 +283,19 @@ mod tests {
         let spec = TrainSpec::new(Loss::SoftmaxCrossEntropy, optimizer.optimizer, 1, replicas);
         let model = Sequential::new(1).dense(2, Activation::Linear);
         let (device, trained_on, preprocessing) = (Default::default(), None, None);
-        let state = State { model, spec, device, trained_on, preprocessing, bytes: false, epochs: 0, steps, fit: None };
+        let trained_samples = None;
+        let state = State {
+            model,
+            spec,
+            device,
+            trained_on,
+            trained_samples,
+            preprocessing,
+            bytes: false,
+            epochs: 0,
+            steps,
+            fit: None,
+        };
         Checkpoint { state, tensors: Vec::new(), best: Vec::new() }
     }
 

@@ -5,6 +5,7 @@ use ndarray::{Array2, Array3, Axis};
 
 use super::builder::{TrainerBuilder, memory};
 use super::checkpoint::NamedTensor;
+use super::fit_state::SampleRecord;
 use super::resume::Resumed;
 use super::session::{Session, Shape, input_kind, target_kind};
 use super::targets::{check_targets, weighted};
@@ -43,6 +44,8 @@ pub struct Trainer {
     /// Whole epochs so far, which choose the next epoch's order.
     pub(super) epochs: usize,
     pub(super) trained_on: Option<String>,
+    /// Which samples, where they are a part of a set.
+    pub(super) trained_samples: Option<SampleRecord>,
     /// Whether the samples of the last fit were bytes.
     pub(super) bytes: bool,
     /// How the samples of the last fit came from raw rows; goes into the model file.
@@ -80,6 +83,7 @@ impl Trainer {
             steps: 0,
             epochs: 0,
             trained_on: None,
+            trained_samples: None,
             bytes: false,
             preprocessing: None,
             carried: None,
@@ -225,6 +229,7 @@ impl Trainer {
         let facts = TrainingFacts {
             wgrad: env!("CARGO_PKG_VERSION").to_owned(),
             dataset: self.trained_on.clone(),
+            samples: self.trained_samples.clone(),
             epochs: self.epochs,
             steps: self.steps,
             device: self.device.info().device.to_owned(),

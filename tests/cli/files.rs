@@ -1,5 +1,7 @@
 //! Training sets from files and built-in small sets: train, eval and predict on them, and what is refused.
 
+use std::fs;
+
 use serde_json::Value;
 
 use crate::support::{Place, Run, is_number, wgrad};
@@ -264,4 +266,31 @@ fn rows_that_a_model_cannot_take() {
     wgrad(&["eval", &model, &data, "--device", "cpu", "--split", "validation"])
         .refused(2, &["--split validation", "no such part"]);
     wgrad(&["eval", &model, "iris", "--device", "cpu"]).refused(1, &["iris", "no column"]);
+}
+
+/// The same samples are known by their numbers and not by their file's name, which another year's may have.
+#[test]
+fn a_test_part_is_of_the_same_samples_only() {
+    let place = Place::new();
+    let [old, new] = ["2024", "2025"].map(|year| {
+        fs::create_dir(place.path(year)).unwrap();
+        format!("{year}/pets.csv")
+    });
+    let (old, new) = (place.file(&old, pets(60)), place.file(&new, pets(60).replace("\n1,", "\n0,")));
+    let moved = place.file("elsewhere.csv", pets(60));
+    let changed = place.file("changed.csv", pets(60).replace("black", "brown"));
+    let out = place.path("run");
+    train(&old, &[&PETS[..], &["--out", &out, "--limit", "40"]].concat()).ok();
+    let model = format!("{out}/model.safetensors");
+    let judged = |data: &str| {
+        let run = wgrad(&["eval", &model, data, "--device", "cpu", "--json"]);
+        (run.events()[0]["split"].clone(), run.events()[0]["samples"].clone())
+    };
+    // The column that differs in the new one is dropped: to the model these are the samples that it was trained on.
+    for same in [&old, &moved, &new] {
+        assert_eq!(judged(same), ("test".into(), 12.into()), "{same}");
+    }
+    assert_eq!(judged(&changed), ("all".into(), 60.into()));
+    let renamed = place.file("2025/pets.csv", pets(60).replace("black", "brown"));
+    assert_eq!(judged(&renamed), ("all".into(), 60.into()));
 }

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use wgrad::data::Parts;
+use wgrad::data::{Parts, Split as Division};
 use wgrad::executor::{DeviceInfo, KernelChoice};
 use wgrad::plan::ProgramId;
-use wgrad::{Dataset, Error, ModelFile, Trainer};
+use wgrad::{Dataset, Error, ModelFile, Trainer, TrainingFacts};
 
 use crate::args::{self, DeviceArgs, announce, kernel_line};
 use crate::data::{SamplesArgs, scaled_otherwise};
@@ -81,7 +81,7 @@ struct EvaluationFields<'a> {
 pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
     let file = ModelFile::load(&args.model)?;
     let device = args.device.open(file.spec.precision)?;
-    let trained_on = file.facts.dataset.clone();
+    let facts = file.facts.clone();
     if let Some(k) = args.top_k {
         check_top_k(k, &file)?;
     }
@@ -89,9 +89,9 @@ pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
     let note = scaled_otherwise(&file, parts.train.features());
     let mut trainer = Trainer::from_file(file, device.clone())?;
     let divided = trainer.preprocessing().and_then(|known| known.split);
-    // Whoever names a part of what comes out of a pipe knows that it is the training's set again.
-    let same = trained_on.as_deref() == Some(parts.train.name()) && (!piped || args.split.is_some());
-    let (split, data) = part(parts, args.split, divided.filter(|_| same), &args.data.dataset)?;
+    let again =
+        divided.and_then(|split| divided_again(&parts.train, &split, &facts, piped).map(|again| (split, again)));
+    let (split, data) = part(parts, args.split, again, &args.data.dataset)?;
     let evaluation = trainer.evaluate(&data)?;
     if !evaluation.loss.is_finite() {
         let reason = format!("its loss on {} is {}: the model has diverged", data.name(), evaluation.loss);
@@ -146,21 +146,26 @@ fn check_top_k(k: usize, file: &ModelFile) -> Result<()> {
     }
 }
 
-/// The samples that are asked for, and what they are called. `divided` is how the samples were divided in training, if
-/// these are the same.
-fn part(
-    parts: Parts,
-    wanted: Option<Split>,
-    divided: Option<wgrad::data::Split>,
-    name: &str,
-) -> Result<(Split, Dataset)> {
-    let has_test = parts.test.is_some() || divided.is_some_and(|split| split.test > 0.0);
+/// The set divided as in training, if it is the same; other samples may not even be divided so.
+fn divided_again(data: &Dataset, split: &Division, facts: &TrainingFacts, piped: bool) -> Option<Parts> {
+    let again = data.split(split).ok()?;
+    let same = match &facts.samples {
+        Some(samples) => samples.begins(&again.train),
+        // A model of an earlier version knows the name only, and pipes have none of their own.
+        None => !piped && facts.dataset.as_deref() == Some(data.name()),
+    };
+    same.then_some(again)
+}
+
+/// The samples that are asked for, and what they are called. `again` is how the samples were divided in training, and what
+/// that makes of these, if they are the same.
+fn part(parts: Parts, wanted: Option<Split>, again: Option<(Division, Parts)>, name: &str) -> Result<(Split, Dataset)> {
+    let has_test = parts.test.is_some() || again.as_ref().is_some_and(|(split, _)| split.test > 0.0);
     let wanted = wanted.unwrap_or(if has_test { Split::Test } else { Split::All });
     let absent = || Failure::Usage(format!("--split {wanted}: {name} has no such part that this model knows of"));
     let Parts { train, validation, test } = parts;
-    let again = divided.map(|split| train.split(&split)).transpose()?;
     let (again_train, again_validation, again_test) = match again {
-        Some(Parts { train, validation, test }) => (Some(train), validation, test),
+        Some((_, Parts { train, validation, test })) => (Some(train), validation, test),
         None => (None, None, None),
     };
     let data = match wanted {
