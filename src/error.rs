@@ -117,8 +117,9 @@ pub enum Error {
     },
     /// A loss became NaN or infinite.
     #[error(
-        "loss became {loss} at step {step} (epoch {epoch}{}, learning rate {learning_rate}); try a smaller learning rate{}{}",
+        "loss became {loss} at step {step} (epoch {epoch}{}, learning rate {}); try a smaller learning rate{}{}",
         if *replicas > 1 { format!(", replica {replica}") } else { String::new() },
+        if (1e-4..1e4).contains(learning_rate) { learning_rate.to_string() } else { format!("{learning_rate:e}") },
         if *precision == Precision::F16 { ", or `--precision f32`, whose range is larger" } else { "" },
         kept.as_ref().map_or_else(String::new, |p| format!("; the last finite epoch's model is in {}", p.display()))
     )]

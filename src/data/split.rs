@@ -99,7 +99,8 @@ impl Split {
         if quotas.values().sum::<usize>() < count {
             let classes = quotas.values().filter(|quota| **quota == 0).count();
             let reason = format!(
-                "{count} samples cannot be taken by classes: {classes} classes have no sample to spare; use a smaller fraction, or --no-stratify"
+                "{count} samples cannot be taken by classes: {classes} classes have no sample to spare; use a smaller fraction or --no-stratify, or \
+                 --task regression where they are values"
             );
             return Err(Error::spec(field, reason));
         }

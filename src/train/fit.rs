@@ -290,6 +290,7 @@ impl Trainer {
             architecture: self.model.architecture(),
             parameters: self.model.parameters(),
             replicas: self.spec.replicas.len(),
+            classes: data.classes() > 0,
             samples: data.len(),
             steps_per_epoch: data.len().div_ceil(self.spec.batch),
             epochs: fit.epochs,

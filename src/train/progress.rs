@@ -10,13 +10,15 @@ use super::report::{Callback, EpochReport, Progress, RunInfo};
 pub struct ProgressBar {
     bar: Option<indicatif::ProgressBar>,
     epochs: usize,
+    /// Whether there are right answers to tell of.
+    classes: bool,
     judged_on: &'static str,
 }
 
 impl ProgressBar {
     /// On stderr.
     pub fn stderr() -> Self {
-        Self { bar: None, epochs: 0, judged_on: "validation" }
+        Self { bar: None, epochs: 0, classes: true, judged_on: "validation" }
     }
 
     /// What the samples are called that each epoch is judged on, if any; `validation` unless told otherwise.
@@ -32,7 +34,7 @@ impl ProgressBar {
 
 impl Callback for ProgressBar {
     fn on_start(&mut self, run: &RunInfo) {
-        self.epochs = run.epochs;
+        (self.epochs, self.classes) = (run.epochs, run.classes);
     }
 
     fn on_progress(&mut self, progress: &Progress) {
@@ -42,8 +44,8 @@ impl Callback for ProgressBar {
             bar.with_prefix(format!("epoch {epoch}/{}", self.epochs))
         });
         bar.set_position(step as u64);
-        let percent = 100.0 * accuracy;
-        bar.set_message(format!("loss {loss:.4} acc {percent:.2}% {samples_per_second:.0}/s"));
+        let right = if self.classes { format!(" acc {:.2}%", 100.0 * accuracy) } else { String::new() };
+        bar.set_message(format!("loss {loss:.4}{right} {samples_per_second:.0}/s"));
     }
 
     fn on_epoch(&mut self, report: &EpochReport) {
@@ -52,16 +54,20 @@ impl Callback for ProgressBar {
         }
         let EpochReport { epoch, train, validation, learning_rates, seconds, samples_per_second } = report;
         let [rate, ..] = learning_rates[..] else { return };
+        let right = |word: &str, accuracy: f64| match self.classes {
+            true => format!("{word} {:.2}%", 100.0 * accuracy),
+            false => String::new(),
+        };
         let judged = validation.as_ref().map_or_else(String::new, |scores| {
-            format!("  {} {:.4} {:.2}%", self.judged_on, scores.loss, 100.0 * scores.accuracy)
+            format!("  {} {:.4}{}", self.judged_on, scores.loss, right("", scores.accuracy))
         });
         // Not eprintln, which panics where stderr is closed; a run goes on without anyone to watch it.
         writeln!(
             std::io::stderr(),
-            "epoch {epoch}/{}  loss {:.4} acc {:.2}%{judged}  lr {rate:.3e}  {seconds:.2} s  {samples_per_second:.0} samples/s",
+            "epoch {epoch}/{}  loss {:.4}{}{judged}  lr {rate:.3e}  {seconds:.2} s  {samples_per_second:.0} samples/s",
             self.epochs,
             train.loss,
-            100.0 * train.accuracy,
+            right(" acc", train.accuracy),
         )
         .ok();
     }

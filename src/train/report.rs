@@ -73,6 +73,8 @@ pub struct RunInfo {
     pub parameters: usize,
     /// R.
     pub replicas: usize,
+    /// Whether answers are classes, of which some are right; values are never just right.
+    pub classes: bool,
     /// Training samples.
     pub samples: usize,
     /// Steps an epoch.

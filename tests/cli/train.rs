@@ -63,6 +63,30 @@ fn progress_names_the_part_that_judges() {
     let (test, validation) = (line(&[]), line(&["--validation", "0.2"]));
     assert!(test.contains("  test ") && !test.contains("validation"), "{test}");
     assert!(validation.contains("  validation ") && !validation.contains("test"), "{validation}");
+    assert!(test.contains(" acc ") && test.matches('%').count() == 2, "{test}");
+    // Values are never just right.
+    let run = wgrad(&["train", "line", "--device", "cpu", "--epochs", "1"]);
+    let line = run.stderr.lines().find(|line| line.starts_with("epoch 1/1")).unwrap();
+    assert!(line.contains("  test ") && !line.contains("acc") && !line.contains('%'), "{line}");
+}
+
+#[test]
+fn what_is_hardly_meant_is_said() {
+    let place = Place::new();
+    let data = place.dataset("ten", 200, 10);
+    let notes = |data: &str, more: &[&str]| {
+        wgrad(&[&["train", data, "--device", "cpu", "--epochs", "1"], more].concat()).stderr
+    };
+    let flatters = "early stopping watches the test part";
+    assert!(notes(&data, &["--patience", "3"]).contains(flatters));
+    for more in [&[][..], &["--patience", "3", "--validation", "0.2"], &["--patience", "3", "--monitor", "train-loss"]]
+    {
+        assert!(!notes(&data, more).contains(flatters), "{more:?}");
+    }
+    let far = "standard deviation";
+    assert!(notes("make-regression", &[]).contains("far from 1: --scale-target"));
+    assert!(!notes("make-regression", &["--scale-target"]).contains(far) && !notes("line", &[]).contains(far));
+    assert!(!notes(&data, &["--loss", "mse"]).contains(far));
 }
 
 #[test]

@@ -36,10 +36,10 @@ use output::Output;
 #[command(version, max_term_width = 100, after_help = EXAMPLES)]
 struct Cli {
     /// Results as JSON, one object per line on stdout.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 900)]
     json: bool,
     /// Only results and errors: no progress, no notes on stderr.
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, display_order = 901)]
     quiet: bool,
     #[command(subcommand)]
     command: Command,

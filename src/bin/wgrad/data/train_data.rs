@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::builder::Resettable;
 use clap::{Args, ValueEnum};
 use wgrad::data::{ArraySpec, Missing, Parts, Preprocessing, RawParts, Scale, Split, Table, TableSpec, Task};
 use wgrad::{Dataset, datasets};
@@ -19,7 +20,7 @@ pub struct TrainDataArgs {
     /// A built-in set (mnist, fashion-mnist, iris, xor, line, make-moons, make-regression, make-classification; made-up
     /// ones take options, as in make-moons:samples=500,noise=0.1), a CSV, NPZ or NPY file, gzipped or not, - for what is
     /// piped in, or a directory with four IDX files.
-    #[arg(value_name = "DATASET")]
+    #[arg(value_name = "DATASET", help_heading = Resettable::Reset)]
     pub dataset: String,
     /// Directory that holds the built-in datasets [default: $WGRAD_DATA, else where they came with wgrad].
     #[arg(long, value_name = "DIR")]

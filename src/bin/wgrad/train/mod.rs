@@ -8,6 +8,7 @@ mod length;
 mod loss;
 mod memory;
 mod model;
+mod notes;
 mod optimizer;
 mod plan;
 mod report;
@@ -43,6 +44,7 @@ pub fn run(args: &TrainArgs, mut settings: Settings, output: &Output, started: I
     }
     let device = args.device.open(args.precision.precision)?;
     let data = args.data.load()?;
+    let notes = notes::notes(args, &data)?;
     let (validation, test) = (data.validation, data.test);
     let train = args.length.limited(data.train)?;
     args.length.check_batch(&train)?;
@@ -69,7 +71,8 @@ pub fn run(args: &TrainArgs, mut settings: Settings, output: &Output, started: I
     let fit = validation.as_ref().or(test.as_ref()).into_iter().fold(fit, |fit, watched| fit.validate(watched));
     let fit = fit.early_stopping(args.stopping.rule()?).checkpoints(checkpoints.as_ref());
     interrupt::watch()?;
-    let report = Report::new(output, &device, args.output.log_steps, validation.is_some()).going_on(&trainer);
+    let report =
+        Report::new(output, &device, args.output.log_steps, validation.is_some()).noting(notes).going_on(&trainer);
     let mut callback = (report, directory);
     let history = match trainer.fit(&train, fit, &mut callback) {
         Ok(history) => history,

@@ -20,7 +20,7 @@ pub struct Report<'a> {
     /// Whether there are several replicas.
     several: bool,
     bar: Option<ProgressBar>,
-    /// Of a run that goes on: where, and what is not as it was.
+    /// What to say at the start, and of a run that goes on where, and what is not as it was.
     notes: Vec<String>,
 }
 
@@ -33,11 +33,17 @@ impl<'a> Report<'a> {
         Self { output, device, log_steps, validates, several: false, bar, notes: Vec::new() }
     }
 
+    /// Says this, once the run is sure to begin.
+    pub fn noting(mut self, notes: Vec<String>) -> Self {
+        self.notes.extend(notes);
+        self
+    }
+
     /// Says where a run goes on, once it is sure to.
     pub fn going_on(mut self, trainer: &Trainer) -> Self {
         let after = trainer.resumes_after();
         let after = after.map(|(epochs, steps)| format!("going on after {epochs} epochs, {steps} steps"));
-        self.notes = after.into_iter().chain(trainer.resume_note().map(str::to_owned)).collect();
+        self.notes.extend(after.into_iter().chain(trainer.resume_note().map(str::to_owned)));
         self
     }
 }

@@ -18,7 +18,7 @@ const KNOWN: [(&str, &[&str]); 6] = [
 pub const HELP: &str = "\
 How the learning rate changes: constant, step:epochs=N[,factor=0.1], exponential:factor=F (each epoch), \
 cosine[:warmup=EPOCHS,minimum=RATE], one-cycle[:rise=0.3, initial-divisor=25, final-divisor=1e4], \
-plateau[:factor=0.1, patience=10, threshold=1e-4, cooldown=0, minimum=RATE] (of the test loss)";
+plateau[:factor=0.1, patience=10, threshold=1e-4, cooldown=0, minimum=RATE] (of the validation loss, or else the test loss)";
 
 /// A schedule as it is written.
 pub fn parse(text: &str) -> Result<Schedule, String> {
