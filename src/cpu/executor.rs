@@ -111,6 +111,18 @@ impl<T: Scalar> CpuExecutor<T> {
         self.shared.words(id).iter().chain(own).copied().collect()
     }
 
+    /// Leaves out no columns of samples, for tests that compare.
+    #[cfg(test)]
+    pub(crate) fn keep_all_columns(&mut self) {
+        self.shared.keep_all_columns();
+    }
+
+    /// Whether a step has left out columns of samples.
+    #[cfg(test)]
+    pub(crate) fn leaves_out_columns(&self) -> bool {
+        self.shared.leaves_out_columns()
+    }
+
     /// A number of an f32 or f16 tensor, for tests that perturb it.
     #[cfg(test)]
     pub(crate) fn number_mut(&mut self, id: TensorId, at: usize) -> &mut T {

@@ -1,8 +1,10 @@
 use std::cell::RefCell;
+use std::ops::Range;
 use std::sync::LazyLock;
 
-use ndarray::{ArrayView2, ArrayViewMut2, ShapeBuilder, s};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, ShapeBuilder, s};
 
+use super::columns::Columns;
 use super::kernels::Kernels;
 use super::simd::prefetch_at;
 use super::turn::Turn;
@@ -30,17 +32,24 @@ thread_local! {
     static COPIES: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
 
-/// `c = a b`, shapes (M, K), (K, N), (M, N), on the calling thread: tasks are cut above it.
+/// `c = a b`, shapes (M, K), (K, N), (M, N), on the calling thread: tasks are cut above it. Where a has only some columns
+/// they go with those rows of b, and the product is that with zeros in the others, to the bit.
 ///
 /// Each number is a sum over K in ascending order, in passes whose depth depends on K alone, so that the result does not
 /// depend on how a product is cut along M and N. All of it or, of large ones, blocks go to `finish` when they are complete
 /// and still in cache.
 ///
 /// Products with other shapes than these leave `c` as it is in release builds; the operations cut their slices to fit.
-pub(crate) fn matmul_f32(a: ArrayView2<f32>, b: ArrayView2<f32>, mut c: ArrayViewMut2<f32>, finish: Finish<'_, f32>) {
+pub(crate) fn matmul_f32(
+    a: ArrayView2<f32>,
+    (b, columns): (ArrayView2<f32>, Option<&Columns>),
+    mut c: ArrayViewMut2<f32>,
+    finish: Finish<'_, f32>,
+) {
     let ((m, k), n) = (a.dim(), b.ncols());
-    debug_assert!(b.nrows() == k && c.dim() == (m, n), "{:?} {:?} {:?}", a.dim(), b.dim(), c.dim());
-    if b.nrows() != k || c.dim() != (m, n) || m == 0 || n == 0 {
+    let fits = columns.map_or(b.nrows(), Columns::count) == k && c.dim() == (m, n);
+    debug_assert!(fits, "{:?} {:?} {:?}", a.dim(), b.dim(), c.dim());
+    if !fits || m == 0 || n == 0 {
         return;
     }
     if k == 0 {
@@ -49,11 +58,18 @@ pub(crate) fn matmul_f32(a: ArrayView2<f32>, b: ArrayView2<f32>, mut c: ArrayVie
     }
     // Vectors go along the extent in which the product is contiguous.
     if c.strides()[1] == 1 {
-        let product = Product { left: b.reversed_axes(), right: a.reversed_axes(), result: c.reversed_axes() };
+        let (left, right, result) = (b.reversed_axes(), a.reversed_axes(), c.reversed_axes());
+        let product = Product { left, columns, right, result };
         let finish: Finish<'_, f32> = &mut |[row, column], block| finish([column, row], block.reversed_axes());
         COPIES.with_borrow_mut(|copies| product.run(&KERNELS, copies, finish));
+    } else if columns.is_some() {
+        // No operation has such products.
+        let mut rows = Array2::zeros((m, n));
+        matmul_f32(a, (b, columns), rows.view_mut(), &mut |_, _| {});
+        c.assign(&rows);
+        finish([0, 0], c);
     } else {
-        let product = Product { left: a, right: b, result: c };
+        let product = Product { left: a, columns: None, right: b, result: c };
         COPIES.with_borrow_mut(|copies| product.run(&KERNELS, copies, finish));
     }
 }
@@ -61,6 +77,8 @@ pub(crate) fn matmul_f32(a: ArrayView2<f32>, b: ArrayView2<f32>, mut c: ArrayVie
 /// (M, N) = (M, K) (K, N), M along vectors.
 struct Product<'a> {
     left: ArrayView2<'a, f32>,
+    /// Which columns of the left operand take part, if not all.
+    columns: Option<&'a Columns>,
     right: ArrayView2<'a, f32>,
     result: ArrayViewMut2<'a, f32>,
 }
@@ -97,11 +115,16 @@ impl Product<'_> {
         }
         let aligned = copies.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE);
         for first in (0..k).step_by(depth) {
+            let of = first..k.min(first + depth);
+            let taken = self.columns.map_or(of.clone(), |columns| columns.places(of.clone()));
+            if taken.is_empty() {
+                continue;
+            }
+            let last = taken.end == self.right.nrows();
             for row in (0..m).step_by(rows) {
-                let extents = [rows.min(m - row), depth.min(k - first)];
-                let last = first + depth >= k;
+                let rows = row..m.min(row + rows);
                 let finish: Option<Finish<'_, f32>> = if last && in_blocks { Some(&mut *finish) } else { None };
-                self.pass(kernels, [row, first], extents, (&mut copies[aligned..], finish));
+                self.pass(kernels, rows, [of.clone(), taken.clone()], (&mut copies[aligned..], finish));
             }
         }
         if !in_blocks {
@@ -109,23 +132,28 @@ impl Product<'_> {
         }
     }
 
-    /// One block of rows over one piece of K: all columns go by.
+    /// One block of rows over one piece of K, which is some columns of the left operand, of which some are taken: all
+    /// columns of the result go by.
     fn pass(
         &mut self,
         kernels: &Kernels,
-        [row, first]: [usize; 2],
-        [rows, depth]: [usize; 2],
+        Range { start: row, end }: Range<usize>,
+        [of, taken]: [Range<usize>; 2],
         (left_copy, mut finish): (&mut [f32], Option<Finish<'_, f32>>),
     ) {
-        let n = self.right.ncols();
-        let (left, right) = (Block::of(&self.left).at(row, first), Block::of(&self.right));
+        let (n, rows, depth, first) = (self.right.ncols(), end - row, taken.len(), taken.start);
+        let (left, right) = (Block::of(&self.left).at(row, 0), Block::of(&self.right));
         let conflict = in_same_sets(left.column.unsigned_abs()) && n >= COPY_COLUMNS;
-        let copied = left.row != 1 || conflict;
+        let copied = left.row != 1 || conflict || self.columns.is_some();
         for (at, width) in panels(kernels, rows) {
             let live = width.min(rows - at);
-            if copied || live < width {
-                let to = &mut left_copy[at * depth..(at + width) * depth];
-                copy_panel(left.at(at, 0), kernels.turn, [live, width, depth], to);
+            let to = &mut left_copy[at * depth..(at + width) * depth];
+            match self.columns {
+                Some(columns) => copy_columns(left.at(at, 0), kernels.turn, [live, width], columns, of.clone(), to),
+                None if copied || live < width => {
+                    copy_panel(left.at(at, of.start), kernels.turn, [live, width, depth], to);
+                }
+                None => {}
             }
         }
         let step = kernels.columns;
@@ -136,7 +164,7 @@ impl Product<'_> {
                 let live = width.min(rows - at);
                 let panel = match copied || live < width {
                     true => Block { start: left_copy[at * depth..].as_ptr(), row: 1, column: width as isize },
-                    false => left.at(at, 0),
+                    false => left.at(at, of.start),
                 };
                 let result = &mut self.result;
                 let [result_row, result_column] = [result.strides()[0], result.strides()[1]];
@@ -196,6 +224,34 @@ fn panels(kernels: &Kernels, rows: usize) -> impl Iterator<Item = (usize, usize)
     })
 }
 
+/// Copies some columns of `live` rows of a panel, (depth, width), few rows at a time: what of them is in cache serves all
+/// columns.
+fn copy_columns(
+    from: Block,
+    turn: Turn,
+    [live, width]: [usize; 2],
+    columns: &Columns,
+    of: Range<usize>,
+    to: &mut [f32],
+) {
+    let first = columns.places(of.clone()).start;
+    for row in (0..live).step_by(LINE) {
+        for (column, place, len) in columns.runs(of.clone()) {
+            let (start, extents) = (from.at(row, column).start, [LINE.min(live - row), len]);
+            let to = &mut to[(place - first) * width + row..];
+            if from.column == 1 {
+                // SAFETY: the panel's rows and columns are inside of the operand.
+                unsafe { turn(start, from.row, extents, to, width) };
+            } else {
+                copy_panel(from.at(row, column), turn, [extents[0], width, len], to);
+            }
+        }
+    }
+    if live < width {
+        to.chunks_mut(width).for_each(|to| to[live..].fill(0.0));
+    }
+}
+
 /// Copies `live` rows of a panel, (depth, width); the rows that are not there are zero.
 fn copy_panel(from: Block, turn: Turn, [live, width, depth]: [usize; 3], to: &mut [f32]) {
     // SAFETY: the panel's `live` rows and `depth` columns are inside of the operand, and `len` of them are contiguous.
@@ -237,8 +293,6 @@ pub(crate) fn apart<'a, T: Copy>(matrix: ArrayView2<'a, T>, copy: &'a mut [T]) -
 
 #[cfg(test)]
 mod tests {
-    use ndarray::Array2;
-
     use super::*;
     use crate::random::{Purpose, Stream};
 
@@ -263,13 +317,13 @@ mod tests {
             for (a, b) in [(a.view(), b.view()), (a_turned.t(), b.view()), (a.view(), b_turned.t())] {
                 let (mut c, mut blocks) = (Array2::from_elem((m, n), f32::NAN), Vec::new());
                 let mut finished = Array2::from_elem((m, n), 0_u8);
-                matmul_f32(a, b, c.view_mut(), &mut |[i, j], block| {
+                matmul_f32(a, (b, None), c.view_mut(), &mut |[i, j], block| {
                     let (rows, columns) = block.dim();
                     finished.slice_mut(s![i..i + rows, j..j + columns]).iter_mut().for_each(|count| *count += 1);
                     blocks.push(([i, j], block.to_owned()));
                 });
                 let mut by_columns = Array2::from_elem((n, m), f32::NAN);
-                matmul_f32(a, b, by_columns.view_mut().reversed_axes(), &mut |_, _| {});
+                matmul_f32(a, (b, None), by_columns.view_mut().reversed_axes(), &mut |_, _| {});
                 assert!(finished.iter().all(|count| *count == 1), "{m} {k} {n}: not every number is finished once");
                 for ([i, j], block) in blocks {
                     assert!(block == c.slice(s![i..i + block.nrows(), j..j + block.ncols()]), "{m} {k} {n}: too early");

@@ -4,16 +4,16 @@ use ndarray::ArrayView2;
 
 use aligned_vec::{AVec, ConstAlign};
 
+use super::gathered::{GatherKey, Gathered};
 use super::simd::LINE;
 use crate::executor::TensorData;
-use crate::ops::Input;
-use crate::plan::{Element, Iteration, Plan, Tensor, TensorId};
+use crate::plan::{Element, Plan, Tensor, TensorId};
 use crate::scalar::Scalar;
 
 /// Numbers that start on a cache line: a vector that lies across two costs two accesses.
 pub(crate) type Numbers<T> = AVec<T, ConstAlign<LINE>>;
 
-fn zeros<T: Scalar>(len: usize) -> Numbers<T> {
+pub(super) fn zeros<T: Scalar>(len: usize) -> Numbers<T> {
     let mut numbers = Numbers::new(LINE);
     // As much as the memory report says, and no more.
     numbers.reserve_exact(len);
@@ -39,8 +39,10 @@ pub(super) struct Shared<T> {
     tensors: Vec<Storage<T>>,
     /// Buffers that tasks borrow, so that a step allocates nothing once all have been used.
     scratch: Mutex<Vec<Numbers<T>>>,
+    /// Whether columns of samples that are zero throughout a batch are left out.
+    squeezes: bool,
     /// Rooms for a batch's samples, of which each replica that is at work has one.
-    gathered: Mutex<Vec<Numbers<T>>>,
+    gathered: Mutex<Vec<Gathered<T>>>,
 }
 
 /// The tensors that one replica has for itself, so that replicas can be worked on side by side.
@@ -57,16 +59,6 @@ pub(crate) struct Memory<'a, T: Scalar> {
     shared: &'a Shared<T>,
     /// The samples of one batch, gathered for the first layer's forward step and used again by its weight gradient.
     gathered: Gathered<T>,
-}
-
-/// What decides gathered rows: the input, the batch, and (B, I).
-pub(crate) type GatherKey = (Input, Iteration, [usize; 2]);
-
-/// Rows gathered from samples, (B, I), and which ones.
-#[derive(Debug)]
-pub(crate) struct Gathered<T> {
-    pub key: Option<GatherKey>,
-    pub rows: Numbers<T>,
 }
 
 /// Bytes that a tensor of T takes here.
@@ -153,7 +145,24 @@ impl<T: Scalar> Shared<T> {
             let shared = plan.share_of_a_replica(tensor) == 0;
             Storage::new(tensor.element, if shared { tensor.len() } else { 0 })
         });
-        Self { tensors: tensors.collect(), scratch: Mutex::default(), gathered: Mutex::default() }
+        Self {
+            tensors: tensors.collect(),
+            squeezes: T::SQUEEZES,
+            scratch: Mutex::default(),
+            gathered: Mutex::default(),
+        }
+    }
+
+    /// Leaves out no columns, for tests that compare.
+    #[cfg(test)]
+    pub fn keep_all_columns(&mut self) {
+        self.squeezes = false;
+    }
+
+    /// Whether a step has left out columns, the last that read samples of one replica.
+    #[cfg(test)]
+    pub fn leaves_out_columns(&self) -> bool {
+        lock(&self.gathered).iter().any(|gathered| gathered.squeezed)
     }
 
     /// Whether it has this tensor.
@@ -176,8 +185,11 @@ impl<T: Scalar> Shared<T> {
     /// Bytes of the tensors, and of the buffers that steps have asked for so far.
     pub fn held(&self) -> [u64; 2] {
         let tensors = self.tensors.iter().map(Storage::bytes).sum::<usize>();
-        let buffers = |pool: &Mutex<Vec<Numbers<T>>>| lock(pool).iter().map(Numbers::capacity).sum::<usize>();
-        let borrowed = (buffers(&self.scratch) + buffers(&self.gathered)) * size_of::<T>();
+        let scratch = lock(&self.scratch).iter().map(Numbers::capacity).sum::<usize>();
+        let gathered = lock(&self.gathered);
+        let rows = gathered.iter().map(|gathered| gathered.rows.capacity()).sum::<usize>();
+        let seen = gathered.iter().map(|gathered| gathered.looks.seen.capacity()).sum::<usize>();
+        let borrowed = (scratch + rows) * size_of::<T>() + seen;
         [tensors, borrowed].map(|bytes| bytes as u64)
     }
 }
@@ -222,19 +234,24 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl<T: Scalar> Drop for Memory<'_, T> {
     fn drop(&mut self) {
-        lock(&self.shared.gathered).push(std::mem::replace(&mut self.gathered.rows, zeros(0)));
+        lock(&self.shared.gathered).push(self.take_gathered());
     }
 }
 
 impl<'a, T: Scalar> Memory<'a, T> {
     pub(super) fn new(own: &'a mut Own<T>, shared: &'a Shared<T>) -> Self {
-        let rows = lock(&shared.gathered).pop().unwrap_or_else(|| zeros(0));
-        Self { own, shared, gathered: Gathered { key: None, rows } }
+        let gathered = lock(&shared.gathered).pop().unwrap_or_else(Gathered::new);
+        Self { own, shared, gathered }
     }
 
     /// A tensor, from the place that has its elements.
     fn tensor(&self, id: TensorId) -> &Storage<T> {
         if self.shared.has(id) { &self.shared.tensors[id.index()] } else { &self.own.tensors[id.index()] }
+    }
+
+    /// Whether columns of samples that are zero throughout a batch are left out.
+    pub fn squeezes(&self) -> bool {
+        self.shared.squeezes
     }
 
     /// Whether a tensor's numbers are stored as f16.
@@ -297,14 +314,14 @@ impl<'a, T: Scalar> Memory<'a, T> {
     }
 
     /// Takes the gathered rows out, to be filled; [`Memory::put_gathered`] brings them back.
-    pub fn take_gathered(&mut self) -> Numbers<T> {
+    pub fn take_gathered(&mut self) -> Gathered<T> {
         self.gathered.key = None;
-        std::mem::replace(&mut self.gathered.rows, zeros(0))
+        std::mem::replace(&mut self.gathered, Gathered::new())
     }
 
     /// Brings back what [`Memory::take_gathered`] took, filled for `key`.
-    pub fn put_gathered(&mut self, key: GatherKey, rows: Numbers<T>) {
-        self.gathered = Gathered { key: Some(key), rows };
+    pub fn put_gathered(&mut self, key: GatherKey, gathered: Gathered<T>) {
+        self.gathered = Gathered { key: Some(key), ..gathered };
     }
 
     /// Lends `body` a buffer of `len` numbers, of any value.

@@ -1,7 +1,9 @@
 //! The CPU executor: the plan's steps on host memory. On `f32` a device in its own right, on `f64` and
 //! [`Bounded`](crate::scalar::Bounded) the oracle of verification.
 
+mod columns;
 mod executor;
+mod gathered;
 mod kernels;
 mod matmul;
 mod memory;
@@ -12,8 +14,10 @@ mod simd;
 mod tiles;
 mod turn;
 
+pub use columns::Columns;
 pub use executor::CpuExecutor;
 pub(crate) use executor::{available_memory, info};
+pub(crate) use gathered::Gathered;
 pub(crate) use matmul::{apart, apart_len, in_same_sets, matmul_f32};
 pub(crate) use memory::{Memory, Numbers, matrix};
 pub(crate) use pool::join;

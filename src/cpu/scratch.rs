@@ -1,5 +1,6 @@
 //! How much memory steps borrow while they run, beside the plan's tensors.
 
+use super::ROW_SHARD;
 use super::matmul::{apart_len, in_same_sets};
 use super::tiles::tasks_within;
 use crate::ops::{COLUMN_UNIT, GRADIENTS_AT_ONCE};
@@ -27,7 +28,9 @@ fn gathered(plan: &Plan) -> u64 {
     let rows = programs.into_iter().filter(|(_, gathers)| *gathers).map(|(id, _)| plan.program(id).batch as u64).max();
     let inputs = plan.tensor(plan.program(ProgramId::Train).samples).shape[1] as u64;
     let at_work = plan.replicas.len().min(rayon::current_num_threads());
-    product(&[at_work as u64, rows.unwrap_or(0), inputs])
+    // With a byte for each column of each shard, which tells what is zero.
+    let rows = rows.map_or(0, |rows| rows + rows.div_ceil(ROW_SHARD as u64).div_ceil(size_of::<f32>() as u64));
+    product(&[at_work as u64, rows, inputs])
 }
 
 /// Numbers that one thread's task borrows at most: of a layer's gradients, and of the rows of norms and of the loss.
@@ -37,14 +40,16 @@ fn borrowed(plan: &Plan) -> u64 {
     let layer = |(n, layer): (usize, &crate::plan::LayerTensors)| {
         let shape = &plan.tensor(layer.weight).shape;
         let (units, inputs) = (shape[1] as u64, shape[2] as u64);
-        let gradients = product(&[units, inputs]).min(GRADIENTS + product(&[COLUMNS, units])).max(units);
+        // And a row of them where columns of samples are left out.
+        let gradients =
+            product(&[units, inputs]).min(GRADIENTS + product(&[COLUMNS, units])).max(units).saturating_add(inputs);
         let rows = match (layer.norm, n == last) {
             // Gradients and their products, and beside them a dropout's mask in a buffer that may have been such a one.
             (Some(_), _) => product(&[4, batch, units]),
             (None, true) => product(&[batch, units]),
             (None, false) => product(&[4, units]),
         };
-        gradients.max(rows).max(inputs)
+        gradients.max(rows)
     };
     let most = plan.layers.iter().enumerate().map(layer).max().unwrap_or(0);
     let copies = plan.layers.iter().map(|layer| copied(plan, &plan.tensor(layer.weight).shape)).max().unwrap_or(0);

@@ -6,7 +6,7 @@ use super::{
     Constant, Dense, DenseLayer, Hyper, InputKind, ModuleConstants, Operation, Param, Shader, SubgroupKernel, Variant,
     matmul, shader,
 };
-use crate::cpu::{Memory, in_chunks, in_tiles, matrix, tasks, vectorized};
+use crate::cpu::{Columns, Memory, in_chunks, in_tiles, matrix, tasks, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
 
@@ -66,8 +66,8 @@ impl Operation for DenseForward {
     }
 
     fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, _: &Hyper) {
-        let Dense { batch, inputs, outputs } = self.layer.dense;
-        self.layer.input.gather(memory, iteration, [batch, inputs], true);
+        let Dense { batch, outputs, .. } = self.layer.dense;
+        self.layer.input.gather(memory, iteration, self.layer.dense, true);
         let half = memory.is_half(self.output);
         let mut output = memory.take(self.output);
         let (rows, tasks) = (iteration.rows as usize, tasks(self.flops()));
@@ -89,9 +89,10 @@ impl DenseLayer {
         half: bool,
         output: &mut [T],
     ) {
-        let Dense { batch, inputs, outputs } = self.dense;
+        let Dense { inputs, outputs, .. } = self.dense;
         let rows = output.len() / outputs;
-        let x = matrix(self.input.rows(memory, r, [batch, inputs], first..first + rows), rows, inputs);
+        let (x, columns) = self.input.rows(memory, inputs, first..first + rows);
+        let x = x.slice_move(s![.., ..columns.map_or(inputs, Columns::count)]);
         let weight: ArrayView2<T> = matrix(&memory.real(self.weight)[r * outputs * inputs..], outputs, inputs);
         let bias = &memory.real(self.bias)[r * outputs..(r + 1) * outputs];
         let Ok(output) = ArrayViewMut2::from_shape((rows, outputs), output) else { return };
@@ -99,7 +100,7 @@ impl DenseLayer {
             let (rows, units) = tile.dim();
             let (x, weight) = (x.slice(s![row..row + rows, ..]), weight.slice(s![unit..unit + units, ..]));
             // While its numbers are in cache.
-            T::matmul_then(x, weight.reversed_axes(), tile, &mut |[_, column], mut block| {
+            T::matmul_then(x, (weight.reversed_axes(), columns), tile, &mut |[_, column], mut block| {
                 let bias = &bias[unit + column..][..block.ncols()];
                 vectorized(
                     #[inline(always)]

@@ -104,7 +104,7 @@ impl DenseInputGradient {
             let weight = weight.slice(s![.., column..column + columns]);
             let output_gradient = output_gradient.slice(s![row..row + rows, ..]);
             // While its numbers are in cache.
-            T::matmul_then(output_gradient, weight, tile, &mut |[above, before], mut block| {
+            T::matmul_then(output_gradient, (weight, None), tile, &mut |[above, before], mut block| {
                 let (rows, columns) = block.dim();
                 let [row, column] = [row + above, column + before];
                 let input = input.slice(s![row..row + rows, column..column + columns]);

@@ -95,8 +95,8 @@ impl Operation for DenseLoss {
     }
 
     fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
-        let Dense { batch, inputs, .. } = self.layer.dense;
-        self.layer.input.gather(memory, iteration, [batch, inputs], true);
+        let Dense { batch, .. } = self.layer.dense;
+        self.layer.input.gather(memory, iteration, self.layer.dense, true);
         let part = batch.div_ceil(tasks(self.layer.dense.flops())).next_multiple_of(Self::BLOCK_ROWS);
         self.rows.for_parts(memory, iteration, part, |memory, [r, first], gradient, metrics| {
             memory.with_scratch(gradient.len(), |outputs| {

@@ -1,6 +1,8 @@
 //! `weight_gradient = output_gradientᵀ input` and `bias_gradient = sum over the batch of output_gradient`, with the
 //! optimizer's update of both: shapes (R, O, I) = (R, B, O)ᵀ (R, B, I) and (R, O).
 
+use std::ops::Range;
+
 use ndarray::{ArrayView2, ArrayViewMut2, s};
 
 use super::optimizer::{SLOTS, Update, split_slots, state_slots};
@@ -8,7 +10,7 @@ use super::{
     Constant, Dense, Hyper, Input, InputKind, ModuleConstants, Operation, Param, Shader, SubgroupKernel, Variant,
     matmul, shader,
 };
-use crate::cpu::{Memory, apart, apart_len, in_same_sets, join, matrix, prefetch, share, tasks, vectorized};
+use crate::cpu::{Columns, Memory, apart, apart_len, in_same_sets, join, matrix, prefetch, share, tasks, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
 
@@ -100,8 +102,7 @@ impl Operation for DenseWeightGradient {
     }
 
     fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
-        let Dense { batch, inputs, .. } = self.dense;
-        self.input.gather(memory, iteration, [batch, inputs], false);
+        self.input.gather(memory, iteration, self.dense, false);
         match self.destination {
             Destination::Gradient { weight, bias } => self.store_gradient(memory, (iteration, hyper), weight, bias),
             Destination::Update { weight, bias, weight_state, bias_state, update } => {
@@ -143,12 +144,29 @@ impl<'a, T> Units<'a, T> {
     }
 }
 
+/// What gradients are the product of.
+#[derive(Clone, Copy)]
+struct Operands<'a, T> {
+    /// (rows, I), or some columns of that.
+    x: ArrayView2<'a, T>,
+    /// Which columns, if not all.
+    columns: Option<&'a Columns>,
+    /// (rows, O), or those of some units.
+    gradient: ArrayView2<'a, T>,
+}
+
+impl<T: Scalar> Operands<'_, T> {
+    /// The same of some units.
+    fn of_units(&self, units: Range<usize>) -> Self {
+        Self { gradient: self.gradient.slice_move(s![.., units]), ..*self }
+    }
+}
+
 impl DenseWeightGradient {
-    /// What the gradients of replica `r` are the product of: inputs (rows, I) and output gradients (rows, O).
-    fn operands<'a, T: Scalar>(&self, memory: &'a Memory<T>, rows: usize, r: usize) -> [ArrayView2<'a, T>; 2] {
-        let Dense { batch, inputs, outputs } = self.dense;
-        let x = self.input.rows(memory, r, [batch, inputs], 0..rows);
-        [matrix(x, rows, inputs), matrix(&memory.real(self.output_gradient)[r * batch * outputs..], rows, outputs)]
+    fn operands<'a, T: Scalar>(&self, memory: &'a Memory<T>, rows: usize) -> Operands<'a, T> {
+        let Dense { inputs, outputs, .. } = self.dense;
+        let (x, columns) = self.input.rows(memory, inputs, 0..rows);
+        Operands { x, columns, gradient: matrix(memory.real(self.output_gradient), rows, outputs) }
     }
 
     fn store_gradient<T: Scalar>(
@@ -160,16 +178,23 @@ impl DenseWeightGradient {
     ) {
         let Dense { inputs, outputs, .. } = self.dense;
         let (mut weights, mut biases) = (memory.take(weight), memory.take(bias));
-        let replicas = weights.chunks_mut(outputs * inputs).zip(biases.chunks_mut(outputs)).enumerate();
-        for (r, (weights, biases)) in replicas {
-            let [x, gradient] = self.operands(memory, iteration.rows as usize, r);
-            T::column_sums(gradient, biases);
-            if let Ok(product) = ArrayViewMut2::from_shape((outputs, inputs), &mut *weights) {
-                T::matmul(gradient.reversed_axes(), x, product);
-            }
-            self.unscale(memory, hyper, biases);
-            self.unscale(memory, hyper, weights);
+        let Operands { x, columns, gradient } = self.operands(memory, iteration.rows as usize);
+        T::column_sums(gradient, &mut biases);
+        let kept = x.ncols();
+        if let Ok(product) = ArrayViewMut2::from_shape((outputs, kept), &mut weights[..outputs * kept]) {
+            T::matmul(gradient.reversed_axes(), x, product);
         }
+        if let Some(columns) = columns {
+            memory.with_scratch(kept, |own| {
+                // The last unit first: its place is behind those of the others.
+                for unit in (0..outputs).rev() {
+                    own.copy_from_slice(&weights[unit * kept..(unit + 1) * kept]);
+                    columns.spread(own, 0, &mut weights[unit * inputs..(unit + 1) * inputs]);
+                }
+            });
+        }
+        self.unscale(memory, hyper, &mut biases);
+        self.unscale(memory, hyper, &mut weights);
         memory.put(weight, weights);
         memory.put(bias, biases);
     }
@@ -191,7 +216,7 @@ impl DenseWeightGradient {
             weight_state: state_slots(&mut weight_state, outputs * inputs, update),
             bias_state: state_slots(&mut bias_state, outputs, update),
         };
-        let operands = self.operands(memory, iteration.rows as usize, 0);
+        let operands = self.operands(memory, iteration.rows as usize);
         self.update_units(memory, operands, units, tasks(self.flops()), (update, hyper));
         for (id, values) in tensors.into_iter().zip([weight, bias, weight_state, bias_state]) {
             memory.put(id, values);
@@ -210,7 +235,7 @@ impl DenseWeightGradient {
     fn update_units<T: Scalar>(
         &self,
         memory: &Memory<T>,
-        operands: [ArrayView2<T>; 2],
+        operands: Operands<T>,
         units: Units<T>,
         tasks: usize,
         rule: (&Update, &Hyper),
@@ -230,74 +255,102 @@ impl DenseWeightGradient {
     fn update_shard<T: Scalar>(
         &self,
         memory: &Memory<T>,
-        [x, gradient]: [ArrayView2<T>; 2],
-        mut units: Units<T>,
+        operands: Operands<T>,
+        units: Units<T>,
         (update, hyper): (&Update, &Hyper),
     ) {
-        let inputs = self.dense.inputs;
         let count = units.bias.len();
-        let gradient = gradient.slice_move(s![.., units.first..units.first + count]);
+        let own = operands.of_units(units.first..units.first + count);
         memory.with_scratch(count, |sums| {
-            T::column_sums(gradient, sums);
+            T::column_sums(own.gradient, sums);
             self.unscale(memory, hyper, sums);
-            let bias_state = units.bias_state.each_mut().map(|slot| &mut **slot);
+            let bias_state = units.bias_state.map(|slot| &mut *slot);
             update.apply(units.bias, sums, bias_state, &update.hyper(hyper, true));
         });
-        let tile = tile_at_once(count, inputs);
-        if tile[1] == inputs || !in_same_sets(self.dense.outputs) {
-            return self.update_weights(memory, [x, gradient], units, tile, (update, hyper));
+        let weights = Weights { inputs: self.dense.inputs, values: units.weight, state: units.weight_state };
+        let tile = tile_at_once(count, own.x.ncols());
+        if tile[1] == own.x.ncols() || !in_same_sets(self.dense.outputs) {
+            return self.update_weights(memory, own, weights, tile, (update, hyper));
         }
         // Every slice of inputs reads them anew.
+        let Operands { x, columns, gradient } = own;
         memory.with_scratch(apart_len(gradient.dim()), |copy| {
-            self.update_weights(memory, [x, apart(gradient, copy)], units, tile, (update, hyper));
+            let own = Operands { x, columns, gradient: apart(gradient, copy) };
+            self.update_weights(memory, own, weights, tile, (update, hyper));
         });
     }
 
-    /// Updates weights, [units, inputs] of them at a time.
+    /// Updates the weights of all units of the operands, [units, inputs] of them at a time.
     fn update_weights<T: Scalar>(
         &self,
         memory: &Memory<T>,
-        [x, gradient]: [ArrayView2<T>; 2],
-        units: Units<T>,
+        operands: Operands<T>,
+        mut weights: Weights<T>,
         tile: [usize; 2],
         (update, hyper): (&Update, &Hyper),
     ) {
-        let (count, inputs) = (units.bias.len(), self.dense.inputs);
-        let [first, second, third] = units.weight_state;
-        memory.with_scratch(tile[0] * tile[1], |scratch| {
-            for start in (0..inputs).step_by(tile[1]) {
-                let columns = start..inputs.min(start + tile[1]);
-                let x = x.slice(s![.., columns.clone()]);
+        let (count, kept) = (operands.gradient.ncols(), operands.x.ncols());
+        memory.with_scratch(tile[0] * tile[1] + weights.inputs, |scratch| {
+            let (scratch, row) = scratch.split_at_mut(tile[0] * tile[1]);
+            for start in (0..kept).step_by(tile[1]) {
+                let places = start..kept.min(start + tile[1]);
+                let x = operands.x.slice(s![.., places.clone()]);
                 for above in (0..count).step_by(tile[0]) {
                     let rows = above..count.min(above + tile[0]);
-                    let gradients = &mut scratch[..rows.len() * columns.len()];
-                    if let Ok(product) = ArrayViewMut2::from_shape((rows.len(), columns.len()), &mut *gradients) {
-                        T::matmul(gradient.slice(s![.., rows.clone()]).reversed_axes(), x, product);
+                    let gradients = &mut scratch[..rows.len() * places.len()];
+                    if let Ok(product) = ArrayViewMut2::from_shape((rows.len(), places.len()), &mut *gradients) {
+                        let gradient = operands.of_units(rows.clone()).gradient;
+                        T::matmul(gradient.reversed_axes(), x, product);
                     }
                     self.unscale(memory, hyper, gradients);
+                    let columns = operands.columns.map_or(places.clone(), |columns| columns.columns(places.clone()));
+                    let row = &mut row[..columns.len()];
                     vectorized(
                         #[inline(always)]
                         || {
-                            for (unit, gradients) in rows.zip(gradients.chunks(columns.len())) {
-                                let own = unit * inputs + columns.start..unit * inputs + columns.end;
-                                // The next unit's numbers are not next in memory, and of large layers in no cache.
-                                let next = own.start + inputs..own.end + inputs;
-                                prefetch(units.weight.get(next.clone()).unwrap_or_default());
-                                for slot in [&*first, &*second, &*third] {
-                                    prefetch(slot.get(next.clone()).unwrap_or_default());
-                                }
-                                let state = [
-                                    first.get_mut(own.clone()).unwrap_or_default(),
-                                    second.get_mut(own.clone()).unwrap_or_default(),
-                                    third.get_mut(own.clone()).unwrap_or_default(),
-                                ];
-                                update.apply(&mut units.weight[own], gradients, state, hyper);
+                            for (unit, gradients) in rows.zip(gradients.chunks_mut(places.len())) {
+                                let gradients = match operands.columns {
+                                    Some(kept) => {
+                                        kept.spread(gradients, columns.start, row);
+                                        &*row
+                                    }
+                                    None => gradients,
+                                };
+                                weights.update(unit, &columns, gradients, (update, hyper));
                             }
                         },
                     );
                 }
             }
         });
+    }
+}
+
+/// Weights of some units, (units, I), with their states, S times the same.
+struct Weights<'a, T> {
+    inputs: usize,
+    values: &'a mut [T],
+    state: [&'a mut [T]; SLOTS],
+}
+
+impl<T: Scalar> Weights<'_, T> {
+    /// Updates the weights of one unit for some inputs.
+    #[inline(always)]
+    fn update(&mut self, unit: usize, inputs: &Range<usize>, gradients: &[T], (update, hyper): (&Update, &Hyper)) {
+        let own = unit * self.inputs + inputs.start..unit * self.inputs + inputs.end;
+        // The next unit's numbers are not next in memory, and of large layers in no cache.
+        let next = own.start + self.inputs..own.end + self.inputs;
+        prefetch(self.values.get(next.clone()).unwrap_or_default());
+        let [first, second, third] = &mut self.state;
+        for slot in [&**first, &**second, &**third] {
+            prefetch(slot.get(next.clone()).unwrap_or_default());
+        }
+        let state = [
+            first.get_mut(own.clone()).unwrap_or_default(),
+            second.get_mut(own.clone()).unwrap_or_default(),
+            third.get_mut(own.clone()).unwrap_or_default(),
+        ];
+        update.apply(&mut self.values[own], gradients, state, hyper);
     }
 }
 

@@ -1,12 +1,24 @@
+use std::cell::RefCell;
 use std::ops::Range;
 
-use super::{Constant, Param};
-use crate::cpu::{Memory, ROW_SHARD, in_chunks, prefetch, vectorized};
+use ndarray::{ArrayView2, s};
+
+use super::{Constant, Dense, Param};
+use crate::cpu::{Columns, Gathered, Memory, ROW_SHARD, in_chunks, matrix, prefetch, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
 
 /// Samples that are asked for ahead of the one that is gathered: they lie anywhere in memory.
 const ROWS_AHEAD: usize = 4;
+/// The fewest columns of which some may be left out.
+const FEWEST_COLUMNS: usize = 64;
+/// One of so many numbers is zero at least in samples that are worth a look for columns to leave out.
+const SPARSE: usize = 8;
+
+thread_local! {
+    /// A sample's pixels that are kept.
+    static KEPT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// What a dense layer reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,71 +75,138 @@ impl Input {
         [("input", self.tensor), ("order", self.order)]
     }
 
-    /// Gathers a batch's samples where the input is samples; with `anew` false only if they are not there already.
-    pub fn gather<T: Scalar>(
-        &self,
-        memory: &mut Memory<T>,
-        iteration: &Iteration,
-        [batch, inputs]: [usize; 2],
-        anew: bool,
-    ) {
-        let key = (*self, *iteration, [batch, inputs]);
+    /// Gathers a batch's samples where the input is samples, for a layer (O, I); with `anew` false only if they are not
+    /// there already. Columns that are zero in all of them are left out where that saves time.
+    pub fn gather<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, dense: Dense, anew: bool) {
+        let key = (*self, *iteration, dense);
         if self.kind == InputKind::Activations || (!anew && memory.gathered().key == Some(key)) {
             return;
         }
-        let mut rows = memory.take_gathered();
-        rows.reserve_exact((batch * inputs).saturating_sub(rows.len()));
-        rows.resize(batch * inputs, T::zero());
-        let live = &mut rows[..iteration.rows as usize * inputs];
-        in_chunks([live], [ROW_SHARD * inputs], &|shard, [part]| {
-            let first = iteration.first as usize + shard * ROW_SHARD;
-            vectorized(
-                #[inline(always)]
-                || self.gather_rows(memory, &memory.words(self.order)[first..], inputs, part),
-            );
+        let Dense { batch, inputs, outputs } = dense;
+        let count = iteration.rows as usize;
+        let mut gathered = memory.take_gathered();
+        let order = &memory.words(self.order)[iteration.first as usize..][..count];
+        gathered.make_room(batch * inputs);
+        let Gathered { rows, columns, looks, squeezed, .. } = &mut gathered;
+        *squeezed = memory.squeezes() && inputs >= FEWEST_COLUMNS && looks.due() && {
+            self.look_for_zeros(memory, order, inputs, &mut looks.seen);
+            columns.find(&looks.seen[..inputs]);
+            looks.found(columns.worthwhile(count, outputs))
+        };
+        let columns = squeezed.then_some(&*columns);
+        in_chunks([&mut rows[..count * inputs]], [ROW_SHARD * inputs], &|shard, [part]| {
+            self.gather_rows(memory, &order[shard * ROW_SHARD..], columns, inputs, part);
         });
-        memory.put_gathered(key, rows);
+        memory.put_gathered(key, gathered);
     }
 
-    /// One row after the other, in the order given.
-    #[inline(always)]
-    pub(super) fn gather_rows<T: Scalar>(&self, memory: &Memory<T>, order: &[u32], inputs: usize, into: &mut [T]) {
-        let scale = T::real(self.scale);
-        let source = |n: u32| n as usize * inputs..(n as usize + 1) * inputs;
-        let rows = into.len() / inputs;
-        for (b, (row, n)) in into.chunks_mut(inputs).zip(order).enumerate() {
-            if let Some(later) = order[..rows].get(b + ROWS_AHEAD) {
-                match self.kind {
-                    InputKind::SamplesU8 => prefetch(&memory.bytes(self.tensor)[source(*later)]),
-                    _ => prefetch(&memory.real(self.tensor)[source(*later)]),
-                }
-            }
-            let source = source(*n);
-            match self.kind {
-                InputKind::SamplesU8 => {
-                    let pixels = &memory.bytes(self.tensor)[source];
-                    row.iter_mut().zip(pixels).for_each(|(to, x)| *to = T::real(f32::from(*x)) * scale);
-                }
-                _ => {
-                    let values = &memory.real(self.tensor)[source];
-                    row.iter_mut().zip(values).for_each(|(to, x)| *to = *x * scale);
-                }
-            }
+    /// Marks the columns of a batch in `seen` (shards, I) in which any number is not zero, in the first I of it.
+    fn look_for_zeros<T: Scalar>(&self, memory: &Memory<T>, order: &[u32], inputs: usize, seen: &mut Vec<u8>) {
+        seen.clear();
+        seen.resize(order.len().div_ceil(ROW_SHARD) * inputs, 0);
+        in_chunks([&mut *seen], [inputs], &|shard, [seen]| {
+            let order = &order[shard * ROW_SHARD..];
+            let samples = order[..ROW_SHARD.min(order.len())].iter();
+            vectorized(
+                #[inline(always)]
+                || {
+                    for (b, n) in samples.enumerate() {
+                        self.ask_for(memory, order.get(b + ROWS_AHEAD), inputs);
+                        let source = *n as usize * inputs..(*n as usize + 1) * inputs;
+                        match self.kind {
+                            InputKind::SamplesU8 => {
+                                seen.iter_mut()
+                                    .zip(&memory.bytes(self.tensor)[source])
+                                    .for_each(|(seen, x)| *seen |= x);
+                            }
+                            _ => {
+                                let values = memory.real(self.tensor)[source].iter();
+                                seen.iter_mut().zip(values).for_each(|(s, x)| *s |= u8::from(*x != T::zero()));
+                            }
+                        }
+                        if b == 0 && seen.iter().map(|seen| usize::from(*seen == 0)).sum::<usize>() * SPARSE < inputs {
+                            return seen.fill(1);
+                        }
+                    }
+                },
+            );
+        });
+        let (first, others) = seen.split_at_mut(inputs);
+        for own in others.chunks(inputs) {
+            first.iter_mut().zip(own).for_each(|(seen, own)| *seen |= own);
         }
     }
 
-    /// Rows `rows` of replica `r`'s batch, (rows, I) row-major; samples have been gathered.
+    /// Asks for a sample that will be read soon.
+    #[inline(always)]
+    fn ask_for<T: Scalar>(&self, memory: &Memory<T>, sample: Option<&u32>, inputs: usize) {
+        let Some(n) = sample else { return };
+        let source = *n as usize * inputs..(*n as usize + 1) * inputs;
+        match self.kind {
+            InputKind::SamplesU8 => prefetch(&memory.bytes(self.tensor)[source]),
+            _ => prefetch(&memory.real(self.tensor)[source]),
+        }
+    }
+
+    /// One row after the other, in the order given: all columns, or these at its beginning and zeros up to a whole vector.
+    pub(super) fn gather_rows<T: Scalar>(
+        &self,
+        memory: &Memory<T>,
+        order: &[u32],
+        columns: Option<&Columns>,
+        inputs: usize,
+        into: &mut [T],
+    ) {
+        let scale = T::real(self.scale);
+        let order = &order[..into.len() / inputs];
+        let width = columns.map_or(inputs, Columns::padded);
+        KEPT.with_borrow_mut(|kept| {
+            kept.resize(inputs, 0);
+            vectorized(
+                #[inline(always)]
+                || {
+                    for (b, (row, n)) in into.chunks_mut(inputs).zip(order).enumerate() {
+                        self.ask_for(memory, order.get(b + ROWS_AHEAD), inputs);
+                        let source = *n as usize * inputs..(*n as usize + 1) * inputs;
+                        let row = &mut row[..width];
+                        match self.kind {
+                            InputKind::SamplesU8 => {
+                                let pixels = &memory.bytes(self.tensor)[source];
+                                let pixels = columns.map_or(pixels, |columns| columns.squeeze_bytes(pixels, kept));
+                                row.iter_mut().zip(pixels).for_each(|(to, x)| *to = T::real(f32::from(*x)) * scale);
+                            }
+                            _ => {
+                                let values = &memory.real(self.tensor)[source];
+                                match columns {
+                                    Some(columns) => columns.squeeze(values, row),
+                                    None => row.copy_from_slice(values),
+                                }
+                                row.iter_mut().for_each(|x| *x = *x * scale);
+                            }
+                        }
+                    }
+                },
+            );
+        });
+    }
+
+    /// Rows `rows` of the batch, (rows, I), and which columns of I they are if not all, with zeros behind up to a whole
+    /// vector; samples have been gathered.
     pub fn rows<'a, T: Scalar>(
         &self,
         memory: &'a Memory<T>,
-        r: usize,
-        [batch, inputs]: [usize; 2],
+        inputs: usize,
         rows: Range<usize>,
-    ) -> &'a [T] {
-        let source = match self.kind {
-            InputKind::Activations => memory.real(self.tensor),
-            _ => &memory.gathered().rows,
-        };
-        &source[(r * batch + rows.start) * inputs..(r * batch + rows.end) * inputs]
+    ) -> (ArrayView2<'a, T>, Option<&'a Columns>) {
+        let own = rows.start * inputs..rows.end * inputs;
+        if self.kind == InputKind::Activations {
+            return (matrix(&memory.real(self.tensor)[own], rows.len(), inputs), None);
+        }
+        let gathered = memory.gathered();
+        let all = matrix(&gathered.rows[own], rows.len(), inputs);
+        match gathered.squeezed {
+            true => (all.slice_move(s![.., ..gathered.columns.padded()]), Some(&gathered.columns)),
+            false => (all, None),
+        }
     }
 }

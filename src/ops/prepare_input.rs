@@ -119,11 +119,11 @@ impl PrepareInput {
         let order = &memory.words(self.input.order)[r * self.input.order_stride + iteration.first as usize + b..][..1];
         match (&self.augment, weights) {
             (Some(augment), Some(weights)) => memory.with_scratch(self.inputs, |image| {
-                self.input.gather_rows(memory, order, self.inputs, image);
+                self.input.gather_rows(memory, order, None, self.inputs, image);
                 let warp = Warp::draw(augment, &words);
                 warp.apply(image, weights, row);
             }),
-            _ => self.input.gather_rows(memory, order, self.inputs, row),
+            _ => self.input.gather_rows(memory, order, None, self.inputs, row),
         }
         if self.noise > 0.0 {
             for (quad, values) in (0..).zip(row.chunks_mut(4)) {

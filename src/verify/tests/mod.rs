@@ -1,4 +1,5 @@
 pub(crate) mod broken;
+mod columns;
 mod determinism;
 mod fused;
 mod gradients;

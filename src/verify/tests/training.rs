@@ -17,7 +17,7 @@ pub struct Setup {
     pub batch: usize,
     pub samples: InputKind,
     pub targets: TargetKind,
-    /// (N, I)
+    /// (N, I), whole numbers where samples are bytes
     pub features: Vec<f32>,
     /// (N)
     pub labels: Vec<u32>,
@@ -96,7 +96,12 @@ impl Setup {
     pub fn fill(&self, executor: &mut dyn Executor) {
         for id in [ProgramId::Train, ProgramId::Evaluate] {
             let program = executor.plan().program(id).clone();
-            executor.write(program.samples, 0, TensorData::F32(&self.features)).unwrap();
+            let bytes: Vec<u8> = self.features.iter().map(|x| *x as u8).collect();
+            let features = match self.samples {
+                InputKind::SamplesU8 => TensorData::U8(&bytes),
+                _ => TensorData::F32(&self.features),
+            };
+            executor.write(program.samples, 0, features).unwrap();
             match self.targets {
                 TargetKind::Classes => executor.write(program.targets, 0, TensorData::U32(&self.labels)).unwrap(),
                 TargetKind::Values => executor.write(program.targets, 0, TensorData::F32(&self.values)).unwrap(),
