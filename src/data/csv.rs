@@ -7,10 +7,10 @@ use ndarray::Array2;
 use std::{path::Path, str};
 
 /// What Excel and others put in front of UTF-8 text.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Characters of a bad cell that a message shows: an unclosed quote makes a cell of the whole rest of the file.
-const CELL_SHOWN: usize = 40;
+pub(super) const CELL_SHOWN: usize = 40;
 
 /// Why bytes are not CSV of numbers. Lines and columns count from 1, as editors do.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

@@ -1,19 +1,13 @@
 //! CSV as text: named columns of cells, before anybody has said which are numbers and which are categories.
 
 use super::Content;
-use super::csv::CsvError;
+use super::csv::{BYTE_ORDER_MARK, CELL_SHOWN, CsvError};
 use crate::names::suggestion;
 use crate::{Error, Result};
 use csv::{ByteRecord, ReaderBuilder, Trim};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::str;
-
-/// What Excel and others put in front of UTF-8 text.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
-/// Characters of a bad cell that a message shows.
-const CELL_SHOWN: usize = 40;
 
 /// Cells that stand for a value that is not known, capitals aside; an empty cell does too. As pandas reads them, and
 /// `?` as in the UCI repository.
