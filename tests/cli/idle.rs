@@ -17,12 +17,14 @@ fn of_data() {
     let (images, table) = (place.dataset("ten", 40, 10), place.file("t.csv", table()));
     for flag in [&["--delimiter", ";"][..], &["--header"], &["--no-header"]] {
         refused(&images, flag, &[flag[0], "is for tables (CSV)"]);
+        refused("iris", flag, &[flag[0], "is for tables (CSV), which iris is not"]);
     }
     for data in [&images, &table, "iris"] {
         refused(data, &["--data-dir", "/nowhere"], &["--data-dir is for mnist and fashion-mnist", data]);
     }
     refused(&images, &["--split-seed", "3"], &["--split-seed is for dividing the samples", "--validation SHARE"]);
     refused(&table, &["--no-stratify", "--test-fraction", "0"], &["--no-stratify is for dividing"]);
+    refused(&table, &["--validation", ""], &["--validation is empty"]);
     refused(&table, &["--augment", "shift=1"], &["--augment is for images", "t is a table"]);
     for good in [&["--split-seed", "3", "--validation", "0.2"][..], &["--validation", "0.2", "--no-stratify"]] {
         wgrad(&[&["train", &images, "--device", "cpu", "--epochs", "1"], good].concat()).ok();

@@ -209,13 +209,18 @@ impl SamplesArgs {
     }
 
     fn check_flags(&self, source: &Source) -> Result<()> {
-        let table = [("--target", !self.target.is_empty())].into_iter().chain(self.format.given()).collect::<Vec<_>>();
+        let table = [("--target", !self.target.is_empty())];
         let array = [("--x", self.x.is_some()), ("--y", self.y.is_some())];
         let place = [("--data-dir", self.data_dir.is_some())];
         refuse_idle(
             &self.dataset,
             &[
                 (matches!(source, Source::Table { .. }), &table, "tables (CSV)"),
+                (
+                    matches!(source, Source::Table { .. }) && self.dataset != "iris",
+                    &self.format.given(),
+                    "tables (CSV)",
+                ),
                 (matches!(source, Source::Arrays(_)), &array, "NPZ and NPY files"),
                 (datasets::KNOWN.contains(&self.dataset.as_str()), &place, IN_DATA_DIR),
             ],

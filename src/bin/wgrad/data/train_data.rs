@@ -186,13 +186,13 @@ impl TrainDataArgs {
             ("--weights-column", self.weights_column.is_some()),
             ("--missing", self.missing != MissingName::Error),
         ];
-        let table: Vec<_> = table.into_iter().chain(self.format.given()).collect();
         let array = [("--x", self.x.is_some()), ("--y", self.y.is_some())];
         let place = [("--data-dir", self.data_dir.is_some())];
         refuse_idle(
             &self.dataset,
             &[
                 (is_table, &table, "tables (CSV)"),
+                (is_table && self.dataset != "iris", &self.format.given(), "tables (CSV)"),
                 (is_array, &array, "NPZ and NPY files"),
                 (datasets::KNOWN.contains(&self.dataset.as_str()), &place, IN_DATA_DIR),
             ],
@@ -228,6 +228,9 @@ impl TrainDataArgs {
 
     fn validation(&self) -> Result<Option<Validation<'_>>> {
         let Some(text) = &self.validation else { return Ok(None) };
+        if text.is_empty() {
+            return Err(Failure::Usage("--validation is empty; give a share such as 0.1, or a file".to_owned()));
+        }
         match text.parse::<f64>() {
             Ok(_) => {
                 let share = share(text).map_err(|reason| Failure::Usage(format!("--validation {text} {reason}")))?;
