@@ -4,7 +4,6 @@
 //! normalization", ICML 2015, section 3, simplified as in every framework.
 
 use ndarray::{ArrayViewMut2, s};
-use rayon::prelude::*;
 
 use super::tail::{Tail, in_columns, round, rows_mut};
 use super::tail_backward::Incoming;
@@ -66,18 +65,13 @@ impl Operation for BatchNormBackward {
     }
 
     fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
-        let Tail { batch, outputs, .. } = self.tail;
+        let outputs = self.tail.outputs;
         let half = memory.is_half(self.incoming.gradient);
         let mut gradient = self.incoming.whole(memory, &self.tail, iteration, hyper);
         let mut totals = memory.take(self.scales_gradient);
-        let (rows, tasks) = (iteration.rows as usize, self.tail.tasks());
-        let replicas = gradient.par_chunks_mut(batch * outputs).zip(totals.par_chunks_mut(2 * outputs));
-        replicas.enumerate().for_each(|(r, (gradient, totals))| {
-            let live = ArrayViewMut2::from_shape((rows, outputs), &mut gradient[..rows * outputs]);
-            let (Ok(live), Ok(totals)) = (live, ArrayViewMut2::from_shape((2, outputs), totals)) else { return };
-            in_columns([live, totals], 0, tasks, &|start, columns| {
-                self.columns(memory, (r, hyper), (start, half), columns);
-            });
+        let live = &mut gradient[..iteration.rows as usize * outputs];
+        in_columns([live, &mut totals], outputs, self.tail.tasks(), &|start, matrices| {
+            self.columns(memory, hyper, (start, half), matrices);
         });
         memory.put(self.incoming.gradient, gradient);
         memory.put(self.scales_gradient, totals);
@@ -85,19 +79,20 @@ impl Operation for BatchNormBackward {
 }
 
 impl BatchNormBackward {
-    /// Columns from `start` on of replica `r`: gradients, stored as f16 if `half`, on the way to the sums over a column too,
-    /// as the shader does it, and the totals.
+    /// Columns from `start` on: gradients, stored as f16 if `half`, on the way to the sums over a column too, as the shader
+    /// does it, and the totals.
     fn columns<T: Scalar>(
         &self,
         memory: &Memory<T>,
-        (r, hyper): (usize, &Hyper),
+        hyper: &Hyper,
         (start, half): (usize, bool),
         [mut gradient, mut totals]: [ArrayViewMut2<T>; 2],
     ) {
         let (rows, width) = gradient.dim();
-        let [mean, deviation] = self.pair(memory, self.statistics, [r, start], width);
-        let [scale, shift] = self.pair(memory, self.scales, [r, start], width);
-        let sums = |b| self.tail.sums(memory, [r, b], start..start + width);
+        let columns = start..start + width;
+        let [mean, deviation] = self.tail.pair(memory, self.statistics, columns.clone());
+        let [scale, shift] = self.tail.pair(memory, self.scales, columns.clone());
+        let sums = |b| self.tail.sums(memory, b, columns.clone());
         let (mut scale_totals, mut shift_totals) = totals.multi_slice_mut((s![0, ..], s![1, ..]));
         let (Some(products_total), Some(total)) = (scale_totals.as_slice_mut(), shift_totals.as_slice_mut()) else {
             return;
@@ -121,7 +116,7 @@ impl BatchNormBackward {
             T::column_sums(matrix(products, rows, width), products_total);
         });
         T::column_sums(gradient.view(), total);
-        self.by_sums(memory, [r, start], half, gradient, [total, products_total]);
+        self.by_sums(memory, (start, half), gradient, [total, products_total]);
         let unscale = T::real(hyper.gradient_scale(half)[1]);
         products_total.iter_mut().chain(total).for_each(|total| *total = *total * unscale);
     }
@@ -130,14 +125,14 @@ impl BatchNormBackward {
     fn by_sums<T: Scalar>(
         &self,
         memory: &Memory<T>,
-        [r, start]: [usize; 2],
-        half: bool,
+        (start, half): (usize, bool),
         mut gradient: ArrayViewMut2<T>,
         [total, products_total]: [&[T]; 2],
     ) {
         let (rows, width) = gradient.dim();
-        let [mean, deviation] = self.pair(memory, self.statistics, [r, start], width);
-        let [scale, _] = self.pair(memory, self.scales, [r, start], width);
+        let columns = start..start + width;
+        let [mean, deviation] = self.tail.pair(memory, self.statistics, columns.clone());
+        let [scale, _] = self.tail.pair(memory, self.scales, columns.clone());
         let count = T::real(rows as f32);
         memory.with_scratch(2 * width, |means| {
             let (means, product_means) = means.split_at_mut(width);
@@ -148,7 +143,7 @@ impl BatchNormBackward {
                 || {
                     for (b, g) in rows_mut(&mut gradient).enumerate() {
                         round(half, g);
-                        let sums = self.tail.sums(memory, [r, b], start..start + width);
+                        let sums = self.tail.sums(memory, b, columns.clone());
                         let units = sums.iter().zip(mean).zip(deviation.iter().zip(scale));
                         let means = means.iter().zip(&*product_means);
                         for ((g, ((z, mean), (deviation, scale))), (own, product)) in g.iter_mut().zip(units).zip(means)
@@ -161,16 +156,5 @@ impl BatchNormBackward {
                 },
             );
         });
-    }
-
-    /// Both numbers of each unit, of `width` columns from `start` on, of a tensor (R, 2, O).
-    fn pair<'a, T: Scalar>(
-        &self,
-        memory: &'a Memory<T>,
-        id: TensorId,
-        [r, start]: [usize; 2],
-        width: usize,
-    ) -> [&'a [T]; 2] {
-        [0, 1].map(|which| &memory.real(id)[(2 * r + which) * self.tail.outputs + start..][..width])
     }
 }

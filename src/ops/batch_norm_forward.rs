@@ -6,7 +6,6 @@
 //! that.
 
 use ndarray::{ArrayViewMut2, s};
-use rayon::prelude::*;
 
 use super::tail::{Tail, flag, in_columns, rows_mut};
 use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
@@ -74,20 +73,16 @@ impl Operation for BatchNormForward {
     }
 
     fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
-        let Tail { batch, outputs, .. } = self.tail;
+        let outputs = self.tail.outputs;
         let half = memory.is_half(self.output);
         let [mut output, mut statistics, mut running] =
             [self.output, self.statistics, self.running].map(|id| memory.take(id));
-        let (rows, tasks) = (iteration.rows as usize, self.tail.tasks());
-        let units = statistics.par_chunks_mut(2 * outputs).zip(running.par_chunks_mut(2 * outputs));
-        output.par_chunks_mut(batch * outputs).zip(units).enumerate().for_each(|(r, (output, (own, running)))| {
-            let live = ArrayViewMut2::from_shape((rows, outputs), &mut output[..rows * outputs]);
-            let pairs = [own, running].map(|values| ArrayViewMut2::from_shape((2, outputs), values));
-            let (Ok(live), [Ok(own), Ok(running)]) = (live, pairs) else { return };
-            in_columns([live, own, running], 0, tasks, &|start, columns| self.columns(memory, r, start, columns));
+        let live = &mut output[..iteration.rows as usize * outputs];
+        in_columns([live, &mut statistics, &mut running], outputs, self.tail.tasks(), &|start, matrices| {
+            self.columns(memory, start, matrices);
         });
-        self.tail.for_parts(&mut output, iteration, |[r, first], part| {
-            self.tail.finish(memory, (iteration, hyper), [r, first], (self.residual, half), part);
+        self.tail.for_parts(&mut output, iteration, |first, part| {
+            self.tail.finish(memory, (iteration, hyper), first, (self.residual, half), part);
         });
         for (id, values) in [self.output, self.statistics, self.running].into_iter().zip([output, statistics, running])
         {
@@ -101,17 +96,16 @@ impl BatchNormForward {
     fn columns<T: Scalar>(
         &self,
         memory: &Memory<T>,
-        r: usize,
         start: usize,
         [mut n, mut statistics, mut running]: [ArrayViewMut2<T>; 3],
     ) {
         let (rows, width) = n.dim();
         let count = T::real(rows as f32);
-        let outputs = self.tail.outputs;
-        let scale = &memory.real(self.scales)[2 * r * outputs + start..][..width];
-        let shift = &memory.real(self.scales)[(2 * r + 1) * outputs + start..][..width];
+        let columns = start..start + width;
+        let [scale, shift] = self.tail.pair(memory, self.scales, columns.clone());
+        let sums = |b| self.tail.sums(memory, b, columns.clone());
         for (b, row) in rows_mut(&mut n).enumerate() {
-            row.copy_from_slice(self.tail.sums(memory, [r, b], start..start + width));
+            row.copy_from_slice(sums(b));
         }
         let (mut means, mut deviations) = statistics.multi_slice_mut((s![0, ..], s![1, ..]));
         let (Some(means), Some(deviations)) = (means.as_slice_mut(), deviations.as_slice_mut()) else { return };
@@ -138,9 +132,8 @@ impl BatchNormForward {
             #[inline(always)]
             || {
                 for (b, row) in rows_mut(&mut n).enumerate() {
-                    let sums = self.tail.sums(memory, [r, b], start..start + width);
                     let units = means.iter().zip(&*deviations).zip(scale.iter().zip(shift));
-                    for ((n, z), ((mean, deviation), (scale, shift))) in row.iter_mut().zip(sums).zip(units) {
+                    for ((n, z), ((mean, deviation), (scale, shift))) in row.iter_mut().zip(sums(b)).zip(units) {
                         *n = (*z - *mean) * *deviation * *scale + *shift;
                     }
                 }

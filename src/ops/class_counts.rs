@@ -100,21 +100,18 @@ impl Operation for ClassCounts {
     }
 
     fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, _: &Hyper) {
-        let (rows, first) = (iteration.rows as usize, iteration.first as usize);
+        let first = iteration.first as usize;
         let mut scores = memory.take(self.scores);
-        for r in 0..1 {
-            for b in 0..rows {
-                let n = memory.words(self.order)[r * self.order_stride + first + b] as usize;
-                let row = &memory.real(self.given)[(r * self.batch + b) * self.outputs..][..self.outputs];
-                let own = self.target_class(memory, n);
-                let [predicted, rank] = self.classify(row, own);
-                if self.score_stride > 0 {
-                    let score = if let [zero, one] = row { *one - *zero } else { row[0] };
-                    scores[r * self.score_stride + first + b] = score;
-                }
-                memory.words_mut(self.confusion)[(r * self.classes + own) * self.classes + predicted] += 1;
-                memory.words_mut(self.ranks)[r * self.classes + rank] += 1;
+        for b in 0..iteration.rows as usize {
+            let n = memory.words(self.order)[first + b] as usize;
+            let row = &memory.real(self.given)[b * self.outputs..][..self.outputs];
+            let own = self.target_class(memory, n);
+            let [predicted, rank] = self.classify(row, own);
+            if self.score_stride > 0 {
+                scores[first + b] = if let [zero, one] = row { *one - *zero } else { row[0] };
             }
+            memory.words_mut(self.confusion)[own * self.classes + predicted] += 1;
+            memory.words_mut(self.ranks)[rank] += 1;
         }
         memory.put(self.scores, scores);
     }

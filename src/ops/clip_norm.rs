@@ -55,16 +55,13 @@ impl Operation for ClipNorm {
     }
 
     fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, _: &Hyper) {
-        let (mut scales, mut metrics) = (memory.take(self.scale), memory.take(self.metrics));
-        for (r, scale) in scales.iter_mut().enumerate().take(1) {
-            let squares = &memory.real(self.squares)[r * self.blocks..][..self.blocks];
-            let norm = T::sum(squares.iter().copied()).sqrt();
-            let factor = T::real(self.limit) / (norm + T::real(EPSILON));
-            *scale = T::one().if_above(factor, factor, T::one());
-            let step = (r * self.slots + iteration.slot as usize + 1) * self.metric_blocks;
-            (metrics[2 * step - 2], metrics[2 * step - 1]) = (norm, T::zero());
-        }
-        memory.put(self.scale, scales);
+        let (mut scale, mut metrics) = (memory.take(self.scale), memory.take(self.metrics));
+        let norm = T::sum(memory.real(self.squares).iter().copied()).sqrt();
+        let factor = T::real(self.limit) / (norm + T::real(EPSILON));
+        scale[0] = T::one().if_above(factor, factor, T::one());
+        let end = (iteration.slot as usize + 1) * self.metric_blocks * 2;
+        metrics[end - 2..end].copy_from_slice(&[norm, T::zero()]);
+        memory.put(self.scale, scale);
         memory.put(self.metrics, metrics);
     }
 }

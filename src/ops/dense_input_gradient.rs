@@ -6,7 +6,7 @@ use super::{
     Activation, Constant, Dense, Hyper, InputKind, ModuleConstants, Operation, Param, Shader, SubgroupKernel, Variant,
     matmul, shader,
 };
-use crate::cpu::{Memory, in_chunks, in_tiles, matrix, tasks, vectorized};
+use crate::cpu::{Memory, in_tiles, matrix, tasks, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
 
@@ -80,26 +80,21 @@ impl Operation for DenseInputGradient {
     fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, _: &Hyper) {
         let half = memory.is_half(self.input_gradient);
         let mut gradient = memory.take(self.input_gradient);
-        let Dense { batch, inputs, .. } = self.dense;
-        let (rows, tasks) = (iteration.rows as usize, tasks(self.flops()));
-        in_chunks([&mut gradient], [batch * inputs], &|r, [replica]| {
-            self.backward(memory, r, (tasks, half), &mut replica[..rows * inputs]);
-        });
+        self.backward(memory, half, &mut gradient[..iteration.rows as usize * self.dense.inputs]);
         memory.put(self.input_gradient, gradient);
     }
 }
 
 impl DenseInputGradient {
-    /// The first rows of replica `r`, as many as `gradient` (rows, I) holds, in so many tasks; rounded to f16 if they are
-    /// stored so (`half`).
-    fn backward<T: Scalar>(&self, memory: &Memory<T>, r: usize, (tasks, half): (usize, bool), gradient: &mut [T]) {
-        let Dense { batch, inputs, outputs } = self.dense;
+    /// The first rows, as many as `gradient` (rows, I) holds; rounded to f16 if they are stored so (`half`).
+    fn backward<T: Scalar>(&self, memory: &Memory<T>, half: bool, gradient: &mut [T]) {
+        let Dense { inputs, outputs, .. } = self.dense;
         let rows = gradient.len() / inputs;
-        let output_gradient = matrix(&memory.real(self.output_gradient)[r * batch * outputs..], rows, outputs);
-        let weight: ArrayView2<T> = matrix(&memory.real(self.weight)[r * outputs * inputs..], outputs, inputs);
-        let input: ArrayView2<T> = matrix(&memory.real(self.input)[r * batch * inputs..], rows, inputs);
+        let output_gradient = matrix(memory.real(self.output_gradient), rows, outputs);
+        let weight: ArrayView2<T> = matrix(memory.real(self.weight), outputs, inputs);
+        let input: ArrayView2<T> = matrix(memory.real(self.input), rows, inputs);
         let Ok(gradient) = ArrayViewMut2::from_shape((rows, inputs), gradient) else { return };
-        in_tiles(gradient, [0, 0], tasks, &|[row, column], tile| {
+        in_tiles(gradient, [0, 0], tasks(self.flops()), &|[row, column], tile| {
             let (rows, columns) = tile.dim();
             let weight = weight.slice(s![.., column..column + columns]);
             let output_gradient = output_gradient.slice(s![row..row + rows, ..]);

@@ -98,10 +98,10 @@ impl Operation for DenseLoss {
         let Dense { batch, .. } = self.layer.dense;
         self.layer.input.gather(memory, iteration, self.layer.dense, true);
         let part = batch.div_ceil(tasks(self.layer.dense.flops())).next_multiple_of(Self::BLOCK_ROWS);
-        self.rows.for_parts(memory, iteration, part, |memory, [r, first], gradient, metrics| {
-            memory.with_scratch(gradient.len(), |outputs| {
-                self.layer.forward(memory, [r, first], 1, false, outputs);
-                self.rows.loss(memory, (iteration, hyper), [r, first], outputs, [gradient, metrics]);
+        self.rows.for_parts(memory, iteration, part, |memory, first, results| {
+            memory.with_scratch(results[0].len(), |outputs| {
+                self.layer.forward(memory, [0, first], 1, false, outputs);
+                self.rows.loss(memory, (iteration, hyper), first, outputs, results);
             });
         });
     }

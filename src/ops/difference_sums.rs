@@ -70,19 +70,14 @@ impl Operation for DifferenceSums {
         let mut sums = memory.take(self.sums);
         let (given, targets, order) = (memory.real(self.given), memory.real(self.targets), memory.words(self.order));
         let place = first / self.batch * Self::blocks(self.batch);
-        for r in 0..1 {
-            for start in (0..rows).step_by(Self::BLOCK_ROWS) {
-                let block = place + start / Self::BLOCK_ROWS;
-                for o in 0..outputs {
-                    let difference = |b: usize| {
-                        let n = order[r * self.order_stride + first + b] as usize;
-                        given[(r * self.batch + b) * outputs + o] - targets[n * outputs + o]
-                    };
-                    let own = || (start..rows.min(start + Self::BLOCK_ROWS)).map(difference);
-                    let to = &mut sums[((r * self.stride + block) * outputs + o) * 2..][..2];
-                    to[0] = T::sum(own().map(|d| d.abs()));
-                    to[1] = T::sum(own().map(|d| d * d));
-                }
+        for start in (0..rows).step_by(Self::BLOCK_ROWS) {
+            let block = place + start / Self::BLOCK_ROWS;
+            for o in 0..outputs {
+                let difference = |b: usize| given[b * outputs + o] - targets[order[first + b] as usize * outputs + o];
+                let own = || (start..rows.min(start + Self::BLOCK_ROWS)).map(difference);
+                let to = &mut sums[(block * outputs + o) * 2..][..2];
+                to[0] = T::sum(own().map(|d| d.abs()));
+                to[1] = T::sum(own().map(|d| d * d));
             }
         }
         memory.put(self.sums, sums);

@@ -1,10 +1,8 @@
 //! Sums of squares of stored gradients, of two tensors at a time, over blocks in a fixed order: what the global norm is
 //! the root of.
 
-use rayon::prelude::*;
-
 use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
-use crate::cpu::Memory;
+use crate::cpu::{Memory, in_chunks, tasks};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
 
@@ -69,19 +67,19 @@ impl Operation for GradientNorm {
     fn run<T: Scalar>(&self, memory: &mut Memory<T>, _: &Iteration, _: &Hyper) {
         let mut squares = memory.take(self.squares);
         let [(first, first_len), (second, second_len)] = self.gradients;
-        squares.chunks_mut(self.blocks).enumerate().for_each(|(r, squares)| {
-            let first = &memory.real(first)[r * first_len..][..first_len];
-            let second = &memory.real(second)[r * second_len..][..second_len];
-            let own = &mut squares[self.offset..][..self.own_blocks()];
-            own.par_iter_mut().enumerate().for_each(|(block, sum)| {
-                let range = block * Self::BLOCK..(block + 1) * Self::BLOCK;
+        let (first, second) = (&memory.real(first)[..first_len], &memory.real(second)[..second_len]);
+        let own = &mut squares[self.offset..][..self.own_blocks()];
+        let at_once = own.len().div_ceil(tasks(self.flops()));
+        in_chunks([own], [at_once], &|chunk, [sums]| {
+            for (block, sum) in (chunk * at_once..).zip(sums) {
                 let part = |of: &'_ [T], before: usize| {
-                    let [start, end] = [range.start, range.end].map(|at| at.saturating_sub(before).min(of.len()));
+                    let [start, end] =
+                        [block, block + 1].map(|n| (n * Self::BLOCK).saturating_sub(before).min(of.len()));
                     start..end
                 };
                 let values = first[part(first, 0)].iter().chain(&second[part(second, first_len)]);
                 *sum = T::sum(values.map(|value| *value * *value));
-            });
+            }
         });
         memory.put(self.squares, squares);
     }

@@ -62,7 +62,7 @@ impl Operation for LayerNormBackward {
     fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
         let half = memory.is_half(self.incoming.gradient);
         let mut gradient = self.incoming.whole(memory, &self.tail, iteration, hyper);
-        self.tail.for_parts(&mut gradient, iteration, |at, part| self.rows(memory, at, half, part));
+        self.tail.for_parts(&mut gradient, iteration, |first, part| self.rows(memory, first, half, part));
         memory.put(self.incoming.gradient, gradient);
     }
 }
@@ -70,10 +70,10 @@ impl Operation for LayerNormBackward {
 impl LayerNormBackward {
     /// Rows from row `first` on, (rows, O), stored as f16 if `half`: on the way to the sums over a row too, as the shader
     /// does it.
-    fn rows<T: Scalar>(&self, memory: &Memory<T>, [r, first]: [usize; 2], half: bool, gradient: &mut [T]) {
+    fn rows<T: Scalar>(&self, memory: &Memory<T>, first: usize, half: bool, gradient: &mut [T]) {
         let Tail { batch, outputs, activation, .. } = self.tail;
-        let (scale, shift) = memory.real(self.scales)[2 * r * outputs..2 * (r + 1) * outputs].split_at(outputs);
-        let (means, deviations) = memory.real(self.statistics)[2 * r * batch..2 * (r + 1) * batch].split_at(batch);
+        let [scale, shift] = self.tail.pair(memory, self.scales, 0..outputs);
+        let (means, deviations) = memory.real(self.statistics).split_at(batch);
         let share = T::one() / T::real(outputs as f32);
         memory.with_scratch(2 * outputs, |scratch| {
             vectorized(
@@ -81,7 +81,7 @@ impl LayerNormBackward {
                 || {
                     let (x, n) = scratch.split_at_mut(outputs);
                     for (b, g) in gradient.chunks_mut(outputs).enumerate() {
-                        let sums = self.tail.sums(memory, [r, first + b], 0..outputs);
+                        let sums = self.tail.sums(memory, first + b, 0..outputs);
                         let (mean, deviation) = (means[first + b], deviations[first + b]);
                         x.iter_mut().zip(sums).for_each(|(x, z)| *x = (*z - mean) * deviation);
                         for (n, (x, (scale, shift))) in n.iter_mut().zip(x.iter().zip(scale.iter().zip(shift))) {

@@ -2,11 +2,9 @@
 //! `n = scale (z - mean) / sqrt(variance + epsilon) + shift`, `y = (activation(n) + residual) * kept`; shapes (R, B, O).
 //! Source: Ba, Kiros and Hinton, "Layer normalization", 2016.
 
-use rayon::prelude::*;
-
 use super::tail::{Tail, flag};
 use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
-use crate::cpu::{Memory, vectorized};
+use crate::cpu::{Memory, in_chunks, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
 
@@ -66,16 +64,12 @@ impl Operation for LayerNormForward {
         let [mut output, mut statistics] = [self.output, self.statistics].map(|id| memory.take(id));
         let rows = iteration.rows as usize;
         let part = self.tail.part_rows(rows);
-        let replicas = output.par_chunks_mut(batch * outputs).zip(statistics.par_chunks_mut(2 * batch));
-        replicas.enumerate().for_each(|(r, (output, statistics))| {
-            let (means, deviations) = statistics.split_at_mut(batch);
-            let parts = output[..rows * outputs].par_chunks_mut(part * outputs);
-            let statistics = means[..rows].par_chunks_mut(part).zip(deviations[..rows].par_chunks_mut(part));
-            parts.zip(statistics).enumerate().for_each(|(n, (part_output, statistics))| {
-                let first = n * part;
-                self.normalize(memory, [r, first], part_output, statistics);
-                self.tail.finish(memory, (iteration, hyper), [r, first], (self.residual, half), part_output);
-            });
+        let (means, deviations) = statistics.split_at_mut(batch);
+        let live = [&mut output[..rows * outputs], &mut means[..rows], &mut deviations[..rows]];
+        in_chunks(live, [part * outputs, part, part], &|n, [values, means, deviations]| {
+            let first = n * part;
+            self.normalize(memory, first, values, [means, deviations]);
+            self.tail.finish(memory, (iteration, hyper), first, (self.residual, half), values);
         });
         memory.put(self.output, output);
         memory.put(self.statistics, statistics);
@@ -84,22 +78,16 @@ impl Operation for LayerNormForward {
 
 impl LayerNormForward {
     /// n of rows from row `first` on, (rows, O), and their means and deviations.
-    fn normalize<T: Scalar>(
-        &self,
-        memory: &Memory<T>,
-        [r, first]: [usize; 2],
-        n: &mut [T],
-        (means, deviations): (&mut [T], &mut [T]),
-    ) {
+    fn normalize<T: Scalar>(&self, memory: &Memory<T>, first: usize, n: &mut [T], [means, deviations]: [&mut [T]; 2]) {
         let outputs = self.tail.outputs;
-        let (scale, shift) = memory.real(self.scales)[2 * r * outputs..2 * (r + 1) * outputs].split_at(outputs);
+        let [scale, shift] = self.tail.pair(memory, self.scales, 0..outputs);
         let (units, epsilon) = (T::real(outputs as f32), T::real(self.epsilon));
         vectorized(
             #[inline(always)]
             || {
                 let statistics = means.iter_mut().zip(deviations);
                 for (b, (row, (mean, deviation))) in n.chunks_mut(outputs).zip(statistics).enumerate() {
-                    let sums = self.tail.sums(memory, [r, first + b], 0..outputs);
+                    let sums = self.tail.sums(memory, first + b, 0..outputs);
                     *mean = T::slice_sum(sums) / units;
                     row.iter_mut().zip(sums).for_each(|(n, z)| *n = (*z - *mean) * (*z - *mean));
                     *deviation = T::one() / (T::slice_sum(row) / units + epsilon).sqrt();

@@ -3,7 +3,6 @@
 //! `layer_norm_backward`, which puts the gradient by z in place of that by the outputs.
 
 use ndarray::{ArrayViewMut2, s};
-use rayon::prelude::*;
 
 use super::tail::{Tail, flag, in_columns};
 use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
@@ -72,14 +71,9 @@ impl Operation for LayerNormGradient {
     }
 
     fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
-        let outputs = self.tail.outputs;
         let mut totals = memory.take(self.scales_gradient);
-        let tasks = self.tail.tasks();
-        totals.par_chunks_mut(2 * outputs).enumerate().for_each(|(r, totals)| {
-            let Ok(totals) = ArrayViewMut2::from_shape((2, outputs), totals) else { return };
-            in_columns([totals], 0, tasks, &|start, [totals]| {
-                self.columns(memory, (iteration, hyper), [r, start], totals);
-            });
+        in_columns([&mut totals], self.tail.outputs, self.tail.tasks(), &|start, [totals]| {
+            self.columns(memory, (iteration, hyper), start, totals);
         });
         memory.put(self.scales_gradient, totals);
     }
@@ -91,16 +85,15 @@ impl LayerNormGradient {
         &self,
         memory: &Memory<T>,
         step: (&Iteration, &Hyper),
-        [r, start]: [usize; 2],
+        start: usize,
         mut totals: ArrayViewMut2<T>,
     ) {
         let Tail { batch, outputs, activation, .. } = self.tail;
         let (rows, width) = (step.0.rows as usize, totals.ncols());
         let columns = start..start + width;
-        let (scale, shift) = memory.real(self.scales)[2 * r * outputs..2 * (r + 1) * outputs].split_at(outputs);
-        let (scale, shift) = (&scale[columns.clone()], &shift[columns.clone()]);
-        let (means, deviations) = memory.real(self.statistics)[2 * r * batch..2 * (r + 1) * batch].split_at(batch);
-        let row = |id, b: usize| &memory.real(id)[(r * batch + b) * outputs..][columns.clone()];
+        let [scale, shift] = self.tail.pair(memory, self.scales, columns.clone());
+        let (means, deviations) = memory.real(self.statistics).split_at(batch);
+        let row = |id, b: usize| &memory.real(id)[b * outputs..][columns.clone()];
         let (mut products_total, mut total) = totals.multi_slice_mut((s![0, ..], s![1, ..]));
         let (Some(products_total), Some(total)) = (products_total.as_slice_mut(), total.as_slice_mut()) else { return };
         memory.with_scratch(2 * rows * width, |scratch| {
@@ -116,7 +109,7 @@ impl LayerNormGradient {
                 #[inline(always)]
                 || {
                     for (b, (g, product)) in gradient.chunks_mut(width).zip(products.chunks_mut(width)).enumerate() {
-                        let sums = self.tail.sums(memory, [r, b], columns.clone());
+                        let sums = self.tail.sums(memory, b, columns.clone());
                         let (mean, deviation) = (means[b], deviations[b]);
                         for ((n, z), (scale, shift)) in product.iter_mut().zip(sums).zip(scale.iter().zip(shift)) {
                             *n = (*z - mean) * deviation * *scale + *shift;

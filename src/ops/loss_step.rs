@@ -64,11 +64,9 @@ impl Operation for LossStep {
     }
 
     fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
-        let LossRows { batch, outputs, .. } = self.rows;
-        let block = self.rows.metrics.block_rows;
-        self.rows.for_parts(memory, iteration, block, |memory, [r, first], gradient, metrics| {
-            let own = &memory.real(self.outputs)[(r * batch + first) * outputs..][..gradient.len()];
-            self.rows.loss(memory, (iteration, hyper), [r, first], own, [gradient, metrics]);
+        self.rows.for_parts(memory, iteration, self.rows.metrics.block_rows, |memory, first, results| {
+            let own = &memory.real(self.outputs)[first * self.rows.outputs..][..results[0].len()];
+            self.rows.loss(memory, (iteration, hyper), first, own, results);
         });
     }
 }

@@ -48,24 +48,21 @@ impl Operation for MannWhitney {
 
     fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, _: &Hyper) {
         let rows = iteration.rows as usize;
-        for r in 0..1 {
-            let own = |id| &memory.words(id)[r * self.samples..][..rows];
-            let (scores, keys) = (own(self.scores), own(self.keys));
-            let (mut twice, mut unordered) = (0u64, 0u32);
-            for (score, class) in scores.iter().zip(memory.words(self.classes)) {
-                match score_key(*score) {
-                    UNORDERED => unordered += 1,
-                    key if *class == 1 => {
-                        let below = keys.partition_point(|other| *other < key);
-                        let not_above = keys.partition_point(|other| *other <= key);
-                        twice += (below + not_above) as u64;
-                    }
-                    _ => {}
+        let [scores, keys] = [self.scores, self.keys].map(|id| &memory.words(id)[..rows]);
+        let (mut twice, mut unordered) = (0u64, 0u32);
+        for (score, class) in scores.iter().zip(memory.words(self.classes)) {
+            match score_key(*score) {
+                UNORDERED => unordered += 1,
+                key if *class == 1 => {
+                    let below = keys.partition_point(|other| *other < key);
+                    let not_above = keys.partition_point(|other| *other <= key);
+                    twice += (below + not_above) as u64;
                 }
+                _ => {}
             }
-            let counts = &mut memory.words_mut(self.counts)[r * 3..][..3];
-            let twice = twice.wrapping_add(u64::from(counts[0]) + (u64::from(counts[1]) << 32));
-            counts.copy_from_slice(&[twice as u32, (twice >> 32) as u32, counts[2].wrapping_add(unordered)]);
         }
+        let counts = memory.words_mut(self.counts);
+        let twice = twice.wrapping_add(u64::from(counts[0]) + (u64::from(counts[1]) << 32));
+        counts.copy_from_slice(&[twice as u32, (twice >> 32) as u32, counts[2].wrapping_add(unordered)]);
     }
 }

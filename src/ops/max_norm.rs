@@ -3,10 +3,8 @@
 //! w = w * min(norm, limit) / (norm + 1e-7): Keras' `MaxNorm` with its default axis 0, whose kernel is ours transposed
 //! (Srebro, Rennie and Jaakkola, NIPS 2004; Srivastava et al., JMLR 15, 2014).
 
-use rayon::prelude::*;
-
 use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
-use crate::cpu::Memory;
+use crate::cpu::{Memory, in_chunks, tasks};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
 
@@ -52,10 +50,13 @@ impl Operation for MaxNorm {
 
     fn run<T: Scalar>(&self, memory: &mut Memory<T>, _: &Iteration, _: &Hyper) {
         let limit = T::real(self.limit);
-        memory.real_mut(self.weight).par_chunks_mut(self.inputs).with_min_len(16).for_each(|weights| {
-            let norm = T::sum(weights.iter().map(|w| *w * *w)).sqrt();
-            let factor = norm.if_above(limit, limit, norm) / (norm + T::real(EPSILON));
-            weights.iter_mut().for_each(|w| *w = *w * factor);
+        let units = self.outputs.div_ceil(tasks(self.flops()));
+        in_chunks([memory.real_mut(self.weight)], [units * self.inputs], &|_, [weights]| {
+            for weights in weights.chunks_mut(self.inputs) {
+                let norm = T::sum(weights.iter().map(|w| *w * *w)).sqrt();
+                let factor = norm.if_above(limit, limit, norm) / (norm + T::real(EPSILON));
+                weights.iter_mut().for_each(|w| *w = *w * factor);
+            }
         });
     }
 }

@@ -44,23 +44,20 @@ impl Operation for MergeKeys {
     fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, _: &Hyper) {
         let rows = iteration.rows as usize;
         let mut merged = Vec::with_capacity(rows);
-        for start in (0..1).map(|r| r * self.samples) {
-            merged.clear();
-            for pair in memory.words(self.keys)[start..][..rows].chunks(2 * self.run) {
-                let (mut left, mut right) = pair.split_at(self.run.min(pair.len()));
-                while let ([first, left_rest @ ..], [other, right_rest @ ..]) = (left, right) {
-                    if first <= other {
-                        merged.push(*first);
-                        left = left_rest;
-                    } else {
-                        merged.push(*other);
-                        right = right_rest;
-                    }
+        for pair in memory.words(self.keys)[..rows].chunks(2 * self.run) {
+            let (mut left, mut right) = pair.split_at(self.run.min(pair.len()));
+            while let ([first, left_rest @ ..], [other, right_rest @ ..]) = (left, right) {
+                if first <= other {
+                    merged.push(*first);
+                    left = left_rest;
+                } else {
+                    merged.push(*other);
+                    right = right_rest;
                 }
-                merged.extend_from_slice(left);
-                merged.extend_from_slice(right);
             }
-            memory.words_mut(self.merged)[start..][..rows].copy_from_slice(&merged);
+            merged.extend_from_slice(left);
+            merged.extend_from_slice(right);
         }
+        memory.words_mut(self.merged)[..rows].copy_from_slice(&merged);
     }
 }

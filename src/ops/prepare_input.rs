@@ -77,21 +77,13 @@ impl Operation for PrepareInput {
     fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
         let mut prepared = memory.take(self.prepared);
         let weights = self.augment.map(|augment| [augment.width, augment.height].map(spline_weights::<T>));
-        in_chunks([&mut prepared], [self.batch * self.inputs], &|r, [replica]| {
-            let live = &mut replica[..iteration.rows as usize * self.inputs];
-            in_chunks([live], [ROW_SHARD * self.inputs], &|shard, [rows]| {
-                for (n, row) in rows.chunks_mut(self.inputs).enumerate() {
-                    let b = (shard * ROW_SHARD + n) as u32;
-                    self.row(
-                        memory,
-                        iteration,
-                        [r, b as usize],
-                        row,
-                        |block, purpose| step_words(hyper.seed(), block, iteration.number, b, purpose),
-                        weights.as_ref(),
-                    );
-                }
-            });
+        let samples = &memory.words(self.input.order)[iteration.first as usize..];
+        let live = &mut prepared[..iteration.rows as usize * self.inputs];
+        in_chunks([live], [ROW_SHARD * self.inputs], &|shard, [rows]| {
+            for (b, row) in (shard * ROW_SHARD..).zip(rows.chunks_mut(self.inputs)) {
+                let words = |block, purpose| step_words(hyper.seed(), block, iteration.number, b as u32, purpose);
+                self.row(memory, samples[b], row, words, weights.as_ref());
+            }
         });
         memory.put(self.prepared, prepared);
     }
@@ -106,24 +98,22 @@ fn turn(augment: &Augment) -> f32 {
 type Weights<T> = Vec<(usize, [T; 4])>;
 
 impl PrepareInput {
-    /// One row, drawn from `words` of a block and a purpose.
+    /// The row of a sample, drawn from `words` of a block and a purpose.
     fn row<T: Scalar>(
         &self,
         memory: &Memory<T>,
-        iteration: &Iteration,
-        [r, b]: [usize; 2],
+        sample: u32,
         row: &mut [T],
         words: impl Fn(u32, Purpose) -> [u32; 4],
         weights: Option<&[Weights<T>; 2]>,
     ) {
-        let order = &memory.words(self.input.order)[r * self.input.order_stride + iteration.first as usize + b..][..1];
         match (&self.augment, weights) {
             (Some(augment), Some(weights)) => memory.with_scratch(self.inputs, |image| {
-                self.input.gather_rows(memory, order, None, self.inputs, image);
+                self.input.gather_rows(memory, &[sample], None, self.inputs, image);
                 let warp = Warp::draw(augment, &words);
                 warp.apply(image, weights, row);
             }),
-            _ => self.input.gather_rows(memory, order, None, self.inputs, row),
+            _ => self.input.gather_rows(memory, &[sample], None, self.inputs, row),
         }
         if self.noise > 0.0 {
             for (quad, values) in (0..).zip(row.chunks_mut(4)) {

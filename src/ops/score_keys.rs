@@ -59,11 +59,9 @@ impl Operation for ScoreKeys {
 
     fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, _: &Hyper) {
         let rows = iteration.rows as usize;
-        for start in (0..1).map(|r| r * self.samples) {
-            let scores = memory.words(self.scores)[start..][..rows].iter();
-            let key = |(score, class): (&u32, &u32)| if *class == 0 { score_key(*score) } else { NO_KEY };
-            let keys: Vec<u32> = scores.zip(memory.words(self.classes)).map(key).collect();
-            memory.words_mut(self.keys)[start..][..rows].copy_from_slice(&keys);
-        }
+        let scores = memory.words(self.scores)[..rows].iter();
+        let key = |(score, class): (&u32, &u32)| if *class == 0 { score_key(*score) } else { NO_KEY };
+        let keys: Vec<u32> = scores.zip(memory.words(self.classes)).map(key).collect();
+        memory.words_mut(self.keys)[..rows].copy_from_slice(&keys);
     }
 }

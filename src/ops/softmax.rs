@@ -42,16 +42,11 @@ impl Operation for Softmax {
 
     fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, _: &Hyper) {
         let mut probabilities = memory.take(self.probabilities);
-        let rows = iteration.rows as usize;
-        for r in 0..1 {
-            let start = r * self.batch * self.outputs;
-            let live = start..start + rows * self.outputs;
-            let probabilities = &mut probabilities[live.clone()];
-            shifted_exponentials(&memory.real(self.logits)[live], self.outputs, probabilities);
-            for row in probabilities.chunks_mut(self.outputs) {
-                let total = T::sum(row.iter().copied());
-                row.iter_mut().for_each(|p| *p = *p / total);
-            }
+        let live = ..iteration.rows as usize * self.outputs;
+        shifted_exponentials(&memory.real(self.logits)[live], self.outputs, &mut probabilities[live]);
+        for row in probabilities[live].chunks_mut(self.outputs) {
+            let total = T::sum(row.iter().copied());
+            row.iter_mut().for_each(|p| *p = *p / total);
         }
         memory.put(self.probabilities, probabilities);
     }

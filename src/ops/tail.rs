@@ -77,7 +77,7 @@ impl Tail {
         COST * (self.batch * self.outputs) as u64
     }
 
-    /// How many tasks a replica's work is worth.
+    /// How many tasks the work is worth.
     pub fn tasks(&self) -> usize {
         tasks(self.flops())
     }
@@ -87,33 +87,32 @@ impl Tail {
         rows.div_ceil(self.tasks()).next_multiple_of(QUAD)
     }
 
-    /// The sums of replica `r` in row `row`, of these columns.
+    /// The sums of row `row`, of these columns.
     #[inline(always)]
-    pub fn sums<'a, T: Scalar>(&self, memory: &'a Memory<T>, [r, row]: [usize; 2], columns: Range<usize>) -> &'a [T] {
-        &memory.real(self.sums)[(r * self.batch + row) * self.outputs..][columns]
+    pub fn sums<'a, T: Scalar>(&self, memory: &'a Memory<T>, row: usize, columns: Range<usize>) -> &'a [T] {
+        &memory.real(self.sums)[row * self.outputs..][columns]
     }
 
-    /// Hands every part of the live rows of `values` (R, B, O) to `body`, in parallel, with its replica and first row.
-    pub fn for_parts<T: Scalar>(
-        &self,
-        values: &mut [T],
-        iteration: &Iteration,
-        body: impl Fn([usize; 2], &mut [T]) + Sync,
-    ) {
+    /// Both numbers of each unit, of these columns of a tensor (2, O).
+    pub fn pair<'a, T: Scalar>(&self, memory: &'a Memory<T>, id: TensorId, columns: Range<usize>) -> [&'a [T]; 2] {
+        let (first, second) = memory.real(id).split_at(self.outputs);
+        [&first[columns.clone()], &second[columns]]
+    }
+
+    /// Hands every part of the live rows of `values` (B, O) to `body`, in parallel, with its first row.
+    pub fn for_parts<T: Scalar>(&self, values: &mut [T], iteration: &Iteration, body: impl Fn(usize, &mut [T]) + Sync) {
         let rows = iteration.rows as usize;
         let part = self.part_rows(rows);
-        in_chunks([values], [self.batch * self.outputs], &|r, [replica]| {
-            let live = &mut replica[..rows * self.outputs];
-            in_chunks([live], [part * self.outputs], &|n, [values]| body([r, n * part], values));
-        });
+        let live = &mut values[..rows * self.outputs];
+        in_chunks([live], [part * self.outputs], &|n, [values]| body(n * part, values));
     }
 
     /// Rows of n from row `first` on, (rows, O), become y, rounded to f16 if they are stored so (`half`).
     pub fn finish<T: Scalar>(
         &self,
         memory: &Memory<T>,
-        (iteration, hyper): (&Iteration, &Hyper),
-        [r, first]: [usize; 2],
+        step: (&Iteration, &Hyper),
+        first: usize,
         (residual, half): (Option<TensorId>, bool),
         values: &mut [T],
     ) {
@@ -123,14 +122,13 @@ impl Tail {
                 for (n, row) in values.chunks_mut(self.outputs).enumerate() {
                     self.activation.apply(row);
                     if let Some(residual) = residual {
-                        let start = (r * self.batch + first + n) * self.outputs;
-                        let added = &memory.real(residual)[start..start + self.outputs];
+                        let added = &memory.real(residual)[(first + n) * self.outputs..][..self.outputs];
                         row.iter_mut().zip(added).for_each(|(y, x)| *y = *y + *x);
                     }
                 }
             },
         );
-        self.drop(memory, (iteration, hyper), first, 0..self.outputs, values);
+        self.drop(memory, step, first, 0..self.outputs, values);
         if half {
             vectorized(
                 #[inline(always)]
@@ -144,13 +142,12 @@ impl Tail {
         &self,
         memory: &Memory<T>,
         step: (&Iteration, &Hyper),
-        [r, first]: [usize; 2],
+        first: usize,
         skipped: Option<TensorId>,
         values: &mut [T],
     ) {
         if let Some(skipped) = skipped {
-            let start = (r * self.batch + first) * self.outputs;
-            let own = &memory.real(skipped)[start..start + values.len()];
+            let own = &memory.real(skipped)[first * self.outputs..][..values.len()];
             values.iter_mut().zip(own).for_each(|(g, s)| *g = *g + *s);
         }
         self.drop(memory, step, first, 0..self.outputs, values);
@@ -230,12 +227,12 @@ impl Passed {
         })
     }
 
-    /// Hands gradients on, the live rows of (R, B, O).
+    /// Hands gradients on, the live rows of (B, O).
     pub fn pass_on<T: Scalar>(self, memory: &mut Memory<T>, tail: &Tail, iteration: &Iteration, gradient: &[T]) {
         let half = memory.is_half(self.tensor);
         let mut passed = memory.take(self.tensor);
-        tail.for_parts(&mut passed, iteration, |[r, first], part| {
-            let own = &gradient[(r * tail.batch + first) * tail.outputs..][..part.len()];
+        tail.for_parts(&mut passed, iteration, |first, part| {
+            let own = &gradient[first * tail.outputs..][..part.len()];
             match self.more {
                 true => part.iter_mut().zip(own).for_each(|(all, g)| *all = *g + *all),
                 false => part.copy_from_slice(own),
@@ -264,10 +261,22 @@ pub(super) fn flag(on: bool) -> Param {
     Param::Unsigned(usize::from(on))
 }
 
-/// Cuts matrices of equal widths between columns into tasks and hands them to `body`, in parallel, with the first column.
+/// Cuts matrices of `width` columns between columns into tasks and hands those to `body`, in parallel, with their first
+/// column.
 pub(super) fn in_columns<T: Send, const N: usize>(
-    matrices: [ArrayViewMut2<T>; N],
+    matrices: [&mut [T]; N],
+    width: usize,
+    tasks: usize,
+    body: &(impl Fn(usize, [ArrayViewMut2<T>; N]) + Sync),
+) {
+    let matrices = matrices
+        .map(|values| ArrayViewMut2::from_shape((values.len() / width, width), values).expect("there are whole rows"));
+    columns_from(0, matrices, tasks, body);
+}
+
+fn columns_from<T: Send, const N: usize>(
     start: usize,
+    matrices: [ArrayViewMut2<T>; N],
     tasks: usize,
     body: &(impl Fn(usize, [ArrayViewMut2<T>; N]) + Sync),
 ) {
@@ -282,7 +291,7 @@ pub(super) fn in_columns<T: Send, const N: usize>(
     });
     let second = halves.each_mut().map(|half| half.1.take().expect("each was put there just now"));
     let first = halves.map(|half| half.0);
-    join(|| in_columns(first, start, tasks / 2, body), || in_columns(second, start + at, tasks - tasks / 2, body));
+    join(|| columns_from(start, first, tasks / 2, body), || columns_from(start + at, second, tasks - tasks / 2, body));
 }
 
 /// The rows of a matrix whose rows are contiguous.

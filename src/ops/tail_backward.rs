@@ -56,9 +56,8 @@ impl Operation for TailBackward {
     fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
         let half = memory.is_half(self.incoming.gradient);
         let mut gradient = self.incoming.whole(memory, &self.tail, iteration, hyper);
-        self.tail.for_parts(&mut gradient, iteration, |[r, first], part| {
-            let start = (r * self.tail.batch + first) * self.tail.outputs;
-            let sums = &memory.real(self.tail.sums)[start..start + part.len()];
+        self.tail.for_parts(&mut gradient, iteration, |first, part| {
+            let sums = self.tail.sums(memory, first, 0..part.len());
             vectorized(
                 #[inline(always)]
                 || {
@@ -96,8 +95,8 @@ impl Incoming {
     ) -> Numbers<T> {
         let mut gradient = memory.take(self.gradient);
         if self.skipped.is_some() || tail.dropout.is_some() {
-            tail.for_parts(&mut gradient, iteration, |[r, first], part| {
-                tail.incoming(memory, (iteration, hyper), [r, first], self.skipped, part);
+            tail.for_parts(&mut gradient, iteration, |first, part| {
+                tail.incoming(memory, (iteration, hyper), first, self.skipped, part);
             });
         }
         if let Some(passed) = self.passed {

@@ -72,13 +72,12 @@ impl Operation for TailForward {
     fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
         let half = memory.is_half(self.output);
         let mut output = memory.take(self.output);
-        self.tail.for_parts(&mut output, iteration, |[r, first], part| {
-            let start = (r * self.tail.batch + first) * self.tail.outputs;
-            part.copy_from_slice(&memory.real(self.tail.sums)[start..start + part.len()]);
+        self.tail.for_parts(&mut output, iteration, |first, part| {
+            part.copy_from_slice(self.tail.sums(memory, first, 0..part.len()));
             if let Some(running) = self.running {
-                running.normalize(memory, r, self.tail.outputs, part);
+                running.normalize(memory, self.tail.outputs, part);
             }
-            self.tail.finish(memory, (iteration, hyper), [r, first], (self.residual, half), part);
+            self.tail.finish(memory, (iteration, hyper), first, (self.residual, half), part);
         });
         memory.put(self.output, output);
     }
@@ -86,10 +85,9 @@ impl Operation for TailForward {
 
 impl Running {
     /// Rows of z, (rows, O), become n.
-    fn normalize<T: Scalar>(self, memory: &Memory<T>, r: usize, outputs: usize, rows: &mut [T]) {
-        let own = 2 * r * outputs..2 * (r + 1) * outputs;
-        let (mean, variance) = memory.real(self.statistics)[own.clone()].split_at(outputs);
-        let (scale, shift) = memory.real(self.scales)[own].split_at(outputs);
+    fn normalize<T: Scalar>(self, memory: &Memory<T>, outputs: usize, rows: &mut [T]) {
+        let (mean, variance) = memory.real(self.statistics).split_at(outputs);
+        let (scale, shift) = memory.real(self.scales).split_at(outputs);
         memory.with_scratch(outputs, |deviation| {
             let epsilon = T::real(self.epsilon);
             deviation.iter_mut().zip(variance).for_each(|(d, v)| *d = T::one() / (*v + epsilon).sqrt());

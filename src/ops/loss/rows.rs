@@ -77,41 +77,36 @@ impl LossRows {
         ]
     }
 
-    /// Cuts each replica's live rows into parts of `part` rows, whole blocks of the metrics, and in parallel hands each
-    /// to `outputs_and_loss`: the replica, the part's first row, its gradients (rows, O) and metrics (blocks, 2).
+    /// Cuts the live rows into parts of `part` rows, whole blocks of the metrics, and in parallel hands each to
+    /// `outputs_and_loss`: the part's first row, its gradients (rows, O) and metrics (blocks, 2).
     pub fn for_parts<T: Scalar>(
         &self,
         memory: &mut Memory<T>,
         iteration: &Iteration,
         part: usize,
-        outputs_and_loss: impl Fn(&Memory<T>, [usize; 2], &mut [T], &mut [T]) + Sync,
+        outputs_and_loss: impl Fn(&Memory<T>, usize, [&mut [T]; 2]) + Sync,
     ) {
         let (mut gradient, mut metrics) = (memory.take(self.gradient), memory.take(self.metrics.tensor));
         let own = self.metrics.pairs(self.batch) * 2;
-        let replica = [self.batch * self.outputs, self.slots * own];
-        in_chunks([&mut gradient, &mut metrics], replica, &|r, [gradient, metrics]| {
-            let slot = &mut metrics[iteration.slot as usize * own..][..own];
-            let live = &mut gradient[..iteration.rows as usize * self.outputs];
-            let blocks = self.metrics.blocks(part) * 2;
-            in_chunks([live, slot], [part * self.outputs, blocks], &|index, [gradient, metrics]| {
-                outputs_and_loss(memory, [r, index * part], gradient, metrics);
-            });
+        let slot = &mut metrics[iteration.slot as usize * own..][..own];
+        let live = &mut gradient[..iteration.rows as usize * self.outputs];
+        in_chunks([live, slot], [part * self.outputs, self.metrics.blocks(part) * 2], &|index, results| {
+            outputs_and_loss(memory, index * part, results);
         });
         memory.put(self.gradient, gradient);
         memory.put(self.metrics.tensor, metrics);
     }
 
-    /// Rows `first..` of replica `r`, as many as `outputs` (rows, O) holds: their gradients, and the metrics of their
-    /// blocks.
+    /// Rows `first..`, as many as `outputs` (rows, O) holds: their gradients, and the metrics of their blocks.
     pub fn loss<T: Scalar>(
         &self,
         memory: &Memory<T>,
         (iteration, hyper): (&Iteration, &Hyper),
-        [r, first]: [usize; 2],
+        first: usize,
         outputs: &[T],
         [gradient, metrics]: [&mut [T]; 2],
     ) {
-        let order = &memory.words(self.order)[r * self.order_stride + iteration.first as usize + first..];
+        let order = &memory.words(self.order)[iteration.first as usize + first..];
         if self.loss.needs_exponentials(self.activation) {
             shifted_exponentials(outputs, self.outputs, gradient);
         }
