@@ -83,7 +83,7 @@ fn difference(field: String, had: &Value, wanted: &Value) -> Option<(String, Str
 fn short(value: &Value) -> String {
     let text = match value.as_f64().filter(|_| value.is_f64()) {
         // Most are f32, and have fewer digits as such.
-        Some(number) if f64::from(number as f32) == number => (number as f32).to_string(),
+        Some(number) if f64::from(number as f32) == number => format!("{:?}", number as f32),
         _ if value.is_null() => "none".to_owned(),
         _ => value.to_string(),
     };
@@ -257,6 +257,9 @@ mod tests {
         let more = json!({"batch": 8, "layers": had["layers"], "loss": "mse", "clip": 1.0});
         assert_eq!(difference(String::new(), &had, &more).unwrap(), ("clip".into(), "none".into(), "1.0".into()));
         assert_eq!(difference(String::new(), &more, &had).unwrap(), ("clip".into(), "1.0".into(), "none".into()));
+        let rate = |rate: f32| json!({ "rate": f64::from(rate) });
+        let expected = Some(("rate".to_owned(), "0.001".to_owned(), "0.1".to_owned()));
+        assert_eq!(difference(String::new(), &rate(0.001), &rate(0.1)), expected, "with the digits that f32 has");
         let shorter = json!({"batch": 8, "layers": [], "loss": "mse"});
         let counts = ("the number of layers".into(), "2".into(), "0".into());
         assert_eq!(difference(String::new(), &had, &shorter).unwrap(), counts);

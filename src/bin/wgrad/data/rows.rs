@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use wgrad::data::{Content, Format, Preprocessing, Table, rows_of};
-use wgrad::{Error, Features, ModelFile, datasets};
+use wgrad::{Error, Features, ModelFile};
 
-use super::source::{RowFormat, content, is_table, refuse_idle};
+use super::source::{RowFormat, content, is_table, names, refuse_idle};
 use crate::{Failure, Result};
 
 /// Rows to predict, encoded as the model's preprocessing says.
@@ -42,8 +42,7 @@ fn plain(content: &Content, x: Option<&str>, known: Option<&Preprocessing>) -> R
 
 /// A set's name where a file was meant.
 fn by_name(path: &Path, failure: Failure) -> Failure {
-    let known = datasets::KNOWN.iter().chain(&["iris"]).chain(datasets::MADE);
-    match known.into_iter().find(|name| path == Path::new(name)) {
+    match names().find(|name| path == Path::new(name)) {
         Some(name) if !path.exists() => Failure::Usage(format!(
             "{name} is a dataset by name, and predict takes a file of rows; `wgrad eval` takes names"
         )),

@@ -142,6 +142,11 @@ fn is_tables_name(extension: &str) -> bool {
     TABLES.contains(&extension)
 }
 
+/// The sets that have names.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    datasets::KNOWN.iter().chain(&["iris"]).chain(datasets::MADE).copied()
+}
+
 /// A name that stands for nothing; one that looks like a path was meant as a file.
 fn unknown(name: &str, source: std::io::Error) -> Error {
     let extension = Content::extension_of(Path::new(name));
@@ -153,8 +158,7 @@ fn unknown(name: &str, source: std::io::Error) -> Error {
     if before != name && (datasets::KNOWN.contains(&before) || before == "iris") {
         return Error::Spec { field: before.to_owned(), reason: "has no options".to_owned() };
     }
-    let known = datasets::KNOWN.iter().chain(&["iris"]).chain(datasets::MADE);
-    Error::UnknownDataset { name: name.to_owned(), known: known.copied().collect::<Vec<_>>().join(", ") }
+    Error::UnknownDataset { name: name.to_owned(), known: names().collect::<Vec<_>>().join(", ") }
 }
 
 /// Raw rows with answers from an NPZ file's training part, or from two NPY files.

@@ -16,7 +16,8 @@ pub struct StoppingArgs {
     /// Stop after so many epochs in a row without an improvement.
     #[arg(long, value_name = "EPOCHS", value_parser = args::count::<usize>, allow_hyphen_values = true)]
     patience: Option<usize>,
-    /// What is to improve: val-loss, val-accuracy or train-loss [default: val-loss].
+    /// What is to improve: val-loss or val-accuracy (of the validation part, or else of the test part) or train-loss
+    /// [default: val-loss].
     #[arg(long, value_enum, value_name = "NAME", hide_possible_values = true)]
     monitor: Option<MonitorName>,
     /// By how much it has to improve at least [default: 0].
