@@ -1,5 +1,11 @@
 //! The tuner: which variant of each kernel is fastest on an adapter, at the shapes of given networks. Variants that
 //! verification has not passed on that adapter and driver are never timed, let alone taken.
+//!
+//! [`tune`] takes its time and may change what a run's bits are; [`refine`] uses an idle moment and does not.
+
+mod refine;
+
+pub use refine::{refine, refine_in};
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -54,6 +60,14 @@ pub struct TunedStep {
     pub default: &'static str,
     /// What runs from now on: the fastest, or the default where that is as fast within 5 %.
     pub chosen: &'static str,
+}
+
+impl TunedStep {
+    /// How many times as fast as the default the choice is, where both were timed.
+    pub fn speedup(&self) -> Option<f64> {
+        let seconds = |name| self.candidates.iter().find(|own| own.variant == name).map(|own| own.seconds);
+        Some(seconds(self.default)? / seconds(self.chosen)?)
+    }
 }
 
 /// A variant and its time.

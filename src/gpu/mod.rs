@@ -20,9 +20,9 @@ pub use adapters::{
 pub use executor::GpuExecutor;
 #[cfg(test)]
 pub(crate) use footprint::ITERATION_HEADER;
-pub(crate) use pipelines::Choice;
+pub(crate) use pipelines::{Choice, usual};
 #[cfg(test)]
-pub(crate) use pipelines::{constants, specializations, usual};
+pub(crate) use pipelines::{constants, specializations};
 #[cfg(test)]
 pub(crate) use probes::PROBES;
 pub(crate) use probes::{Copy, MultiplyAdd};

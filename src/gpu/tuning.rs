@@ -18,6 +18,9 @@ pub struct Tuning {
     passed: BTreeMap<String, BTreeSet<String>>,
     /// The variant to take, by the step's shape.
     chosen: BTreeMap<String, String>,
+    /// The variant to take of other shapes: it has given the default's bits there.
+    #[serde(default)]
+    refined: BTreeMap<String, String>,
 }
 
 /// What a tuning is good for; where any of it differs, it says nothing.
@@ -65,7 +68,7 @@ fn family(stem: &str, halves: Halves) -> String {
 impl Tuning {
     /// Nothing known yet.
     pub fn new(gpu: &Gpu) -> Self {
-        Self { made_for: MadeFor::of(gpu), passed: BTreeMap::new(), chosen: BTreeMap::new() }
+        Self { made_for: MadeFor::of(gpu), passed: BTreeMap::new(), chosen: BTreeMap::new(), refined: BTreeMap::new() }
     }
 
     /// The file for an adapter with its driver, in a directory.
@@ -133,13 +136,30 @@ impl Tuning {
 
     /// Shapes and the variants that they take.
     pub fn chosen(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.chosen.iter().map(|(shape, variant)| (shape.as_str(), variant.as_str()))
+        let refined = self.refined.iter().filter(|(shape, _)| !self.chosen.contains_key(*shape));
+        self.chosen.iter().chain(refined).map(|(shape, variant)| (shape.as_str(), variant.as_str()))
     }
 
-    /// The variant for an operation with these tensors as f16, where there is one that has passed verification.
+    /// The variant for an operation with these tensors as f16, where there is one that has passed verification, or has given
+    /// the default's bits.
     pub(crate) fn variant(&self, op: &Op, halves: Halves, replicas: usize) -> Option<&str> {
-        let variant = self.chosen.get(&shape_of(op, halves, replicas)?)?;
-        self.has_passed(op.shader().stem, halves, variant).then_some(variant.as_str())
+        let shape = shape_of(op, halves, replicas)?;
+        let passed = |variant: &&String| self.has_passed(op.shader().stem, halves, variant);
+        match self.chosen.get(&shape) {
+            Some(variant) => Some(variant).filter(passed),
+            None => self.refined.get(&shape),
+        }
+        .map(String::as_str)
+    }
+
+    /// Whether a shape's variant is decided.
+    pub(crate) fn knows(&self, shape: &str) -> bool {
+        self.chosen.contains_key(shape) || self.refined.contains_key(shape)
+    }
+
+    /// Notes the variant of a shape that has given the default's bits there.
+    pub(crate) fn refine(&mut self, shape: String, variant: &str) {
+        self.refined.insert(shape, variant.to_owned());
     }
 
     pub(crate) fn choose(&mut self, shape: String, variant: &str) {

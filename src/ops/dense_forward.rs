@@ -6,7 +6,7 @@ use super::{
     Constant, Dense, DenseLayer, Hyper, InputKind, ModuleConstants, Operation, Param, Shader, SubgroupKernel, Variant,
     matmul, shader,
 };
-use crate::cpu::{Columns, Memory, in_chunks, in_tiles, matrix, tasks, vectorized};
+use crate::cpu::{Columns, Memory, in_tiles, matrix, tasks, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
 
@@ -66,35 +66,30 @@ impl Operation for DenseForward {
     }
 
     fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, _: &Hyper) {
-        let Dense { batch, outputs, .. } = self.layer.dense;
+        let live = iteration.rows as usize * self.layer.dense.outputs;
         self.layer.input.gather(memory, iteration, self.layer.dense, true);
         let half = memory.is_half(self.output);
         let mut output = memory.take(self.output);
-        let (rows, tasks) = (iteration.rows as usize, tasks(self.flops()));
-        in_chunks([&mut output], [batch * outputs], &|r, [replica]| {
-            self.layer.forward(memory, [r, 0], tasks, half, &mut replica[..rows * outputs]);
-        });
+        self.layer.forward(memory, 0, (tasks(self.flops()), half), &mut output[..live]);
         memory.put(self.output, output);
     }
 }
 
 impl DenseLayer {
-    /// Rows `first..` of replica `r`, as many as `output` (rows, O) holds, in so many tasks; rounded to f16 if they are
-    /// stored so (`half`).
+    /// Rows `first..`, as many as `output` (rows, O) holds, in so many tasks; rounded to f16 if they are stored so (`half`).
     pub(super) fn forward<T: Scalar>(
         &self,
         memory: &Memory<T>,
-        [r, first]: [usize; 2],
-        tasks: usize,
-        half: bool,
+        first: usize,
+        (tasks, half): (usize, bool),
         output: &mut [T],
     ) {
         let Dense { inputs, outputs, .. } = self.dense;
         let rows = output.len() / outputs;
         let (x, columns) = self.input.rows(memory, inputs, first..first + rows);
         let x = x.slice_move(s![.., ..columns.map_or(inputs, Columns::count)]);
-        let weight: ArrayView2<T> = matrix(&memory.real(self.weight)[r * outputs * inputs..], outputs, inputs);
-        let bias = &memory.real(self.bias)[r * outputs..(r + 1) * outputs];
+        let weight: ArrayView2<T> = matrix(memory.real(self.weight), outputs, inputs);
+        let bias = memory.real(self.bias);
         let Ok(output) = ArrayViewMut2::from_shape((rows, outputs), output) else { return };
         in_tiles(output, [0, 0], tasks, &|[row, unit], tile| {
             let (rows, units) = tile.dim();

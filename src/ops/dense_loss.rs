@@ -100,7 +100,7 @@ impl Operation for DenseLoss {
         let part = batch.div_ceil(tasks(self.layer.dense.flops())).next_multiple_of(Self::BLOCK_ROWS);
         self.rows.for_parts(memory, iteration, part, |memory, first, results| {
             memory.with_scratch(results[0].len(), |outputs| {
-                self.layer.forward(memory, [0, first], 1, false, outputs);
+                self.layer.forward(memory, first, (1, false), outputs);
                 self.rows.loss(memory, (iteration, hyper), first, outputs, results);
             });
         });

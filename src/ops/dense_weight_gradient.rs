@@ -113,7 +113,7 @@ impl Operation for DenseWeightGradient {
     }
 }
 
-/// Output units of one replica, with all that their update writes.
+/// Output units, with all that their update writes.
 struct Units<'a, T> {
     first: usize,
     /// (units, I)

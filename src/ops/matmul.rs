@@ -17,6 +17,13 @@ pub(super) static MATMUL_SUBGROUP: SubgroupKernel = SubgroupKernel {
     variant: Variant { name: SUBGROUP, entry: SUBGROUP, constants: &[("TILE", 16.0)] },
 };
 
+/// Whether two variants of one kernel add in the same order, so that they give the same bits where a device computes alike:
+/// these two of a product's take one step along k after the other.
+pub(crate) fn adds_alike(one: &Variant, other: &Variant) -> bool {
+    const IN_ORDER: [&str; 2] = ["direct", "tiled"];
+    one.name == other.name || [one, other].iter().all(|variant| IN_ORDER.contains(&variant.entry))
+}
+
 /// Numbers that one load brings along a line of an operand.
 const RUN: usize = 4;
 

@@ -44,7 +44,7 @@ pub(crate) use dense::{Dense, DenseLayer};
 pub(crate) use dense_weight_gradient::{COLUMN_UNIT, Destination, GRADIENTS_AT_ONCE};
 pub(crate) use input::{Input, InputKind};
 pub(crate) use loss::{Head, LossRows, LossWeights, TargetKind};
-pub(crate) use matmul::{ALIGNED, MATMUL_VARIANTS, tile};
+pub(crate) use matmul::{ALIGNED, MATMUL_VARIANTS, adds_alike, tile};
 pub(crate) use optimizer::Hyper;
 pub(crate) use score_keys::{NO_KEY, score_key};
 pub(crate) use tail::{Dropout, Passed, Tail};

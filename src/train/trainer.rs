@@ -125,6 +125,10 @@ impl Trainer {
         self.device.info()
     }
 
+    pub(crate) fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// The kernels of a program's steps, once it has run on a GPU; none before, and on the CPU.
     pub fn kernels(&self, program: ProgramId) -> Vec<KernelChoice> {
         self.session.as_ref().map(|session| session.executor.kernels(program)).unwrap_or_default()

@@ -5,7 +5,9 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::*;
+use crate::data::Dataset;
 use crate::error::Error;
+use crate::train::{LayerWeights, Trainer};
 use crate::verify::test_gpu;
 use crate::verify::tests::broken::broken;
 use crate::verify::tests::halves::half_gpu;
@@ -213,4 +215,102 @@ fn the_default_wins_ties_and_the_hopeless_run_no_more() {
         Ok([1.0, 9.0, 3.0][candidate])
     });
     assert_eq!((seconds.unwrap(), runs), (vec![1.0, 9.0, 3.0], [3, 2, 3]));
+}
+
+/// What [`refine`] needs of a small network: its trainer on a device, and data.
+fn running(gpu: &Gpu) -> (Trainer, Dataset) {
+    let small = network();
+    (small.trainer(&Device::from(gpu.clone()), 1).unwrap(), small.some_samples(48).unwrap())
+}
+
+fn train(gpu: Gpu) -> Vec<LayerWeights> {
+    let (mut trainer, data) = running(&gpu);
+    trainer.fit(&data, crate::epochs(2), &mut ()).unwrap();
+    trainer.weights(0).unwrap()
+}
+
+const LONG: Duration = Duration::from_secs(600);
+
+#[test]
+fn an_idle_moment_finds_only_variants_with_the_same_bits() {
+    let gpu = test_gpu().unwrap();
+    let (trainer, data) = running(&gpu);
+    let mut tuning = Tuning::new(&gpu);
+    let steps = refine(&trainer, &data, &mut tuning, LONG).unwrap();
+    // The loss adds in one order only that way.
+    assert_eq!(steps.len(), 4, "{steps:?}");
+    for step in &steps {
+        let names: Vec<_> = step.candidates.iter().map(|own| own.variant).collect();
+        assert_eq!((&names[..], step.default), (&["direct", "tile64", "tile128"][..], "direct"), "{step:?}");
+        assert!(tuning.chosen().any(|(shape, variant)| shape == step.shape && variant == step.chosen), "{step:?}");
+    }
+    assert!(refine(&trainer, &data, &mut tuning, LONG).unwrap().is_empty(), "decided anew");
+    for variant in ["tile64", "tile128"] {
+        let mut other = tuning.clone();
+        steps.iter().for_each(|step| other.refine(step.shape.clone(), variant));
+        let tuned = gpu.clone().tuned(other);
+        let (mut trainer, data) = running(&tuned);
+        let history = trainer.fit(&data, crate::epochs(1), &mut ()).unwrap();
+        let taken = history.run.kernels.iter().filter(|kernel| kernel.variant == variant && kernel.tuned);
+        assert_eq!(taken.count(), 4, "{:?}", history.run.kernels);
+        assert!(train(tuned) == train(gpu.clone()), "{variant} gives other bits");
+    }
+}
+
+#[test]
+fn what_was_tuned_is_not_refined() {
+    let gpu = test_gpu().unwrap();
+    let (mut tuning, _) = forced(&gpu, &network());
+    let (trainer, data) = running(&gpu);
+    let known = tuning.clone();
+    assert!(refine(&trainer, &data, &mut tuning, LONG).unwrap().is_empty());
+    assert_eq!(tuning, known);
+    // Nor does what was refined outdo it.
+    let (shape, variant) = known.chosen().next().unwrap();
+    tuning.refine(shape.to_owned(), "direct");
+    assert!(tuning.chosen().any(|own| own == (shape, variant)) && tuning.chosen().count() == known.chosen().count());
+}
+
+#[test]
+fn a_variant_with_other_bits_is_not_taken_in_an_idle_moment() {
+    // The first is within every bound.
+    for to in ["vec4(1e-7)", "vec4(1.0)"] {
+        let to = format!("var c_00 = mat4x4<f32>({to}, vec4(0.0), vec4(0.0), vec4(0.0));");
+        let gpu = broken(&test_gpu().unwrap(), "dense_forward", "var c_00 = mat4x4<f32>();", &to);
+        let (trainer, data) = running(&gpu);
+        let steps = refine(&trainer, &data, &mut Tuning::new(&gpu), LONG).unwrap();
+        let forward = steps.iter().find(|step| step.shape.starts_with("dense_forward")).unwrap();
+        let names: Vec<_> = forward.candidates.iter().map(|own| own.variant).collect();
+        assert_eq!((&names[..], forward.chosen), (&["direct"][..], "direct"), "{forward:?}");
+    }
+}
+
+/// Of the rows of a short batch as of a full one.
+#[test]
+fn a_variant_that_takes_a_short_batch_for_a_full_one_is_not_taken() {
+    let gpu = test_gpu().unwrap();
+    let (from, to) = (
+        "let b_0 = right_quad(buffer, d, 0u, local.x);",
+        "let b_0 = right_quad(buffer, d, 0u, local.x) * select(1.0, 0.5, size.z < 16u);",
+    );
+    let gpu = broken(&gpu, "dense_weight_gradient", from, to);
+    let (trainer, data) = running(&gpu);
+    let steps = refine(&trainer, &data, &mut Tuning::new(&gpu), LONG).unwrap();
+    let own: Vec<_> = steps.iter().filter(|step| step.shape.starts_with("dense_weight_gradient")).collect();
+    assert!(own.len() == 2 && own.iter().all(|step| step.candidates.len() == 1 && step.chosen == "direct"), "{own:?}");
+}
+
+#[test]
+fn an_idle_moment_leaves_a_record_and_without_time_nothing() {
+    let (gpu, place) = (test_gpu().unwrap(), TempDir::new().unwrap());
+    let (trainer, data) = running(&gpu);
+    assert!(refine_in(place.path(), &trainer, &data, Duration::ZERO).unwrap().is_empty());
+    assert_eq!(Tuning::load(place.path(), &gpu).unwrap(), None);
+    let cpu = network().trainer(&Device::cpu(), 1).unwrap();
+    assert!(refine_in(place.path(), &cpu, &data, LONG).unwrap().is_empty());
+    // What time does not reach is left for another.
+    let steps = refine_in(place.path(), &trainer, &data, Duration::from_nanos(1)).unwrap();
+    let rest = refine_in(place.path(), &trainer, &data, LONG).unwrap();
+    assert_eq!(steps.len() + rest.len(), 4);
+    assert_eq!(Tuning::load(place.path(), &gpu).unwrap().unwrap().chosen().count(), 4);
 }

@@ -75,7 +75,7 @@ pub(super) fn compare_tensor(
 }
 
 /// The tensors that each step may write, by its shader.
-pub(super) fn written(steps: &[Step]) -> Result<Vec<Vec<TensorId>>> {
+pub(crate) fn written(steps: &[Step]) -> Result<Vec<Vec<TensorId>>> {
     // Each shader is parsed once, however many steps it has.
     let mut writable: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     let mut all = Vec::new();

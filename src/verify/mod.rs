@@ -19,6 +19,7 @@ mod tail_cases;
 pub(crate) mod tests;
 
 pub use compare::{Comparison, compare};
+pub(crate) use kernels::written;
 pub use report::{Row, Summary};
 
 use crate::error::{Error, Result};

@@ -26,8 +26,8 @@ pub struct DeviceArgs {
     /// like this. Implies `--device gpu`.
     #[arg(long, value_name = "NAME|INDEX", value_parser = NonEmptyStringValueParser::new())]
     adapter: Option<String>,
-    /// Which GPU kernels: `auto` takes those that `wgrad tune` found fastest where it has measured the shape, `default`
-    /// never does, `subgroup` those with subgroup operations, on adapters that have them. Results differ in their last
+    /// Which GPU kernels: `auto` takes those that `wgrad tune` or an idle moment found fastest where the shape was measured,
+    /// `default` never does, `subgroup` those with subgroup operations, on adapters that have them. Results differ in their last
     /// bits.
     #[arg(long, value_enum, default_value_t = KernelSource::Auto, hide_possible_values = true, value_name = "auto|default|subgroup")]
     kernels: KernelSource,
@@ -84,6 +84,13 @@ impl DeviceArgs {
             (KernelSource::Auto, Some(directory)) => device.with_tuned_kernels(&directory),
             _ => device,
         })
+    }
+}
+
+impl DeviceArgs {
+    /// Whether kernels are those that were found fastest.
+    pub fn takes_tuned(&self) -> bool {
+        self.kernels == KernelSource::Auto
     }
 }
 

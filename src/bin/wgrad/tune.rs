@@ -33,7 +33,9 @@ Examples:
 Networks are written widths@batch. Each variant of a kernel is verified first,
 which takes a while and is remembered; one that misses its bounds is left
 out. Commands with a device then take the fastest variant for each shape that
-was tuned, and say so; --kernels default turns that off. Nothing else tunes.
+was tuned, and say so; --kernels default turns that off. When `wgrad train` is
+done on a real GPU it looks in under a second for variants that are faster and
+give the same bits, unless told --kernels default; what was tuned stays.
 
 JSON events: device, excluded (a variant that misses), step, saved; shape
 with --show; forgotten.";

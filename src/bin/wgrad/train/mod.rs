@@ -2,6 +2,7 @@
 
 mod args;
 mod going_on;
+mod idle;
 mod input;
 mod layers;
 mod length;
@@ -86,10 +87,18 @@ pub fn run(args: &TrainArgs, mut settings: Settings, output: &Output, started: I
         directory.save_history(&history)?;
     }
     // The model is safe by now, whatever comes of judging it.
-    let scores = scored(&mut trainer, &history, args.stopping.rule()?.is_some(), &Parts { train, validation, test })?;
+    let parts = Parts { train, validation, test };
+    let scores = scored(&mut trainer, &history, args.stopping.rule()?.is_some(), &parts)?;
     let seconds = started.elapsed().as_secs_f64();
     summarize(&Summary::new(&history, &scores, seconds, device.note(), saved), output);
-    if history.end == End::Asked { Err(interrupted(&history, directory.as_ref())) } else { Ok(()) }
+    if history.end == End::Asked {
+        return Err(interrupted(&history, directory.as_ref()));
+    }
+    // Of software adapters the default is known to be the fastest.
+    if args.device.takes_tuned() && !device.is_software() {
+        idle::refine(&trainer, &parts.train, output);
+    }
+    Ok(())
 }
 
 /// What the final model comes to. After early stopping that may be an earlier epoch's.
