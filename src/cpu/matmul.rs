@@ -132,6 +132,30 @@ impl Product<'_> {
         }
     }
 
+    /// Copies of the left operand's block, of so many rows, what kernels cannot read in place; tells whether that is all of it.
+    fn copy_left(
+        &self,
+        kernels: &Kernels,
+        (left, rows): (Block, usize),
+        (of, depth): (Range<usize>, usize),
+        copy: &mut [f32],
+    ) -> bool {
+        let conflict = in_same_sets(left.column.unsigned_abs()) && self.right.ncols() >= COPY_COLUMNS;
+        let all = left.row != 1 || conflict || self.columns.is_some();
+        for (at, width) in panels(kernels, rows) {
+            let live = width.min(rows - at);
+            let to = &mut copy[at * depth..(at + width) * depth];
+            match self.columns {
+                Some(columns) => copy_columns(left.at(at, 0), kernels.turn, [live, width], columns, of.clone(), to),
+                None if all || live < width => {
+                    copy_panel(left.at(at, of.start), kernels.turn, [live, width, depth], to);
+                }
+                None => {}
+            }
+        }
+        all
+    }
+
     /// One block of rows over one piece of K, which is some columns of the left operand, of which some are taken: all
     /// columns of the result go by.
     fn pass(
@@ -143,22 +167,9 @@ impl Product<'_> {
     ) {
         let (n, rows, depth, first) = (self.right.ncols(), end - row, taken.len(), taken.start);
         let (left, right) = (Block::of(&self.left).at(row, 0), Block::of(&self.right));
-        let conflict = in_same_sets(left.column.unsigned_abs()) && n >= COPY_COLUMNS;
-        let copied = left.row != 1 || conflict || self.columns.is_some();
-        for (at, width) in panels(kernels, rows) {
-            let live = width.min(rows - at);
-            let to = &mut left_copy[at * depth..(at + width) * depth];
-            match self.columns {
-                Some(columns) => copy_columns(left.at(at, 0), kernels.turn, [live, width], columns, of.clone(), to),
-                None if copied || live < width => {
-                    copy_panel(left.at(at, of.start), kernels.turn, [live, width, depth], to);
-                }
-                None => {}
-            }
-        }
-        let step = kernels.columns;
-        for column in (0..n).step_by(step) {
-            let columns = step.min(n - column);
+        let copied = self.copy_left(kernels, (left, rows), (of.clone(), depth), left_copy);
+        for column in (0..n).step_by(kernels.columns) {
+            let columns = kernels.columns.min(n - column);
             let own = right.at(first, column);
             for (at, width) in panels(kernels, rows) {
                 let live = width.min(rows - at);

@@ -80,12 +80,7 @@ pub fn run(args: &TrainArgs, mut settings: Settings, output: &Output, started: I
         Err(error) => return Err(keep(error, callback.1.as_ref(), &mut trainer)),
     };
     directory = callback.1;
-    let mut saved = None;
-    if let Some(directory) = &mut directory {
-        directory.check()?;
-        saved = Some(directory.save_model(&mut trainer)?.display().to_string());
-        directory.save_history(&history)?;
-    }
+    let saved = directory.as_mut().map(|directory| save(directory, &mut trainer, &history)).transpose()?;
     // The model is safe by now, whatever comes of judging it.
     let parts = Parts { train, validation, test };
     let scores = scored(&mut trainer, &history, args.stopping.rule()?.is_some(), &parts)?;
@@ -99,6 +94,14 @@ pub fn run(args: &TrainArgs, mut settings: Settings, output: &Output, started: I
         idle::refine(&trainer, &parts.train, output);
     }
     Ok(())
+}
+
+/// Saves the model, whose path it gives, and what happened.
+fn save(directory: &mut RunDirectory, trainer: &mut Trainer, history: &History) -> Result<String> {
+    directory.check()?;
+    let path = directory.save_model(trainer)?.display().to_string();
+    directory.save_history(history)?;
+    Ok(path)
 }
 
 /// What the final model comes to. After early stopping that may be an earlier epoch's.
