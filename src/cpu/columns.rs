@@ -1,5 +1,6 @@
 //! Columns of a batch that are zero in every row: the borders of images, and most of one-hot columns. Products leave them
-//! out, which changes no bit of what is finite, since x + 0 w is x; what a column's weights have as gradient is then zero.
+//! out, which changes no bit of what is finite but the sign of a zero, since x + 0 w is x; what a column's weights have as
+//! gradient is then zero.
 
 use std::ops::Range;
 
@@ -321,17 +322,22 @@ mod tests {
                 .enumerate()
                 .for_each(|(place, column)| whole.column_mut(*column).assign(&squeezed.column(place)));
             let weight = Array2::from_shape_simple_fn((outputs, of), || stream.symmetric(1.0));
-            let product = |a: ArrayView2<f32>, columns, by_columns: bool| {
+            let turned = weight.t().as_standard_layout().into_owned();
+            let product = |a: ArrayView2<f32>, weight: ArrayView2<f32>, columns, by_columns: bool| {
                 let mut numbers = vec![f32::NAN; rows * outputs];
                 let shape = if by_columns { (outputs, rows) } else { (rows, outputs) };
                 let c = ArrayViewMut2::from_shape(shape, &mut numbers).unwrap();
                 let c = if by_columns { c.reversed_axes() } else { c };
-                matmul_f32(a, (weight.t(), columns), c, &mut |_, _| {});
+                matmul_f32(a, (weight, columns), c, &mut |_, _| {});
                 numbers.iter().map(|value| value.to_bits()).collect::<Vec<_>>()
             };
             for by_columns in [false, true] {
-                let wanted = product(whole.view(), None, by_columns);
-                assert_eq!(product(squeezed.view(), Some(&columns), by_columns), wanted, "{rows} {outputs} {of}");
+                let wanted = product(whole.view(), weight.t(), None, by_columns);
+                // As layers have their weights, and the other way round.
+                for weight in [weight.t(), turned.view()] {
+                    let had = product(squeezed.view(), weight, Some(&columns), by_columns);
+                    assert_eq!(had, wanted, "{rows} {outputs} {of}");
+                }
             }
         }
     }

@@ -33,7 +33,7 @@ thread_local! {
 }
 
 /// `c = a b`, shapes (M, K), (K, N), (M, N), on the calling thread: tasks are cut above it. Where a has only some columns
-/// they go with those rows of b, and the product is that with zeros in the others, to the bit.
+/// they go with those rows of b, and the product is that with zeros in the others, but for the sign of a zero.
 ///
 /// Each number is a sum over K in ascending order, in passes whose depth depends on K alone, so that the result does not
 /// depend on how a product is cut along M and N. All of it or, of large ones, blocks go to `finish` when they are complete
@@ -254,7 +254,10 @@ fn copy_columns(
                 // SAFETY: the panel's rows and columns are inside of the operand.
                 unsafe { turn(start, from.row, extents, to, width) };
             } else {
-                copy_panel(from.at(row, column), turn, [extents[0], width, len], to);
+                for (k, to) in to.chunks_mut(width).take(len).enumerate() {
+                    // SAFETY: the same.
+                    (0..extents[0]).for_each(|i| to[i] = unsafe { *from.at(row + i, column + k).start });
+                }
             }
         }
     }

@@ -9,14 +9,12 @@ use std::ptr::{null, null_mut, without_provenance_mut};
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::time::{Duration, Instant};
 
-use rayon::prelude::*;
-
 /// How long a thread looks out before it goes back to rayon, and there to sleep: longer than the longest piece of a small
 /// network's step that one thread does alone.
 const PATIENCE: Duration = Duration::from_micros(100);
 /// Looks into its hands between two looks into rayon's queues, a fraction of a microsecond.
 const LOOKS: usize = 64;
-/// Looks at another thread's work before a waiting thread lets the system run something else, some 20 microseconds.
+/// Looks at another thread's work before a waiting thread does something else, some 20 microseconds.
 const WAITS: usize = 2_000;
 
 /// The fewest steps for which all threads are woken.
@@ -25,20 +23,23 @@ const WORTH_A_TEAM: usize = 8;
 thread_local! {
     /// The team of the submission that this thread works on, or null.
     static TEAM: Cell<*const Team> = const { Cell::new(null()) };
-    /// How many threads the replica on this one may fork onto; 0 for all.
+    /// How many threads the replica on this one may fork onto; 0 for all, or [`ALONE`].
     static WIDTH: Cell<usize> = const { Cell::new(0) };
 }
 
+/// The width of a replica that has one thread for itself, and those of the team that have run out of work.
+const ALONE: usize = usize::MAX;
+
 /// Hands each replica with its number to `body`, which takes it through a submission of so many steps. While there are as
-/// many replicas as threads each stays on one of them; those that are left share the threads.
+/// many replicas as threads each stays on one of them, until others run out of work; those that are left share the threads.
 pub(super) fn side_by_side<R: Send>(replicas: &mut [R], steps: usize, body: &(impl Fn(usize, &mut R) + Sync)) {
     let threads = rayon::current_num_threads();
     let (alone, sharing) = replicas.split_at_mut(replicas.len() / threads * threads);
-    let count = alone.len();
-    alone.par_iter_mut().with_max_len(1).enumerate().for_each(|(r, replica)| within(1, || body(r, replica)));
-    if !sharing.is_empty() {
-        let width = threads / sharing.len();
-        in_pool(steps, || each(sharing, count, &|r, replica| within(width, || body(r, replica))));
+    let (count, width) = (alone.len(), threads.div_ceil(sharing.len().max(1)));
+    for (replicas, first, width) in [(alone, 0, ALONE), (sharing, count, width)] {
+        if !replicas.is_empty() {
+            in_pool(steps, || each(replicas, first, &|r, replica| within(width, || body(r, replica))));
+        }
     }
 }
 
@@ -69,8 +70,15 @@ fn within(width: usize, work: impl FnOnce()) {
 pub(super) fn width() -> usize {
     match WIDTH.get() {
         0 => rayon::current_num_threads(),
+        ALONE => 1 + team().map_or(0, Team::free),
         width => width,
     }
+}
+
+/// The team of the submission that this thread works on, if there is one.
+fn team<'a>() -> Option<&'a Team> {
+    // SAFETY: `enter` keeps the team while the pointer is there, and what is got here is used at once.
+    unsafe { TEAM.get().as_ref() }
 }
 
 /// Runs `work`, a submission of so many steps, on a thread of the pool: operations fork from there by [`join`], where the
@@ -100,13 +108,17 @@ pub(crate) fn join<B: FnOnce() + Send>(first: impl FnOnce() + Send, second: B) {
         return second();
     }
     let work = Work::new(second);
-    // SAFETY: `enter` keeps the team while the pointer is there.
-    let team = unsafe { TEAM.get().as_ref() };
     // A pointer to the whole, of which the job is the first part.
-    let handed = team.is_some_and(|team| team.hand_over(std::ptr::from_ref(&work).cast()));
+    let handed = team().is_some_and(|team| team.hand_over(std::ptr::from_ref(&work).cast()));
     if !handed {
-        if let Some(second) = work.body.into_inner() {
-            rayon::join(first, second);
+        match work.body.into_inner() {
+            // The others have found work in the meantime.
+            Some(second) if WIDTH.get() == ALONE => {
+                first();
+                second();
+            }
+            Some(second) => _ = rayon::join(first, second),
+            None => {}
         }
         return;
     }
@@ -134,7 +146,10 @@ impl Job {
         while !self.done.load(Ordering::Acquire) {
             looks += 1;
             if looks % WAITS == 0 {
-                std::thread::yield_now();
+                // What is done here may be what the other thread waits for: a part of another submission.
+                if rayon::yield_local() != Some(rayon::Yield::Executed) {
+                    std::thread::yield_now();
+                }
             } else {
                 std::hint::spin_loop();
             }
@@ -203,6 +218,11 @@ impl Team {
         }
         let _leave = Leave(TEAM.replace(self));
         work();
+    }
+
+    /// How many of its threads look out for work.
+    fn free(&self) -> usize {
+        self.hands.iter().filter(|hands| hands.0.load(Ordering::Relaxed) == FREE).count()
     }
 
     /// Puts a job into the hands of a thread that looks out, if there is one. It will be run.
@@ -289,6 +309,72 @@ mod tests {
                 });
             }
         });
+    }
+
+    #[test]
+    fn every_replica_is_worked_on_once_however_many_there_are() {
+        for threads in [1, 2, 3, 8] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            for count in [1, 2, 3, 5, 16, 33] {
+                let mut replicas: Vec<(Option<usize>, Vec<u64>)> = vec![(None, (1..=40).collect()); count];
+                for steps in [1, WORTH_A_TEAM] {
+                    replicas.iter_mut().for_each(|(seen, numbers)| (*seen, *numbers) = (None, (1..=40).collect()));
+                    pool.install(|| {
+                        side_by_side(&mut replicas, steps, &|r, (seen, numbers)| {
+                            assert!(seen.is_none() && (1..=threads).contains(&width()));
+                            *seen = Some(r);
+                            sum(numbers);
+                        });
+                    });
+                    for (r, (seen, numbers)) in replicas.iter().enumerate() {
+                        assert_eq!((*seen, numbers[0]), (Some(r), 820), "{count} on {threads}");
+                    }
+                }
+                assert_eq!(WIDTH.get(), 0);
+            }
+        }
+    }
+
+    /// A thread that waits for a piece of work may be the one that another submission waits for, which has begun on the
+    /// thread that has the piece.
+    #[test]
+    fn a_waiting_thread_takes_part_in_other_submissions() {
+        let spin = |micros: u64| {
+            let started = Instant::now();
+            while started.elapsed() < Duration::from_micros(micros) {
+                std::hint::spin_loop();
+            }
+        };
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+        for _ in 0..150 {
+            let forked = AtomicBool::new(false);
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    pool.install(|| {
+                        in_pool(WORTH_A_TEAM, || {
+                            for _ in 0..6 {
+                                spin(30);
+                                join(|| {}, || spin(20));
+                            }
+                            let halves = || {
+                                let first = || {
+                                    spin(300);
+                                    forked.store(true, Ordering::Relaxed);
+                                };
+                                join(first, || spin(2000));
+                            };
+                            join(|| spin(5), halves);
+                        });
+                        forked.store(true, Ordering::Relaxed);
+                    });
+                });
+                while !forked.load(Ordering::Relaxed) {
+                    std::thread::yield_now();
+                }
+                spin(100);
+                pool.install(|| in_pool(WORTH_A_TEAM, || spin(100)));
+            });
+        }
     }
 
     #[test]

@@ -144,10 +144,13 @@ impl Tuning {
     /// the default's bits.
     pub(crate) fn variant(&self, op: &Op, halves: Halves, replicas: usize) -> Option<&str> {
         let shape = shape_of(op, halves, replicas)?;
-        let passed = |variant: &&String| self.has_passed(op.shader().stem, halves, variant);
+        let stem = op.shader().stem;
+        let passed = |variant: &&String| self.has_passed(stem, halves, variant);
+        let verified = self.passed.contains_key(&family(stem, halves));
         match self.chosen.get(&shape) {
             Some(variant) => Some(variant).filter(passed),
-            None => self.refined.get(&shape),
+            // Where the family was verified since, that counts too.
+            None => self.refined.get(&shape).filter(|variant| !verified || passed(variant)),
         }
         .map(String::as_str)
     }

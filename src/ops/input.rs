@@ -88,7 +88,7 @@ impl Input {
         let order = &memory.words(self.order)[iteration.first as usize..][..count];
         gathered.make_room(batch * inputs);
         let Gathered { rows, columns, looks, squeezed, .. } = &mut gathered;
-        *squeezed = memory.squeezes() && inputs >= FEWEST_COLUMNS && looks.due() && {
+        *squeezed = memory.squeezes() && inputs >= FEWEST_COLUMNS && count > 0 && looks.due() && {
             self.look_for_zeros(memory, order, inputs, &mut looks.seen);
             columns.find(&looks.seen[..inputs]);
             looks.found(columns.worthwhile(count, outputs))
@@ -103,6 +103,7 @@ impl Input {
     /// Marks the columns of a batch in `seen` (shards, I) in which any number is not zero, in the first I of it.
     fn look_for_zeros<T: Scalar>(&self, memory: &Memory<T>, order: &[u32], inputs: usize, seen: &mut Vec<u8>) {
         seen.clear();
+        seen.reserve_exact(order.len().div_ceil(ROW_SHARD) * inputs);
         seen.resize(order.len().div_ceil(ROW_SHARD) * inputs, 0);
         in_chunks([&mut *seen], [inputs], &|shard, [seen]| {
             let order = &order[shard * ROW_SHARD..];

@@ -2,7 +2,7 @@
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-use ndarray::{ArrayView2, ArrayViewMut2};
+use ndarray::{ArrayView2, ArrayViewMut2, CowArray};
 
 use super::{Finish, Scalar};
 use crate::cpu::Columns;
@@ -209,7 +209,7 @@ impl Scalar for Bounded {
         mut c: ArrayViewMut2<Self>,
         finish: Finish<'_, Self>,
     ) {
-        let b = columns.map_or_else(|| b.to_owned(), |columns| columns.pick(b));
+        let b = columns.map_or_else(|| CowArray::from(b), |columns| CowArray::from(columns.pick(b)));
         for ((row, column), out) in c.indexed_iter_mut() {
             *out = Self::sum(a.row(row).iter().zip(b.column(column)).map(|(x, y)| *x * *y));
         }

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use rayon::prelude::*;
+
 use super::fit::Run;
 use super::fit_state::Position;
 use super::report::{Evaluation, Progress, Scores, StepReport};
@@ -32,7 +34,7 @@ impl Trainer {
     /// nothing where the callback stopped it; `run.state.position` is then how far it came.
     pub(super) fn epoch(&mut self, run: &mut Run<'_>) -> Result<Option<bool>> {
         let (seen, shuffle, len) = (self.epochs, self.spec.shuffle, run.data.len());
-        let replicas = self.spec.replicas.iter();
+        let replicas = self.spec.replicas.par_iter();
         let orders: Vec<_> = replicas.map(|r| epoch_order(r.seed, seen, len, shuffle)).collect();
         self.check_steps(len.div_ceil(self.spec.batch))?;
         let all = iterations(len, self.spec.batch, self.steps);

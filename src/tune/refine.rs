@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{Candidate, TunedStep, race, winner};
 use crate::data::Dataset;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::executor::{Executor, TensorData};
 use crate::gpu::reflect::Reflection;
 use crate::gpu::{Choice, Gpu, GpuExecutor, Tuning, shape_of, usual};
@@ -59,10 +59,15 @@ pub fn refine(trainer: &Trainer, data: &Dataset, tuning: &mut Tuning, budget: Du
 /// learned.
 ///
 /// # Errors
-/// As [`refine`], and those of [`Tuning::load`] and [`Tuning::save`].
+/// As [`refine`], and [`Error::Io`].
 pub fn refine_in(directory: &Path, trainer: &Trainer, data: &Dataset, budget: Duration) -> Result<Vec<TunedStep>> {
     let Some(gpu) = trainer.device().as_gpu() else { return Ok(Vec::new()) };
-    let known = Tuning::load(directory, gpu)?.unwrap_or_else(|| Tuning::new(gpu));
+    let known = match Tuning::load(directory, gpu) {
+        // One of other kernels, or damaged, says nothing.
+        Ok(None) | Err(Error::Data { .. }) => Tuning::new(gpu),
+        Ok(Some(known)) => known,
+        Err(error) => return Err(error),
+    };
     let mut tuning = known.clone();
     let tuned = refine(trainer, data, &mut tuning, budget)?;
     if tuning != known {
@@ -88,6 +93,13 @@ impl Contest<'_> {
         alone.train.steps = vec![step.clone(); variants.len()];
         for program in [&mut alone.evaluate, &mut alone.predict, &mut alone.judge] {
             program.steps.clear();
+        }
+        // What it does not touch takes no room.
+        let own: Vec<_> = step.op.arguments().into_iter().map(|(_, id)| id).collect();
+        for (id, tensor) in plan.ids().zip(&mut alone.tensors) {
+            if !own.contains(&id) && !matches!(tensor.role, Role::Metric | Role::Order | Role::Input) {
+                tensor.shape = vec![4];
+            }
         }
         let choice = Choice::Steps(variants.iter().copied().map(Some).collect());
         let mut executor = GpuExecutor::with_choice(gpu.clone(), alone, choice)?;

@@ -313,4 +313,35 @@ fn an_idle_moment_leaves_a_record_and_without_time_nothing() {
     let rest = refine_in(place.path(), &trainer, &data, LONG).unwrap();
     assert_eq!(steps.len() + rest.len(), 4);
     assert_eq!(Tuning::load(place.path(), &gpu).unwrap().unwrap().chosen().count(), 4);
+    // A record of other kernels is one of nothing.
+    let path = Tuning::path(place.path(), &gpu);
+    let text = fs::read_to_string(&path).unwrap();
+    let other = text.replacen(&format!("\"{}\"", env!("CARGO_PKG_VERSION")), "\"0.0.0\"", 1);
+    assert_ne!(other, text);
+    fs::write(&path, other).unwrap();
+    assert_eq!(refine_in(place.path(), &trainer, &data, LONG).unwrap().len(), 4);
+    assert!(Tuning::load(place.path(), &gpu).unwrap().is_some());
+}
+
+/// What verification finds later counts.
+#[test]
+fn a_refined_variant_that_fails_verification_is_not_taken() {
+    let gpu = test_gpu().unwrap();
+    let (trainer, data) = running(&gpu);
+    let plan = trainer.plan(&data).unwrap();
+    let (op, mut tuning) = (&plan.train.steps[0].op, Tuning::new(&gpu));
+    tuning.refine(shape_of(op, Halves::default(), 1).unwrap(), "tile64");
+    assert_eq!(tuning.variant(op, Halves::default(), 1), Some("tile64"));
+    tuning.set_passed("dense_forward", Halves::default(), BTreeSet::from(["direct".to_owned()]));
+    assert_eq!(tuning.variant(op, Halves::default(), 1), None);
+}
+
+#[test]
+fn kernels_with_f16_are_refined_too() {
+    let Some(gpu) = half_gpu(false) else { return };
+    let half = network().with_precision(Precision::F16);
+    let trainer = half.trainer(&Device::from(gpu.clone()), 1).unwrap();
+    let steps = refine(&trainer, &half.some_samples(48).unwrap(), &mut Tuning::new(&gpu), LONG).unwrap();
+    assert!(steps.len() == 4 && steps.iter().all(|step| step.candidates.len() == 3), "{steps:?}");
+    assert!(steps.iter().all(|step| step.shape.ends_with("-f16")), "{steps:?}");
 }
