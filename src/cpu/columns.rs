@@ -133,21 +133,13 @@ impl Columns {
         })
     }
 
-    /// The numbers of a row that are kept, with zeros behind up to a whole vector, into `kept`.
-    pub(crate) fn squeeze<T: Scalar>(&self, row: &[T], kept: &mut [T]) {
-        self.runs.iter().for_each(|run| {
-            kept[run.place..][..run.len].copy_from_slice(&row[run.column..][..run.len]);
-        });
-        kept[self.count()..self.padded()].fill(T::zero());
-    }
-
-    /// The same for bytes; gives those of `kept`.
-    pub(crate) fn squeeze_bytes<'a>(&self, row: &[u8], kept: &'a mut [u8]) -> &'a [u8] {
+    /// The numbers of a row that are kept, with zeros behind up to a whole vector: those of `kept`.
+    pub(crate) fn squeeze<'a, T: Copy>(&self, row: &[T], zero: T, kept: &'a mut [T]) -> &'a [T] {
         for run in &self.runs {
             kept[run.place..][..run.len].copy_from_slice(&row[run.column..][..run.len]);
         }
         let kept = &mut kept[..self.padded()];
-        kept[self.count()..].fill(0);
+        kept[self.count()..].fill(zero);
         kept
     }
 
@@ -281,10 +273,10 @@ mod tests {
             let all = kept(&columns);
             let row: Vec<u8> = (0..of).map(|n| if all.contains(&n) { 1 + n as u8 % 250 } else { 0 }).collect();
             let mut bytes = vec![9; width];
-            columns.squeeze_bytes(&row, &mut bytes);
+            columns.squeeze(&row, 0, &mut bytes);
             let (mut single, mut double) = (vec![9.0; width], vec![9.0; width]);
-            columns.squeeze(&row.iter().map(|x| f32::from(*x)).collect::<Vec<_>>(), &mut single);
-            columns.squeeze(&row.iter().map(|x| f64::from(*x)).collect::<Vec<_>>(), &mut double);
+            columns.squeeze(&row.iter().map(|x| f32::from(*x)).collect::<Vec<_>>(), 0.0, &mut single);
+            columns.squeeze(&row.iter().map(|x| f64::from(*x)).collect::<Vec<_>>(), 0.0, &mut double);
             assert!(
                 bytes.iter().zip(&single).zip(&double).all(|((b, s), d)| f64::from(*b) == *d && f64::from(*s) == *d)
             );

@@ -173,13 +173,13 @@ impl Input {
                         match self.kind {
                             InputKind::SamplesU8 => {
                                 let pixels = &memory.bytes(self.tensor)[source];
-                                let pixels = columns.map_or(pixels, |columns| columns.squeeze_bytes(pixels, kept));
+                                let pixels = columns.map_or(pixels, |columns| columns.squeeze(pixels, 0, kept));
                                 row.iter_mut().zip(pixels).for_each(|(to, x)| *to = T::real(f32::from(*x)) * scale);
                             }
                             _ => {
                                 let values = &memory.real(self.tensor)[source];
                                 match columns {
-                                    Some(columns) => columns.squeeze(values, row),
+                                    Some(columns) => _ = columns.squeeze(values, T::zero(), row),
                                     None => row.copy_from_slice(values),
                                 }
                                 row.iter_mut().for_each(|x| *x = *x * scale);
