@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::spec::Precision;
+use crate::tensor::Precision;
 
 /// What can go wrong in wgrad.
 ///

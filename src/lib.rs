@@ -41,22 +41,26 @@
 #![warn(missing_docs)]
 
 pub mod bench;
-mod binary16;
 pub mod cpu;
 pub mod data;
 pub mod error;
 pub mod executor;
 pub mod files;
 pub mod gpu;
+mod host;
+pub mod init;
+mod lower;
 pub mod names;
 pub mod onnx;
 pub mod ops;
 pub mod plan;
+mod platform;
 pub mod pytorch;
 pub mod random;
 pub mod scalar;
+pub mod schedule;
 pub mod spec;
-mod special;
+pub mod tensor;
 pub mod train;
 pub mod tune;
 pub mod verify;

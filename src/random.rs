@@ -9,7 +9,7 @@ use std::convert::Infallible;
 use rand::rand_core::TryRng;
 
 use crate::scalar::Scalar;
-use crate::special::polynomial;
+use crate::scalar::special::polynomial;
 
 const MULTIPLIER_0: u32 = 0xD251_1F53;
 const MULTIPLIER_1: u32 = 0xCD9E_8D57;

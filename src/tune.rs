@@ -17,8 +17,9 @@ use crate::error::Result;
 use crate::executor::Executor;
 use crate::gpu::{Choice, Gpu, GpuExecutor, Tuning, shape_of};
 use crate::ops::{Halves, Operation};
-use crate::plan::{Iteration, Plan, ProgramId, Step};
-use crate::spec::Precision;
+use crate::plan::{Plan, ProgramId, Step};
+use crate::tensor::Iteration;
+use crate::tensor::Precision;
 use crate::train::Device;
 use crate::verify::{Row, verify_family};
 
@@ -101,9 +102,9 @@ pub fn tune(
         contests.push((network, trainer.plan(&network.some_samples(network.batch())?)?));
     }
     let several = |step: &&Step| step.op.variants().len() > 1;
-    let own = |plan: &'_ Plan, step: &'_ Step| (Halves::of(&step.op, plan), step.clone());
+    let own = |plan: &'_ Plan, step: &'_ Step| (Halves::of(&step.op, &plan.tensors), step.clone());
     let steps =
-        contests.iter().flat_map(|(_, plan)| plan.train.steps.iter().filter(several).map(|step| own(plan, step)));
+        contests.iter().flat_map(|(_, plan)| train_steps(plan).iter().filter(several).map(|step| own(plan, step)));
     let steps: Vec<_> = steps.collect();
     for (halves, step) in &steps {
         verify_variants(&gpu, tuning, *halves, step, report)?;
@@ -155,14 +156,18 @@ struct Contest {
     first: usize,
 }
 
-/// Appends each step's variants to a plan: the plan, the variants that its steps are to run in, and where they are.
+fn train_steps(plan: &Plan) -> &[Step] {
+    &plan.program(ProgramId::Train).steps
+}
+
+/// Appends each step's variants to those of training: the plan, the variants that its steps are to run in, and where they are.
 /// First come the steps themselves in their defaults, so that one run of them fills every tensor as training does.
 fn line_up(plan: &Plan, tuning: &Tuning) -> (Plan, Choice, Vec<Contest>) {
-    let (mut all, mut contests) = (plan.clone(), Vec::<Contest>::new());
-    let mut names = vec![None; plan.train.steps.len()];
-    for (index, step) in plan.train.steps.iter().enumerate() {
-        let halves = Halves::of(&step.op, plan);
-        let Some(shape) = shape_of(&step.op, halves, plan.replicas.len()) else { continue };
+    let (mut steps, mut contests) = (train_steps(plan).to_vec(), Vec::<Contest>::new());
+    let mut names = vec![None; steps.len()];
+    for (index, step) in train_steps(plan).iter().enumerate() {
+        let halves = Halves::of(&step.op, &plan.tensors);
+        let Some(shape) = shape_of(&step.op, halves, plan.replicas) else { continue };
         let passed = step.op.variants().iter().map(|variant| variant.name);
         let variants: Vec<_> = passed.filter(|name| tuning.has_passed(step.operation(), halves, name)).collect();
         if variants.is_empty() || contests.iter().any(|other| other.shape == shape) {
@@ -170,30 +175,28 @@ fn line_up(plan: &Plan, tuning: &Tuning) -> (Plan, Choice, Vec<Contest>) {
         }
         let first = names.len();
         names.extend(variants.iter().map(|name| Some(*name)));
-        all.train.steps.extend(variants.iter().map(|_| step.clone()));
+        steps.extend(variants.iter().map(|_| step.clone()));
         contests.push(Contest { index, shape, variants, first });
     }
-    all.evaluate.steps.clear();
-    all.predict.steps.clear();
-    all.judge.steps.clear();
-    (all, Choice::Steps(names), contests)
+    (plan.with_steps(steps), Choice::Steps(names), contests)
 }
 
 /// Times the variants of a plan's steps, about `budget` for each step.
 fn contest(gpu: &Gpu, tuning: &Tuning, network: &Network, plan: &Plan, budget: Duration) -> Result<Vec<TunedStep>> {
-    let replicas = plan.replicas.len();
+    let replicas = plan.replicas;
     let (all, choice, contests) = line_up(plan, tuning);
     let mut executor = GpuExecutor::with_choice(gpu.clone(), all, choice)?;
-    let kernels = executor.kernels(ProgramId::Train);
-    fill(&mut executor, &network.model(), &network.some_samples(network.batch())?, replicas)?;
+    let kernels = executor.kernels(ProgramId::Steps);
+    let train = plan.program(ProgramId::Train);
+    fill(&mut executor, train, &network.model(), &network.some_samples(network.batch())?)?;
     let iteration = Iteration { rows: network.batch() as u32, first: 0, slot: 0, number: 1 };
-    for step in 0..plan.train.steps.len() {
-        executor.submit_step(ProgramId::Train, step, iteration)?;
+    for step in 0..train.steps.len() {
+        executor.submit_step(ProgramId::Steps, step, iteration)?;
     }
     let mut tuned = Vec::new();
     for Contest { index, shape, variants, first } in contests {
         let mut run = |candidate: usize, times: usize| {
-            let timing = executor.time_step(ProgramId::Train, first + candidate, iteration, times)?;
+            let timing = executor.time_step(ProgramId::Steps, first + candidate, iteration, times)?;
             Ok(timing.seconds / times as f64)
         };
         let seconds = race(variants.len(), budget, &mut run)?;

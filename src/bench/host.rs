@@ -7,7 +7,8 @@ use serde::Serialize;
 use super::kernels::filled;
 use super::network::Network;
 use crate::error::Result;
-use crate::plan::{Iteration, ProgramId};
+use crate::plan::ProgramId;
+use crate::tensor::Iteration;
 use crate::train::Device;
 
 /// Steps that are queued at a time: few enough that the queue takes them without waiting once its submissions have grown.

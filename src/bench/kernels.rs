@@ -9,10 +9,12 @@ use super::probe::{Peak, sample};
 use super::traffic::bytes;
 use crate::data::{Dataset, Features, Targets};
 use crate::error::Result;
-use crate::executor::{Clock, Executor, TensorData};
+use crate::executor::{Clock, Executor};
 use crate::ops::Operation;
-use crate::plan::{Iteration, ProgramId};
+use crate::plan::{Port, Program, ProgramId};
 use crate::spec::Sequential;
+use crate::tensor::Iteration;
+use crate::tensor::TensorData;
 use crate::train::{Device, LayerWeights};
 
 /// The most repetitions of a step in one timing.
@@ -94,28 +96,29 @@ pub fn kernels(
 pub(super) fn filled(device: &Device, network: &Network, replicas: usize) -> Result<(Box<dyn Executor>, usize)> {
     let trainer = network.trainer(device, replicas)?;
     let data = network.samples()?;
-    let mut executor = device.executor(trainer.plan(&data)?, None)?;
-    fill(executor.as_mut(), &network.model(), &data, replicas)?;
+    let plan = trainer.plan(&data)?;
+    let train = plan.program(ProgramId::Train).clone();
+    let mut executor = device.executor(plan, None)?;
+    fill(executor.as_mut(), &train, &network.model(), &data)?;
     Ok((executor, data.len()))
 }
 
-/// Writes weights, samples, targets and orders.
-pub(crate) fn fill(executor: &mut dyn Executor, model: &Sequential, data: &Dataset, replicas: usize) -> Result<()> {
+/// Writes weights, and samples, targets and orders where a plan's program has them.
+pub(crate) fn fill(executor: &mut dyn Executor, program: &Program, model: &Sequential, data: &Dataset) -> Result<()> {
+    let replicas = executor.plan().replicas;
     for (n, layer) in LayerWeights::initial(model, 0).iter().enumerate() {
-        let tensors = executor.plan().layers[n];
+        let id = executor.plan().tensor_named(&format!("layers.{n}.weight"));
         for r in 0..replicas {
-            let weight = layer.weight.as_slice().unwrap_or(&[]);
-            executor.write(tensors.weight, r * weight.len(), TensorData::F32(weight))?;
+            let weight = layer.weight.as_slice().expect("initial weights are contiguous");
+            executor.write(id, r * weight.len(), TensorData::F32(weight))?;
         }
     }
-    let train = executor.plan().program(ProgramId::Train);
-    let (samples, targets, order) = (train.samples, train.targets, train.order);
-    if let Features::U8(images) = data.features() {
-        executor.write(samples, 0, TensorData::U8(images.as_slice().unwrap_or(&[])))?;
-    }
-    if let Targets::Classes(labels) = data.targets() {
-        executor.write(targets, 0, TensorData::U32(labels))?;
-    }
+    let [samples, targets, order] = [Port::Samples, Port::Targets, Port::Order].map(|port| program.port(port));
+    let (Features::U8(images), Targets::Classes(labels)) = (data.features(), data.targets()) else {
+        panic!("benchmarks have images as samples and classes as targets");
+    };
+    executor.write(samples, 0, TensorData::U8(images.as_slice().expect("images are contiguous")))?;
+    executor.write(targets, 0, TensorData::U32(labels))?;
     let indices: Vec<u32> = (0..data.len() as u32).collect();
     (0..replicas).try_for_each(|r| executor.write(order, r * indices.len(), TensorData::U32(&indices)))
 }

@@ -8,7 +8,8 @@ use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::ops::{Activation, Loss};
 use crate::random::{Purpose, Stream};
-use crate::spec::{Adam, OptimizerSpec, Precision, Replica, Sequential};
+use crate::spec::{Adam, OptimizerSpec, Replica, Sequential};
+use crate::tensor::Precision;
 use crate::train::{Device, Trainer};
 
 /// Samples of the made-up training set: MNIST's, so that the ends of an epoch count as they do there.
@@ -18,7 +19,7 @@ const DRAWN_BYTES: usize = 1 << 20;
 /// The most that the samples may fill, where that still makes a batch.
 const MOST_BYTES: usize = 512 << 20;
 /// Small enough that no number leaves its range, however often a step is repeated.
-const LEARNING_RATE: f32 = 1e-6;
+const LEARNING_RATE: f64 = 1e-6;
 
 /// A network to measure: ReLU between dense layers, softmax cross-entropy, Adam, u8 samples. Written
 /// `784-128-10@64`: widths and batch.

@@ -3,7 +3,8 @@
 use crate::error::Result;
 use crate::gpu::reflect::{Access, Reflection};
 use crate::ops::Operation;
-use crate::plan::{Plan, ProgramId, Role, Step, TensorId};
+use crate::plan::{Plan, ProgramId, Step};
+use crate::tensor::{Role, TensorId};
 
 /// Bytes that one run of a step on a full batch of all replicas reads and writes at least. Of samples, targets and order
 /// that is the batch's rows, of metrics one slot. What lasts from step to step, parameters and optimizer states, is both
@@ -31,7 +32,7 @@ pub(super) fn bytes(plan: &Plan, program: ProgramId, step: &Step) -> Result<u64>
 /// Bytes of a tensor that concern one batch.
 fn part(plan: &Plan, program: ProgramId, id: TensorId) -> u64 {
     let tensor = plan.tensor(id);
-    let rows = (plan.replicas.len() * plan.program(program).batch) as u64;
+    let rows = (plan.replicas * plan.program(program).batch) as u64;
     let extent = |axis: usize| tensor.shape.get(axis).copied().unwrap_or(1).max(1) as u64;
     match tensor.role {
         // (N, I) and (N) or (N, O): each replica has rows of its own.

@@ -1,18 +1,19 @@
 use std::time::Instant;
 
-use super::memory::{Memory, Own, Shared, tensor_bytes};
-use super::pool::side_by_side;
 use super::scratch::scratch_bytes;
 use crate::error::Result;
-use crate::executor::{Clock, DeviceInfo, Executor, StepMetrics, TensorData, Timing, own_weights, slot_metrics};
+use crate::executor::{Clock, DeviceInfo, Executor, StepMetrics, Timing, own_weights, slot_metrics};
+use crate::host::{Compute, Memory, Own, Shared, side_by_side, tensor_bytes};
 use crate::ops::{Hyper, Operation};
-use crate::plan::{Iteration, MemoryLimits, MemoryReport, Metrics, Plan, ProgramId, TensorId};
-use crate::scalar::Scalar;
-use crate::spec::Pace;
+use crate::plan::{MemoryLimits, MemoryReport, Plan, ProgramId};
+use crate::platform::available_memory;
+use crate::schedule::Pace;
+use crate::tensor::TensorData;
+use crate::tensor::{Iteration, Metrics, TensorId};
 
 /// Runs a plan on host memory.
 #[derive(Debug)]
-pub struct CpuExecutor<T: Scalar = f32> {
+pub struct CpuExecutor<T: Compute = f32> {
     plan: Plan,
     shared: Shared<T>,
     replicas: Vec<Replica<T>>,
@@ -30,16 +31,23 @@ struct Replica<T> {
     losses: Vec<T>,
 }
 
-impl<T: Scalar> CpuExecutor<T> {
+impl<T: Compute> CpuExecutor<T> {
     /// Room for all of the plan's tensors, zeroed.
     ///
     /// # Errors
     /// [`Error::Limit`](crate::Error::Limit) if the machine has less free memory than the plan needs.
     pub fn new(plan: Plan) -> Result<Self> {
         Self::footprint(&plan).check()?;
-        let replica = |_| Replica { own: Own::new(&plan), kept: Default::default(), losses: Vec::new() };
-        let replicas = (0..plan.replicas.len()).map(replica).collect();
-        Ok(Self { shared: Shared::new(&plan), replicas, plan, hypers: Vec::new(), finished: Vec::new() })
+        let replica =
+            |_| Replica { own: Own::new(&plan.tensors, plan.replicas), kept: Default::default(), losses: Vec::new() };
+        let replicas = (0..plan.replicas).map(replica).collect();
+        Ok(Self {
+            shared: Shared::new(&plan.tensors, plan.replicas),
+            replicas,
+            plan,
+            hypers: Vec::new(),
+            finished: Vec::new(),
+        })
     }
 
     /// What it takes for a plan, and what the machine has.
@@ -53,7 +61,7 @@ impl<T: Scalar> CpuExecutor<T> {
     /// that what it trains stays in cache from step to step.
     fn run(&mut self, program: ProgramId, iterations: &[Iteration], weights: &[f64]) {
         self.prepare(iterations, weights);
-        let replicas = self.plan.replicas.len();
+        let replicas = self.plan.replicas;
         let Self { plan, shared, replicas: all, hypers, .. } = self;
         let program = plan.program(program);
         let row = |metrics: Metrics| plan.tensor(metrics.tensor).shape[2] * 2;
@@ -82,7 +90,7 @@ impl<T: Scalar> CpuExecutor<T> {
 
     /// The hyper-parameters of iterations, (steps, R).
     fn prepare(&mut self, iterations: &[Iteration], weights: &[f64]) {
-        let replicas = self.plan.replicas.len();
+        let replicas = self.plan.replicas;
         self.hypers.clear();
         for (index, iteration) in iterations.iter().enumerate() {
             self.hypers.extend(self.plan.hypers(*iteration, own_weights(weights, index, replicas)));
@@ -131,7 +139,7 @@ impl<T: Scalar> CpuExecutor<T> {
     }
 }
 
-impl<T: Scalar> Executor for CpuExecutor<T> {
+impl<T: Compute> Executor for CpuExecutor<T> {
     fn plan(&self) -> &Plan {
         &self.plan
     }
@@ -153,7 +161,7 @@ impl<T: Scalar> Executor for CpuExecutor<T> {
     }
 
     fn write(&mut self, id: TensorId, offset: usize, data: TensorData<'_>) -> Result<()> {
-        data.check(&self.plan, id, offset)?;
+        data.check(self.plan.tensor(id), offset)?;
         if self.shared.has(id) {
             self.shared.write(id, offset, data);
             return Ok(());
@@ -185,7 +193,7 @@ impl<T: Scalar> Executor for CpuExecutor<T> {
     }
 
     fn set_pace(&mut self, pace: Pace) {
-        self.plan.pace = pace;
+        self.plan.set_pace(pace);
     }
 
     fn submit_step(&mut self, program: ProgramId, step: usize, iteration: Iteration) -> Result<()> {
@@ -231,12 +239,4 @@ impl<T: Scalar> Executor for CpuExecutor<T> {
 pub(crate) fn info() -> DeviceInfo {
     let adapter = format!("{} threads", rayon::current_num_threads());
     DeviceInfo { device: "cpu", adapter, backend: "ndarray".to_owned(), driver: String::new() }
-}
-
-/// Bytes that the machine can still give out. Where the system does not say, the allocator decides.
-pub(crate) fn available_memory() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
-    let kibibytes = line.and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
-    kibibytes.map(|kibibytes| kibibytes * 1024)
 }

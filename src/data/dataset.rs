@@ -2,7 +2,7 @@
 
 use super::features::{c_order, first_rows};
 use super::{Features, Preprocessing};
-use crate::spec::MAX_WIDTH;
+use crate::tensor::MAX_WIDTH;
 use crate::{Error, Result};
 use ndarray::{Array2, ArrayView2};
 use std::sync::Arc;

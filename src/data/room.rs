@@ -10,7 +10,7 @@ use crate::{Error, Result};
 pub(in crate::data) fn check_room(what: &str, [rows, columns, bytes]: [usize; 3], hint: &'static str) -> Result<()> {
     let wanted = (rows as u64).saturating_mul(columns as u64).saturating_mul(bytes as u64);
     // Where the system does not tell, no more than an array can have.
-    let had = crate::cpu::available_memory().unwrap_or(isize::MAX as u64);
+    let had = crate::platform::available_memory().unwrap_or(isize::MAX as u64);
     if wanted <= had {
         return Ok(());
     }

@@ -8,7 +8,8 @@ use super::Tuning;
 use crate::error::{Error, Result};
 use crate::executor::DeviceInfo;
 use crate::ops::Shader;
-use crate::plan::{Element, Plan};
+use crate::plan::Plan;
+use crate::tensor::Element;
 
 const BACKENDS: wgpu::Backends = wgpu::Backends::VULKAN.union(wgpu::Backends::METAL).union(wgpu::Backends::DX12);
 

@@ -26,8 +26,8 @@ impl Dispatch {
         step: &Step,
         named: Option<&'static str>,
     ) -> Result<Self> {
-        let replicas = plan.replicas.len();
-        let halves = Halves::of(&step.op, plan);
+        let replicas = plan.replicas;
+        let halves = Halves::of(&step.op, &plan.tensors);
         let (kernel, params, [x, y]) = pipelines.kernel(&step.op, halves, replicas, named)?;
         let limit = gpu.device.limits().max_compute_workgroups_per_dimension;
         let workgroups = workgroups(limit, &step.label, [x, y, replicas])?;

@@ -1,15 +1,19 @@
+use std::collections::BTreeMap;
+
 use super::Gpu;
 use super::clock::time_pass;
 use super::dispatch::Dispatch;
-use super::footprint::{PROGRAMS, iteration_bound, iterations_bytes, padded, stride};
+use super::footprint::{at_once, iteration_bound, iterations_bytes, padded, stride};
 use super::pipelines::{Choice, Pipelines};
 use super::queue::Flight;
 use super::upload::Uploads;
-use crate::binary16;
 use crate::error::{Error, Result};
-use crate::executor::{DeviceInfo, Executor, KernelChoice, StepMetrics, TensorData, Timing, own_weights, slot_metrics};
-use crate::plan::{Element, Iteration, Plan, Program, ProgramId, Step, TensorId};
-use crate::spec::Pace;
+use crate::executor::{DeviceInfo, Executor, KernelChoice, StepMetrics, Timing, own_weights, slot_metrics};
+use crate::plan::{Plan, ProgramId, Step};
+use crate::scalar::binary16;
+use crate::schedule::Pace;
+use crate::tensor::TensorData;
+use crate::tensor::{Element, Iteration, TensorId};
 
 /// Runs a plan on a GPU. Pipelines, buffers and bind groups are made when it is made, none later but those of metrics,
 /// which no training run needs.
@@ -18,13 +22,13 @@ pub struct GpuExecutor {
     plan: Plan,
     buffers: Vec<wgpu::Buffer>,
     kept: [Vec<(TensorId, wgpu::Buffer)>; 2],
-    programs: [Vec<Dispatch>; 4],
+    programs: BTreeMap<ProgramId, Vec<Dispatch>>,
     iteration_layout: wgpu::BindGroupLayout,
     iterations: wgpu::Buffer,
     iteration_group: wgpu::BindGroup,
     stride: u64,
     staged: Vec<u8>,
-    flights: [Flight; 4],
+    flights: BTreeMap<ProgramId, Flight>,
     uploads: Uploads,
 }
 
@@ -46,7 +50,7 @@ impl GpuExecutor {
 
     fn build(gpu: Gpu, plan: Plan, choice: Choice) -> Result<Self> {
         let buffers: Vec<_> = plan.tensors.iter().map(|t| storage(&gpu, &t.name, t.bytes())).collect();
-        let parameters: Vec<_> = plan.ids().filter(|id| plan.tensor(*id).role.is_model()).collect();
+        let parameters: Vec<_> = plan.ids().filter(|id| plan.trains() && plan.tensor(*id).role.is_model()).collect();
         let keep = || parameters.iter().map(|id| (*id, storage(&gpu, "kept", plan.tensor(*id).bytes()))).collect();
         let kept = [keep(), keep()];
         let (stride, bound) = (stride(&plan), iteration_bound());
@@ -70,18 +74,14 @@ impl GpuExecutor {
             }],
         });
         let mut pipelines = Pipelines::new(&gpu, &layout);
-        let mut program = |id: usize, program: &Program| {
+        let (mut programs, mut flights) = (BTreeMap::new(), BTreeMap::new());
+        for (id, program) in at_once(&plan) {
             let steps = program.steps.iter().enumerate();
-            let made =
-                |(index, step)| Dispatch::new(&gpu, &mut pipelines, (&plan, &buffers), step, choice.named(id, index));
-            steps.map(made).collect::<Result<Vec<_>>>()
-        };
-        let programs = [program(0, &plan.train)?, program(1, &plan.evaluate)?, program(2, &plan.predict)?, Vec::new()];
-        let mut flights: [Flight; 4] = Default::default();
-        for id in PROGRAMS {
-            if let Some(metrics) = plan.program(id).metrics {
-                flights[id as usize].reserve(&gpu, plan.tensor(metrics.tensor).bytes());
-            }
+            let made = steps.map(|(index, step)| {
+                Dispatch::new(&gpu, &mut pipelines, (&plan, &buffers), step, choice.named(id, index))
+            });
+            programs.insert(id, made.collect::<Result<Vec<_>>>()?);
+            flights.insert(id, Flight::for_metrics(&gpu, &plan, program));
         }
         let staged = Vec::new();
         let iteration_layout = layout;
@@ -101,25 +101,24 @@ impl GpuExecutor {
         })
     }
 
-    /// Makes what metrics need beyond evaluation, the first time that they are asked for.
-    fn prepare(&mut self, program: ProgramId) -> Result<()> {
-        if program != ProgramId::Judge || !self.programs[program as usize].is_empty() {
+    /// Makes what a program needs beyond the one that it extends, the first time that it is asked for.
+    fn prepare(&mut self, id: ProgramId) -> Result<()> {
+        if self.programs.contains_key(&id) {
             return Ok(());
         }
-        let mut own = self.programs[ProgramId::Evaluate as usize].clone();
+        let program = self.plan.program(id);
+        let mut own = program.extends.map(|base| self.programs[&base].clone()).unwrap_or_default();
         let (gpu, plan, buffers) = (&self.gpu, &self.plan, &self.buffers);
         let more = guarded(gpu, || {
             let mut pipelines = Pipelines::new(gpu, &self.iteration_layout);
-            let steps = plan.judge.steps[own.len()..].iter();
+            let steps = program.steps[own.len()..].iter();
             steps
                 .map(|step| Dispatch::new(gpu, &mut pipelines, (plan, buffers), step, None))
                 .collect::<Result<Vec<_>>>()
         })?;
         own.extend(more);
-        self.programs[program as usize] = own;
-        if let Some(metrics) = plan.program(program).metrics {
-            self.flights[program as usize].reserve(gpu, plan.tensor(metrics.tensor).bytes());
-        }
+        self.flights.insert(id, Flight::for_metrics(gpu, plan, program));
+        self.programs.insert(id, own);
         Ok(())
     }
 
@@ -130,7 +129,7 @@ impl GpuExecutor {
             let start = self.staged.len();
             let Iteration { rows, first, slot, number } = *iteration;
             self.staged.extend_from_slice(bytemuck::cast_slice(&[rows, first, slot, number]));
-            for hyper in self.plan.hypers(*iteration, own_weights(weights, index, self.plan.replicas.len())) {
+            for hyper in self.plan.hypers(*iteration, own_weights(weights, index, self.plan.replicas)) {
                 self.staged.extend_from_slice(bytemuck::bytes_of(&hyper));
             }
             self.staged.resize(start + self.stride as usize, 0);
@@ -142,7 +141,7 @@ impl GpuExecutor {
     fn submit_chunk(&mut self, program: ProgramId, iterations: &[Iteration], weights: &[f64]) -> Result<()> {
         let metrics = self.plan.program(program).metrics.map(|metrics| metrics.tensor);
         let staging = match metrics {
-            Some(_) => Some(self.flights[program as usize].staging(&self.gpu)?),
+            Some(_) => Some(flight(&mut self.flights, program).staging(&self.gpu)?),
             None => None,
         };
         self.write_iterations(iterations, weights);
@@ -151,7 +150,7 @@ impl GpuExecutor {
             let mut pass = encoder.begin_compute_pass(&Default::default());
             for (slot, _) in iterations.iter().enumerate() {
                 pass.set_bind_group(0, &self.iteration_group, &[slot as u32 * self.stride as u32]);
-                self.programs[program as usize].iter().for_each(|dispatch| dispatch.encode(&mut pass));
+                self.programs[&program].iter().for_each(|dispatch| dispatch.encode(&mut pass));
             }
         }
         if let (Some(id), Some(staging)) = (metrics, &staging) {
@@ -159,7 +158,7 @@ impl GpuExecutor {
         }
         let index = self.gpu.queue.submit([encoder.finish()]);
         if let Some(staging) = staging {
-            self.flights[program as usize].push(program, (iterations, weights), staging, index);
+            flight(&mut self.flights, program).push(program, (iterations, weights), staging, index);
         }
         self.gpu.check()
     }
@@ -187,14 +186,14 @@ impl Executor for GpuExecutor {
 
     fn held_bytes(&self) -> u64 {
         let kept = self.kept.iter().flatten().map(|(_, buffer)| buffer);
-        let params = PROGRAMS.iter().flat_map(|id| &self.programs[*id as usize]).map(|dispatch| &dispatch.params);
+        let params = at_once(&self.plan).flat_map(|(id, _)| &self.programs[&id]).map(|dispatch| &dispatch.params);
         let buffers = self.buffers.iter().chain(kept).chain(params).chain([&self.iterations]);
-        let staged = PROGRAMS.iter().map(|id| self.flights[*id as usize].held_bytes());
+        let staged = at_once(&self.plan).map(|(id, _)| self.flights[&id].held_bytes());
         buffers.map(wgpu::Buffer::size).sum::<u64>() + staged.sum::<u64>()
     }
 
     fn write(&mut self, id: TensorId, offset: usize, data: TensorData<'_>) -> Result<()> {
-        data.check(&self.plan, id, offset)?;
+        data.check(self.plan.tensor(id), offset)?;
         let packed;
         let (start, bytes) = match data {
             TensorData::F32(values) if self.plan.tensor(id).element == Element::F16 => {
@@ -230,10 +229,10 @@ impl Executor for GpuExecutor {
         self.prepare(program)?;
         let (mut rest, mut rest_weights) = (iterations, weights);
         while !rest.is_empty() {
-            let steps = self.flights[program as usize].steps().min(self.plan.slots).min(rest.len());
+            let steps = flight(&mut self.flights, program).steps().min(self.plan.slots).min(rest.len());
             let numbered: Vec<_> =
                 rest[..steps].iter().enumerate().map(|(slot, i)| Iteration { slot: slot as u32, ..*i }).collect();
-            let own = rest_weights.len().min(steps * self.plan.replicas.len());
+            let own = rest_weights.len().min(steps * self.plan.replicas);
             self.submit_chunk(program, &numbered, &rest_weights[..own])?;
             (rest, rest_weights) = (&rest[steps..], &rest_weights[own..]);
         }
@@ -241,7 +240,7 @@ impl Executor for GpuExecutor {
     }
 
     fn set_pace(&mut self, pace: Pace) {
-        self.plan.pace = pace;
+        self.plan.set_pace(pace);
     }
 
     fn submit_step(&mut self, program: ProgramId, step: usize, iteration: Iteration) -> Result<()> {
@@ -251,7 +250,7 @@ impl Executor for GpuExecutor {
         {
             let mut pass = encoder.begin_compute_pass(&Default::default());
             pass.set_bind_group(0, &self.iteration_group, &[0]);
-            self.programs[program as usize][step].encode(&mut pass);
+            self.programs[&program][step].encode(&mut pass);
         }
         self.gpu.queue.submit([encoder.finish()]);
         self.gpu.check()
@@ -259,7 +258,7 @@ impl Executor for GpuExecutor {
 
     fn time_step(&mut self, program: ProgramId, step: usize, iteration: Iteration, times: usize) -> Result<Timing> {
         self.write_iterations(&[iteration], &[]);
-        let dispatch = &self.programs[program as usize][step];
+        let dispatch = &self.programs[&program][step];
         time_pass(&self.gpu, |pass| {
             pass.set_bind_group(0, &self.iteration_group, &[0]);
             (0..times).for_each(|_| dispatch.encode(pass));
@@ -267,7 +266,7 @@ impl Executor for GpuExecutor {
     }
 
     fn kernels(&self, program: ProgramId) -> Vec<KernelChoice> {
-        let steps = self.plan.program(program).steps.iter().zip(&self.programs[program as usize]);
+        let steps = self.plan.program(program).steps.iter().zip(self.programs.get(&program).into_iter().flatten());
         let choice = |(step, Dispatch { kernel, .. }): (&Step, &Dispatch)| KernelChoice {
             step: step.label.clone(),
             kernel: kernel.stem,
@@ -279,12 +278,12 @@ impl Executor for GpuExecutor {
 
     fn metrics(&mut self, wait: bool) -> Result<Vec<StepMetrics>> {
         let mut all = Vec::new();
-        for flight in &mut self.flights {
+        for flight in self.flights.values_mut() {
             for finished in flight.finished(&self.gpu, wait)? {
                 let Some(metrics) = self.plan.program(finished.program).metrics else { continue };
                 let shape = &self.plan.tensor(metrics.tensor).shape;
                 for (index, iteration) in finished.iterations.into_iter().enumerate() {
-                    let own = (iteration, own_weights(&finished.weights, index, self.plan.replicas.len()));
+                    let own = (iteration, own_weights(&finished.weights, index, self.plan.replicas));
                     let value = |at: usize| f64::from(finished.metrics[at]);
                     slot_metrics(value, own, (metrics, [shape[0], shape[1], shape[2]]), &mut all);
                 }
@@ -300,6 +299,11 @@ impl Executor for GpuExecutor {
     fn restore_parameters(&mut self, generation: usize) -> Result<()> {
         self.copy_parameters(generation, false)
     }
+}
+
+/// The submissions of a program that has been prepared.
+fn flight(flights: &mut BTreeMap<ProgramId, Flight>, program: ProgramId) -> &mut Flight {
+    flights.get_mut(&program).expect("a program that runs has been prepared")
 }
 
 /// Runs `make` with out-of-memory and validation errors turned into typed ones.

@@ -5,8 +5,9 @@ use super::executor::GpuExecutor;
 use super::queue::DEPTH;
 use super::upload::CHUNK;
 use crate::ops::Hyper;
-use crate::plan::{MemoryLimits, MemoryReport, MemoryUse, Plan, ProgramId, Tensor};
-use crate::spec::MAX_REPLICAS;
+use crate::ops::optimizer::MAX_REPLICAS;
+use crate::plan::{MemoryLimits, MemoryReport, MemoryUse, Plan, Program, ProgramId};
+use crate::tensor::Tensor;
 
 /// The smallest stride that every adapter at default limits allows between dynamic uniform offsets.
 const UNIFORM_ALIGNMENT: u64 = 256;
@@ -16,8 +17,11 @@ pub(crate) const ITERATION_HEADER: u64 = 16;
 const VEC4: u64 = 16;
 /// Bytes of a kernel's own uniforms: what adapters give at least, and more than any kernel has.
 pub(super) const PARAMS_BYTES: u64 = 256;
-/// The programs that are made with the executor.
-pub(super) const PROGRAMS: [ProgramId; 3] = [ProgramId::Train, ProgramId::Evaluate, ProgramId::Predict];
+
+/// The programs that are made with the executor: those that extend others come when they are asked for.
+pub(super) fn at_once(plan: &Plan) -> impl Iterator<Item = (ProgramId, &Program)> {
+    plan.programs.iter().filter(|(_, program)| program.extends.is_none()).map(|(id, program)| (*id, program))
+}
 
 impl GpuExecutor {
     /// What it takes for a plan, and what the device allows; a software rasterizer's memory is the machine's. What metrics
@@ -27,7 +31,7 @@ impl GpuExecutor {
         let limits = MemoryLimits {
             max_storage_binding: Some(own.max_storage_buffer_binding_size),
             max_buffer: Some(own.max_buffer_size),
-            available: if gpu.is_software() { crate::cpu::available_memory() } else { None },
+            available: if gpu.is_software() { crate::platform::available_memory() } else { None },
         };
         MemoryReport { transfer: transfer_bytes(plan), ..plan.memory_report(held(plan), Tensor::bytes, limits) }
     }
@@ -35,10 +39,10 @@ impl GpuExecutor {
 
 fn held(plan: &Plan) -> MemoryUse {
     let mut own = plan.memory(|tensor| padded(tensor.bytes()));
-    let programs = PROGRAMS.map(|id| plan.program(id));
-    let kernels: usize = programs.iter().map(|program| program.steps.len()).sum();
+    let programs = || at_once(plan).map(|(_, program)| program);
+    let kernels: usize = programs().map(|program| program.steps.len()).sum();
     own.uniforms = iterations_bytes(plan) + kernels as u64 * PARAMS_BYTES;
-    let staged = programs.iter().filter_map(|program| Some(plan.tensor(program.metrics?.tensor).bytes()));
+    let staged = programs().filter_map(|program| Some(plan.tensor(program.metrics?.tensor).bytes()));
     own.metrics = staged.fold(own.metrics, |total, bytes| total.saturating_add(bytes.saturating_mul(DEPTH as u64)));
     own
 }
@@ -59,7 +63,7 @@ pub(super) fn padded(bytes: u64) -> u64 {
 
 /// Bytes from one iteration's uniforms to the next one's.
 pub(super) fn stride(plan: &Plan) -> u64 {
-    (ITERATION_HEADER + (plan.replicas.len() * size_of::<Hyper>()) as u64).next_multiple_of(UNIFORM_ALIGNMENT)
+    (ITERATION_HEADER + (plan.replicas * size_of::<Hyper>()) as u64).next_multiple_of(UNIFORM_ALIGNMENT)
 }
 
 /// Bytes of an iteration's uniforms as kernels see them: with as many replicas as there may be.

@@ -1,13 +1,13 @@
 //! Pipelines, made once per distinct specialization, and which variant of a kernel to take.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::Gpu;
 use super::reflect::{Access, Reflection, Specialized};
 use crate::error::{Error, Result};
-use crate::executor::KernelRecord;
+use crate::executor::{KernelRecord, KernelRecords};
 use crate::ops::{Constant, Halves, Op, Operation, Param, SUBGROUP, SubgroupKernel, Variant};
-use crate::plan::{Plan, Step};
+use crate::plan::{Plan, ProgramId, Step};
 
 /// Which variant of each kernel an executor takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,33 +18,37 @@ pub(crate) enum Choice {
     Named(&'static str),
     /// For each step of a program one of the two, for the tuner.
     Steps(Vec<Option<&'static str>>),
-    /// For each step of the training, evaluation and prediction programs one of the two, for a run that goes on.
-    Programs([Vec<Option<&'static str>>; 3]),
+    /// For each step of each program one of the two, for a run that goes on.
+    Programs(BTreeMap<ProgramId, Vec<Option<&'static str>>>),
 }
 
 impl Choice {
     /// The variants that ran before, where a plan's steps are those of the record.
-    pub fn recorded(plan: &Plan, record: &[Vec<KernelRecord>; 3]) -> Self {
+    pub fn recorded(plan: &Plan, record: &KernelRecords) -> Self {
         let variant = |step: &Step, record: &KernelRecord| {
             let same = step.label == record.step && step.op.shader().stem == record.kernel;
             let variants = step.op.variants().iter().map(|variant| variant.name);
             variants.into_iter().find(|name| same && *name == record.variant)
         };
-        let programs = [&plan.train, &plan.evaluate, &plan.predict];
-        Self::Programs(std::array::from_fn(|index| {
-            let records = record[index].iter().map(Some).chain(std::iter::repeat(None));
-            let steps = programs[index].steps.iter().zip(records);
-            steps.map(|(step, record)| variant(step, record?)).collect()
-        }))
+        let programs = record.iter().filter_map(|(id, records)| Some((*id, plan.find(*id)?, records)));
+        Self::Programs(
+            programs
+                .map(|(id, program, records)| {
+                    let records = records.iter().map(Some).chain(std::iter::repeat(None));
+                    let steps = program.steps.iter().zip(records);
+                    (id, steps.map(|(step, record)| variant(step, record?)).collect())
+                })
+                .collect(),
+        )
     }
 
     /// The variant that a program's step is to take, if it is named.
-    pub fn named(&self, program: usize, step: usize) -> Option<&'static str> {
+    pub fn named(&self, program: ProgramId, step: usize) -> Option<&'static str> {
         match self {
             Self::Automatic => None,
             Self::Named(name) => Some(name),
             Self::Steps(names) => names.get(step).copied().flatten(),
-            Self::Programs(programs) => programs[program].get(step).copied().flatten(),
+            Self::Programs(programs) => programs.get(&program)?.get(step).copied().flatten(),
         }
     }
 }

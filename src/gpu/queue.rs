@@ -7,7 +7,8 @@ use futures::channel::oneshot;
 
 use super::Gpu;
 use crate::error::{Error, Result};
-use crate::plan::{Iteration, ProgramId};
+use crate::plan::{Plan, Program, ProgramId};
+use crate::tensor::Iteration;
 
 /// Submissions that may be in flight: one runs, one waits, and the host encodes a third.
 pub(super) const DEPTH: usize = 3;
@@ -56,16 +57,18 @@ impl Flight {
         self.steps.max(1)
     }
 
-    /// Makes the buffers for metrics of `bytes`, one for each submission that may be in flight.
-    pub fn reserve(&mut self, gpu: &Gpu, bytes: u64) {
-        self.spare.resize_with(DEPTH, || {
+    /// With the buffers for a program's metrics, if it has such, one for each submission that may be in flight.
+    pub fn for_metrics(gpu: &Gpu, plan: &Plan, program: &Program) -> Self {
+        let Some(metrics) = program.metrics else { return Self::default() };
+        let staging = || {
             gpu.device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some("metrics staging"),
-                size: bytes,
+                size: plan.tensor(metrics.tensor).bytes(),
                 usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
                 mapped_at_creation: false,
             })
-        });
+        };
+        Self { spare: std::iter::repeat_with(staging).take(DEPTH).collect(), ..Self::default() }
     }
 
     /// Bytes of its buffers.

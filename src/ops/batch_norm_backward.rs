@@ -8,9 +8,8 @@ use ndarray::{ArrayViewMut2, s};
 use super::tail::{Tail, in_columns, round, rows_mut};
 use super::tail_backward::Incoming;
 use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
-use crate::cpu::{Memory, matrix, vectorized};
-use crate::plan::{Iteration, TensorId};
-use crate::scalar::Scalar;
+use crate::host::{Compute, Memory, Scratch, matrix, vectorized};
+use crate::tensor::{Iteration, TensorId};
 
 pub(super) static SHADER: Shader = shader!(
     "batch_norm_backward",
@@ -64,7 +63,11 @@ impl Operation for BatchNormBackward {
         self.tail.flops()
     }
 
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
+    fn scratch(&self, _: usize) -> Scratch {
+        self.tail.scratch().larger(Scratch::of(1, &[self.tail.batch.max(2), self.tail.outputs]))
+    }
+
+    fn run<T: Compute>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
         let outputs = self.tail.outputs;
         let half = memory.is_half(self.incoming.gradient);
         let mut gradient = self.incoming.whole(memory, &self.tail, iteration, hyper);
@@ -81,7 +84,7 @@ impl Operation for BatchNormBackward {
 impl BatchNormBackward {
     /// Columns from `start` on: gradients, stored as f16 if `half`, on the way to the sums over a column too, as the shader
     /// does it, and the totals.
-    fn columns<T: Scalar>(
+    fn columns<T: Compute>(
         &self,
         memory: &Memory<T>,
         hyper: &Hyper,
@@ -122,7 +125,7 @@ impl BatchNormBackward {
     }
 
     /// Gradients by n, of columns from `start` on, become those by the sums; with the totals of g and g x.
-    fn by_sums<T: Scalar>(
+    fn by_sums<T: Compute>(
         &self,
         memory: &Memory<T>,
         (start, half): (usize, bool),

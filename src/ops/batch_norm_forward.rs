@@ -9,9 +9,8 @@ use ndarray::{ArrayViewMut2, s};
 
 use super::tail::{Tail, flag, in_columns, rows_mut};
 use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
-use crate::cpu::{Memory, vectorized};
-use crate::plan::{Iteration, TensorId};
-use crate::scalar::Scalar;
+use crate::host::{Compute, Memory, Scratch, vectorized};
+use crate::tensor::{Iteration, TensorId};
 
 pub(super) static SHADER: Shader =
     shader!("batch_norm_forward", "stored", "iteration", "activation", "random", "tail", "tail_output", "columns");
@@ -72,7 +71,11 @@ impl Operation for BatchNormForward {
         self.tail.flops()
     }
 
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
+    fn scratch(&self, _: usize) -> Scratch {
+        self.tail.scratch()
+    }
+
+    fn run<T: Compute>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
         let outputs = self.tail.outputs;
         let half = memory.is_half(self.output);
         let [mut output, mut statistics, mut running] =
@@ -93,7 +96,7 @@ impl Operation for BatchNormForward {
 
 impl BatchNormForward {
     /// Columns from `start` on: n, the batch's statistics, and the running ones.
-    fn columns<T: Scalar>(
+    fn columns<T: Compute>(
         &self,
         memory: &Memory<T>,
         start: usize,

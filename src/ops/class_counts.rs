@@ -4,9 +4,9 @@
 
 use super::softmax::largest;
 use super::{Constant, Hyper, ModuleConstants, Operation, Param, Shader, TargetKind, Variant, shader};
-use crate::cpu::Memory;
-use crate::plan::{Iteration, TensorId};
+use crate::host::{Compute, Memory};
 use crate::scalar::Scalar;
+use crate::tensor::{Iteration, TensorId};
 
 pub(super) static SHADER: Shader = shader!("class_counts", "iteration");
 
@@ -49,7 +49,7 @@ impl ClassCounts {
         [largest(row), row.iter().enumerate().filter(before).count()]
     }
 
-    fn target_class<T: Scalar>(&self, memory: &Memory<T>, n: usize) -> usize {
+    fn target_class<T: Compute>(&self, memory: &Memory<T>, n: usize) -> usize {
         match self.target_kind {
             TargetKind::Classes => memory.words(self.targets)[n] as usize,
             TargetKind::Values => match &memory.real(self.targets)[n * self.outputs..][..self.outputs] {
@@ -99,7 +99,7 @@ impl Operation for ClassCounts {
         2 * (self.batch * self.outputs) as u64
     }
 
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, _: &Hyper) {
+    fn run<T: Compute>(&self, memory: &mut Memory<T>, iteration: &Iteration, _: &Hyper) {
         let first = iteration.first as usize;
         let mut scores = memory.take(self.scores);
         for b in 0..iteration.rows as usize {

@@ -4,9 +4,8 @@
 //! `torch.nn.utils.clip_grad_norm_` (Pascanu, Mikolov and Bengio, ICML 2013).
 
 use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
-use crate::cpu::Memory;
-use crate::plan::{Iteration, TensorId};
-use crate::scalar::Scalar;
+use crate::host::{Compute, Memory};
+use crate::tensor::{Iteration, TensorId};
 
 pub(super) static SHADER: Shader = shader!("clip_norm", "iteration", "group_sum");
 
@@ -54,7 +53,7 @@ impl Operation for ClipNorm {
         self.blocks as u64
     }
 
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, _: &Hyper) {
+    fn run<T: Compute>(&self, memory: &mut Memory<T>, iteration: &Iteration, _: &Hyper) {
         let (mut scale, mut metrics) = (memory.take(self.scale), memory.take(self.metrics));
         let norm = T::sum(memory.real(self.squares).iter().copied()).sqrt();
         let factor = T::real(self.limit) / (norm + T::real(EPSILON));

@@ -1,5 +1,5 @@
 use super::{Activation, Input, Param};
-use crate::plan::TensorId;
+use crate::tensor::TensorId;
 
 /// The extents of a dense layer's operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

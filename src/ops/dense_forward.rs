@@ -6,9 +6,8 @@ use super::{
     Constant, Dense, DenseLayer, Hyper, InputKind, ModuleConstants, Operation, Param, Shader, SubgroupKernel, Variant,
     matmul, shader,
 };
-use crate::cpu::{Columns, Memory, in_tiles, matrix, tasks, vectorized};
-use crate::plan::{Iteration, TensorId};
-use crate::scalar::Scalar;
+use crate::host::{Columns, Compute, Memory, in_tiles, matrix, tasks, vectorized};
+use crate::tensor::{Iteration, TensorId};
 
 pub(super) static SHADER: Shader =
     shader!("dense_forward", "stored", "iteration", "activation", "read", "input", "matmul");
@@ -53,6 +52,10 @@ impl Operation for DenseForward {
         Some(self.output)
     }
 
+    fn read(&self) -> Option<TensorId> {
+        Some(self.layer.input.tensor)
+    }
+
     fn product(&self) -> Option<(Dense, InputKind)> {
         Some((self.layer.dense, self.layer.input.kind))
     }
@@ -65,7 +68,7 @@ impl Operation for DenseForward {
         self.layer.dense.flops()
     }
 
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, _: &Hyper) {
+    fn run<T: Compute>(&self, memory: &mut Memory<T>, iteration: &Iteration, _: &Hyper) {
         let live = iteration.rows as usize * self.layer.dense.outputs;
         self.layer.input.gather(memory, iteration, self.layer.dense, true);
         let half = memory.is_half(self.output);
@@ -77,7 +80,7 @@ impl Operation for DenseForward {
 
 impl DenseLayer {
     /// Rows `first..`, as many as `output` (rows, O) holds, in so many tasks; rounded to f16 if they are stored so (`half`).
-    pub(super) fn forward<T: Scalar>(
+    pub(super) fn forward<T: Compute>(
         &self,
         memory: &Memory<T>,
         first: usize,

@@ -6,9 +6,8 @@ use super::{
     Activation, Constant, Dense, Hyper, InputKind, ModuleConstants, Operation, Param, Shader, SubgroupKernel, Variant,
     matmul, shader,
 };
-use crate::cpu::{Memory, in_tiles, matrix, tasks, vectorized};
-use crate::plan::{Iteration, TensorId};
-use crate::scalar::Scalar;
+use crate::host::{Compute, Memory, in_tiles, matrix, tasks, vectorized};
+use crate::tensor::{Iteration, TensorId};
 
 pub(super) static SHADER: Shader = shader!("dense_input_gradient", "stored", "iteration", "activation", "matmul");
 
@@ -65,6 +64,10 @@ impl Operation for DenseInputGradient {
         Some(self.input)
     }
 
+    fn read(&self) -> Option<TensorId> {
+        Some(self.input)
+    }
+
     fn product(&self) -> Option<(Dense, InputKind)> {
         Some((self.dense, InputKind::Activations))
     }
@@ -77,7 +80,7 @@ impl Operation for DenseInputGradient {
         self.dense.flops()
     }
 
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, _: &Hyper) {
+    fn run<T: Compute>(&self, memory: &mut Memory<T>, iteration: &Iteration, _: &Hyper) {
         let half = memory.is_half(self.input_gradient);
         let mut gradient = memory.take(self.input_gradient);
         self.backward(memory, half, &mut gradient[..iteration.rows as usize * self.dense.inputs]);
@@ -87,7 +90,7 @@ impl Operation for DenseInputGradient {
 
 impl DenseInputGradient {
     /// The first rows, as many as `gradient` (rows, I) holds; rounded to f16 if they are stored so (`half`).
-    fn backward<T: Scalar>(&self, memory: &Memory<T>, half: bool, gradient: &mut [T]) {
+    fn backward<T: Compute>(&self, memory: &Memory<T>, half: bool, gradient: &mut [T]) {
         let Dense { inputs, outputs, .. } = self.dense;
         let rows = gradient.len() / inputs;
         let output_gradient = matrix(memory.real(self.output_gradient), rows, outputs);

@@ -6,9 +6,8 @@ use super::{
     Constant, Dense, DenseLayer, Hyper, InputKind, LossRows, ModuleConstants, Operation, Param, SUBGROUP, Shader,
     SubgroupKernel, Variant, shader,
 };
-use crate::cpu::{Memory, tasks};
-use crate::plan::{Iteration, TensorId};
-use crate::scalar::Scalar;
+use crate::host::{Compute, Memory, Scratch, tasks};
+use crate::tensor::{Iteration, TensorId};
 
 pub(super) static SHADER: Shader = shader!("dense_loss", "stored", "iteration", "activation", "read", "input", "loss");
 
@@ -82,6 +81,10 @@ impl Operation for DenseLoss {
         Some(self.rows.gradient)
     }
 
+    fn read(&self) -> Option<TensorId> {
+        Some(self.layer.input.tensor)
+    }
+
     fn product(&self) -> Option<(Dense, InputKind)> {
         Some((self.layer.dense, self.layer.input.kind))
     }
@@ -94,7 +97,11 @@ impl Operation for DenseLoss {
         self.layer.dense.flops() + self.rows.flops()
     }
 
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
+    fn scratch(&self, _: usize) -> Scratch {
+        Scratch::of(1, &[self.rows.batch, self.rows.outputs])
+    }
+
+    fn run<T: Compute>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
         let Dense { batch, .. } = self.layer.dense;
         self.layer.input.gather(memory, iteration, self.layer.dense, true);
         let part = batch.div_ceil(tasks(self.layer.dense.flops())).next_multiple_of(Self::BLOCK_ROWS);

@@ -10,9 +10,12 @@ use super::{
     Constant, Dense, Hyper, Input, InputKind, ModuleConstants, Operation, Param, Shader, SubgroupKernel, Variant,
     matmul, shader,
 };
-use crate::cpu::{Columns, Memory, apart, apart_len, in_same_sets, join, matrix, prefetch, share, tasks, vectorized};
-use crate::plan::{Iteration, TensorId};
+use crate::host::{
+    Columns, Compute, Memory, Scratch, apart, apart_len, in_same_sets, join, matrix, prefetch, share, tasks,
+    tasks_within, vectorized,
+};
 use crate::scalar::Scalar;
+use crate::tensor::{Iteration, TensorId};
 
 pub(super) static SHADER: Shader =
     shader!("dense_weight_gradient", "stored", "iteration", "read", "input", "optimizer", "parameters", "matmul");
@@ -89,6 +92,10 @@ impl Operation for DenseWeightGradient {
         Some(self.output_gradient)
     }
 
+    fn read(&self) -> Option<TensorId> {
+        Some(self.input.tensor)
+    }
+
     fn product(&self) -> Option<(Dense, InputKind)> {
         Some((self.dense, self.input.kind))
     }
@@ -101,7 +108,19 @@ impl Operation for DenseWeightGradient {
         self.dense.flops()
     }
 
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
+    fn scratch(&self, width: usize) -> Scratch {
+        let Dense { batch, inputs, outputs } = self.dense;
+        // Gradients between product and update, and a row of them where columns of samples are left out.
+        let tile = (inputs * outputs).min(GRADIENTS_AT_ONCE + COLUMN_UNIT * outputs).max(outputs) + inputs;
+        let gradients = Scratch::of(1, &[tile]);
+        if !in_same_sets(outputs) {
+            return gradients;
+        }
+        let own = (outputs.div_ceil(tasks_within(width, self.dense.flops())) + COLUMN_UNIT).min(outputs);
+        gradients.larger(Scratch::of(2, &[apart_len((batch, own))]))
+    }
+
+    fn run<T: Compute>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
         self.input.gather(memory, iteration, self.dense, false);
         match self.destination {
             Destination::Gradient { weight, bias } => self.store_gradient(memory, (iteration, hyper), weight, bias),
@@ -163,13 +182,13 @@ impl<T: Scalar> Operands<'_, T> {
 }
 
 impl DenseWeightGradient {
-    fn operands<'a, T: Scalar>(&self, memory: &'a Memory<T>, rows: usize) -> Operands<'a, T> {
+    fn operands<'a, T: Compute>(&self, memory: &'a Memory<T>, rows: usize) -> Operands<'a, T> {
         let Dense { inputs, outputs, .. } = self.dense;
         let (x, columns) = self.input.rows(memory, inputs, 0..rows);
         Operands { x, columns, gradient: matrix(memory.real(self.output_gradient), rows, outputs) }
     }
 
-    fn store_gradient<T: Scalar>(
+    fn store_gradient<T: Compute>(
         &self,
         memory: &mut Memory<T>,
         (iteration, hyper): (&Iteration, &Hyper),
@@ -199,7 +218,7 @@ impl DenseWeightGradient {
         memory.put(bias, biases);
     }
 
-    fn update<T: Scalar>(
+    fn update<T: Compute>(
         &self,
         memory: &mut Memory<T>,
         iteration: &Iteration,
@@ -224,7 +243,7 @@ impl DenseWeightGradient {
     }
 
     /// Takes out of sums what the stored gradients were multiplied by, if anything.
-    fn unscale<T: Scalar>(&self, memory: &Memory<T>, hyper: &Hyper, sums: &mut [T]) {
+    fn unscale<T: Compute>(&self, memory: &Memory<T>, hyper: &Hyper, sums: &mut [T]) {
         if memory.is_half(self.output_gradient) {
             let unscale = T::real(hyper.gradient_scale(true)[1]);
             sums.iter_mut().for_each(|sum| *sum = *sum * unscale);
@@ -232,7 +251,7 @@ impl DenseWeightGradient {
     }
 
     /// Updates units, in parallel.
-    fn update_units<T: Scalar>(
+    fn update_units<T: Compute>(
         &self,
         memory: &Memory<T>,
         operands: Operands<T>,
@@ -252,7 +271,7 @@ impl DenseWeightGradient {
     }
 
     /// Updates units on this thread, so many inputs at a time that gradients stay in cache from product to update.
-    fn update_shard<T: Scalar>(
+    fn update_shard<T: Compute>(
         &self,
         memory: &Memory<T>,
         operands: Operands<T>,
@@ -281,7 +300,7 @@ impl DenseWeightGradient {
     }
 
     /// Updates the weights of all units of the operands, [units, inputs] of them at a time.
-    fn update_weights<T: Scalar>(
+    fn update_weights<T: Compute>(
         &self,
         memory: &Memory<T>,
         operands: Operands<T>,
@@ -367,8 +386,8 @@ fn tile_at_once(units: usize, inputs: usize) -> [usize; 2] {
 }
 
 /// Gradients of weights between product and update, on one thread: 512 KiB of f32, half of a large second level of cache.
-pub(crate) const GRADIENTS_AT_ONCE: usize = 1 << 17;
+const GRADIENTS_AT_ONCE: usize = 1 << 17;
 /// The most units among them: each block of units copies the inputs anew.
 const UNITS_AT_ONCE: usize = 512;
 /// Columns of a product that microkernels take at once with the widest vectors.
-pub(crate) const COLUMN_UNIT: usize = 64;
+const COLUMN_UNIT: usize = 64;

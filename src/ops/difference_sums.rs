@@ -3,9 +3,8 @@
 //! of large sums.
 
 use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
-use crate::cpu::Memory;
-use crate::plan::{Iteration, TensorId};
-use crate::scalar::Scalar;
+use crate::host::{Compute, Memory};
+use crate::tensor::{Iteration, TensorId};
 
 pub(super) static SHADER: Shader = shader!("difference_sums", "iteration");
 
@@ -65,7 +64,7 @@ impl Operation for DifferenceSums {
         5 * (self.batch * self.outputs) as u64
     }
 
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, _: &Hyper) {
+    fn run<T: Compute>(&self, memory: &mut Memory<T>, iteration: &Iteration, _: &Hyper) {
         let (rows, first, outputs) = (iteration.rows as usize, iteration.first as usize, self.outputs);
         let mut sums = memory.take(self.sums);
         let (given, targets, order) = (memory.real(self.given), memory.real(self.targets), memory.words(self.order));

@@ -2,9 +2,8 @@
 //! the root of.
 
 use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
-use crate::cpu::{Memory, in_chunks, tasks};
-use crate::plan::{Iteration, TensorId};
-use crate::scalar::Scalar;
+use crate::host::{Compute, Memory, in_chunks, tasks};
+use crate::tensor::{Iteration, TensorId};
 
 pub(super) static SHADER: Shader = shader!("gradient_norm", "iteration", "group_sum");
 
@@ -64,7 +63,7 @@ impl Operation for GradientNorm {
         self.gradients.iter().map(|(_, len)| 2 * *len as u64).sum()
     }
 
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, _: &Iteration, _: &Hyper) {
+    fn run<T: Compute>(&self, memory: &mut Memory<T>, _: &Iteration, _: &Hyper) {
         let mut squares = memory.take(self.squares);
         let [(first, first_len), (second, second_len)] = self.gradients;
         let (first, second) = (&memory.real(first)[..first_len], &memory.real(second)[..second_len]);

@@ -4,9 +4,8 @@ use std::ops::Range;
 use ndarray::{ArrayView2, s};
 
 use super::{Constant, Dense, Param};
-use crate::cpu::{Columns, Gathered, Memory, ROW_SHARD, in_chunks, matrix, prefetch, vectorized};
-use crate::plan::{Iteration, TensorId};
-use crate::scalar::Scalar;
+use crate::host::{Columns, Compute, GatherKey, Gathered, Memory, ROW_SHARD, in_chunks, matrix, prefetch, vectorized};
+use crate::tensor::{Iteration, TensorId};
 
 /// Samples that are asked for ahead of the one that is gathered: they lie anywhere in memory.
 const ROWS_AHEAD: usize = 4;
@@ -77,12 +76,13 @@ impl Input {
 
     /// Gathers a batch's samples where the input is samples, for a layer (O, I); with `anew` false only if they are not
     /// there already. Columns that are zero in all of them are left out where that saves time.
-    pub fn gather<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, dense: Dense, anew: bool) {
-        let key = (*self, *iteration, dense);
+    pub fn gather<T: Compute>(&self, memory: &mut Memory<T>, iteration: &Iteration, dense: Dense, anew: bool) {
+        let outputs = dense.outputs;
+        let key = GatherKey { samples: self.tensor, order: self.order, iteration: *iteration, outputs };
         if self.kind == InputKind::Activations || (!anew && memory.gathered().key == Some(key)) {
             return;
         }
-        let Dense { batch, inputs, outputs } = dense;
+        let Dense { batch, inputs, .. } = dense;
         let count = iteration.rows as usize;
         let mut gathered = memory.take_gathered();
         let order = &memory.words(self.order)[iteration.first as usize..][..count];
@@ -101,7 +101,7 @@ impl Input {
     }
 
     /// Marks the columns of a batch in `seen` (shards, I) in which any number is not zero, in the first I of it.
-    fn look_for_zeros<T: Scalar>(&self, memory: &Memory<T>, order: &[u32], inputs: usize, seen: &mut Vec<u8>) {
+    fn look_for_zeros<T: Compute>(&self, memory: &Memory<T>, order: &[u32], inputs: usize, seen: &mut Vec<u8>) {
         seen.clear();
         seen.reserve_exact(order.len().div_ceil(ROW_SHARD) * inputs);
         seen.resize(order.len().div_ceil(ROW_SHARD) * inputs, 0);
@@ -140,7 +140,7 @@ impl Input {
 
     /// Asks for a sample that will be read soon.
     #[inline(always)]
-    fn ask_for<T: Scalar>(&self, memory: &Memory<T>, sample: Option<&u32>, inputs: usize) {
+    fn ask_for<T: Compute>(&self, memory: &Memory<T>, sample: Option<&u32>, inputs: usize) {
         let Some(n) = sample else { return };
         let source = *n as usize * inputs..(*n as usize + 1) * inputs;
         match self.kind {
@@ -150,7 +150,7 @@ impl Input {
     }
 
     /// One row after the other, in the order given: all columns, or these at its beginning and zeros up to a whole vector.
-    pub(super) fn gather_rows<T: Scalar>(
+    pub(super) fn gather_rows<T: Compute>(
         &self,
         memory: &Memory<T>,
         order: &[u32],
@@ -193,7 +193,7 @@ impl Input {
 
     /// Rows `rows` of the batch, (rows, I), and which columns of I they are if not all, with zeros behind up to a whole
     /// vector; samples have been gathered.
-    pub fn rows<'a, T: Scalar>(
+    pub fn rows<'a, T: Compute>(
         &self,
         memory: &'a Memory<T>,
         inputs: usize,

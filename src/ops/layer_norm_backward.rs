@@ -5,9 +5,8 @@
 use super::tail::{Tail, round};
 use super::tail_backward::Incoming;
 use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
-use crate::cpu::{Memory, vectorized};
-use crate::plan::{Iteration, TensorId};
-use crate::scalar::Scalar;
+use crate::host::{Compute, Memory, Scratch, vectorized};
+use crate::tensor::{Iteration, TensorId};
 
 pub(super) static SHADER: Shader = shader!(
     "layer_norm_backward",
@@ -59,7 +58,11 @@ impl Operation for LayerNormBackward {
         self.tail.flops()
     }
 
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
+    fn scratch(&self, _: usize) -> Scratch {
+        self.tail.scratch().larger(Scratch::of(1, &[2, self.tail.outputs]))
+    }
+
+    fn run<T: Compute>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
         let half = memory.is_half(self.incoming.gradient);
         let mut gradient = self.incoming.whole(memory, &self.tail, iteration, hyper);
         self.tail.for_parts(&mut gradient, iteration, |first, part| self.rows(memory, first, half, part));
@@ -70,7 +73,7 @@ impl Operation for LayerNormBackward {
 impl LayerNormBackward {
     /// Rows from row `first` on, (rows, O), stored as f16 if `half`: on the way to the sums over a row too, as the shader
     /// does it.
-    fn rows<T: Scalar>(&self, memory: &Memory<T>, first: usize, half: bool, gradient: &mut [T]) {
+    fn rows<T: Compute>(&self, memory: &Memory<T>, first: usize, half: bool, gradient: &mut [T]) {
         let Tail { batch, outputs, activation, .. } = self.tail;
         let [scale, shift] = self.tail.pair(memory, self.scales, 0..outputs);
         let (means, deviations) = memory.real(self.statistics).split_at(batch);

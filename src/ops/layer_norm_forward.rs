@@ -4,9 +4,8 @@
 
 use super::tail::{Tail, flag};
 use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
-use crate::cpu::{Memory, in_chunks, vectorized};
-use crate::plan::{Iteration, TensorId};
-use crate::scalar::Scalar;
+use crate::host::{Compute, Memory, Scratch, in_chunks, vectorized};
+use crate::tensor::{Iteration, TensorId};
 
 pub(super) static SHADER: Shader =
     shader!("layer_norm_forward", "stored", "iteration", "activation", "random", "tail", "tail_output", "rows");
@@ -58,7 +57,11 @@ impl Operation for LayerNormForward {
         self.tail.flops()
     }
 
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
+    fn scratch(&self, _: usize) -> Scratch {
+        self.tail.scratch()
+    }
+
+    fn run<T: Compute>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
         let Tail { batch, outputs, .. } = self.tail;
         let half = memory.is_half(self.output);
         let [mut output, mut statistics] = [self.output, self.statistics].map(|id| memory.take(id));
@@ -78,7 +81,7 @@ impl Operation for LayerNormForward {
 
 impl LayerNormForward {
     /// n of rows from row `first` on, (rows, O), and their means and deviations.
-    fn normalize<T: Scalar>(&self, memory: &Memory<T>, first: usize, n: &mut [T], [means, deviations]: [&mut [T]; 2]) {
+    fn normalize<T: Compute>(&self, memory: &Memory<T>, first: usize, n: &mut [T], [means, deviations]: [&mut [T]; 2]) {
         let outputs = self.tail.outputs;
         let [scale, shift] = self.tail.pair(memory, self.scales, 0..outputs);
         let (units, epsilon) = (T::real(outputs as f32), T::real(self.epsilon));

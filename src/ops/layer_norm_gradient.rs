@@ -6,9 +6,8 @@ use ndarray::{ArrayViewMut2, s};
 
 use super::tail::{Tail, flag, in_columns};
 use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
-use crate::cpu::{Memory, matrix, vectorized};
-use crate::plan::{Iteration, TensorId};
-use crate::scalar::Scalar;
+use crate::host::{Compute, Memory, Scratch, matrix, vectorized};
+use crate::tensor::{Iteration, TensorId};
 
 pub(super) static SHADER: Shader = shader!(
     "layer_norm_gradient",
@@ -70,7 +69,12 @@ impl Operation for LayerNormGradient {
         self.tail.flops()
     }
 
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
+    fn scratch(&self, _: usize) -> Scratch {
+        // A dropout's mask beside gradients and their products.
+        self.tail.scratch().larger(Scratch::of(2, &[2, self.tail.batch, self.tail.outputs]))
+    }
+
+    fn run<T: Compute>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
         let mut totals = memory.take(self.scales_gradient);
         in_columns([&mut totals], self.tail.outputs, self.tail.tasks(), &|start, [totals]| {
             self.columns(memory, (iteration, hyper), start, totals);
@@ -81,7 +85,7 @@ impl Operation for LayerNormGradient {
 
 impl LayerNormGradient {
     /// Columns from `start` on.
-    fn columns<T: Scalar>(
+    fn columns<T: Compute>(
         &self,
         memory: &Memory<T>,
         step: (&Iteration, &Hyper),

@@ -2,9 +2,8 @@
 //! the answer is right.
 
 use super::{Constant, Hyper, LossRows, ModuleConstants, Operation, Param, Shader, Variant, shader};
-use crate::cpu::Memory;
-use crate::plan::{Iteration, TensorId};
-use crate::scalar::Scalar;
+use crate::host::{Compute, Memory};
+use crate::tensor::{Iteration, TensorId};
 
 pub(super) static SHADER: Shader = shader!("loss_step", "stored", "iteration", "activation", "loss");
 
@@ -63,7 +62,7 @@ impl Operation for LossStep {
         self.rows.flops()
     }
 
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
+    fn run<T: Compute>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
         self.rows.for_parts(memory, iteration, self.rows.metrics.block_rows, |memory, first, results| {
             let own = &memory.real(self.outputs)[first * self.rows.outputs..][..results[0].len()];
             self.rows.loss(memory, (iteration, hyper), first, own, results);

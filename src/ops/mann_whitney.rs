@@ -4,9 +4,8 @@
 
 use super::score_keys::{UNORDERED, score_key};
 use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
-use crate::cpu::Memory;
-use crate::plan::{Iteration, TensorId};
-use crate::scalar::Scalar;
+use crate::host::{Compute, Memory};
+use crate::tensor::{Iteration, TensorId};
 
 pub(super) static SHADER: Shader = shader!("mann_whitney", "iteration", "score_key", "sorted_keys");
 
@@ -46,7 +45,7 @@ impl Operation for MannWhitney {
         0
     }
 
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, _: &Hyper) {
+    fn run<T: Compute>(&self, memory: &mut Memory<T>, iteration: &Iteration, _: &Hyper) {
         let rows = iteration.rows as usize;
         let [scores, keys] = [self.scores, self.keys].map(|id| &memory.words(id)[..rows]);
         let (mut twice, mut unordered) = (0u64, 0u32);

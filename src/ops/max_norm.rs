@@ -4,9 +4,8 @@
 //! (Srebro, Rennie and Jaakkola, NIPS 2004; Srivastava et al., JMLR 15, 2014).
 
 use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
-use crate::cpu::{Memory, in_chunks, tasks};
-use crate::plan::{Iteration, TensorId};
-use crate::scalar::Scalar;
+use crate::host::{Compute, Memory, in_chunks, tasks};
+use crate::tensor::{Iteration, TensorId};
 
 pub(super) static SHADER: Shader = shader!("max_norm", "iteration", "group_sum");
 
@@ -48,7 +47,7 @@ impl Operation for MaxNorm {
         3 * (self.inputs * self.outputs) as u64
     }
 
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, _: &Iteration, _: &Hyper) {
+    fn run<T: Compute>(&self, memory: &mut Memory<T>, _: &Iteration, _: &Hyper) {
         let limit = T::real(self.limit);
         let units = self.outputs.div_ceil(tasks(self.flops()));
         in_chunks([memory.real_mut(self.weight)], [units * self.inputs], &|_, [weights]| {

@@ -1,9 +1,8 @@
 //! One pass of a merge sort of keys: of each two neighbouring sorted runs one of twice their length.
 
 use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
-use crate::cpu::Memory;
-use crate::plan::{Iteration, TensorId};
-use crate::scalar::Scalar;
+use crate::host::{Compute, Memory};
+use crate::tensor::{Iteration, TensorId};
 
 pub(super) static SHADER: Shader = shader!("merge_keys", "iteration", "sorted_keys");
 
@@ -41,7 +40,7 @@ impl Operation for MergeKeys {
         0
     }
 
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, _: &Hyper) {
+    fn run<T: Compute>(&self, memory: &mut Memory<T>, iteration: &Iteration, _: &Hyper) {
         let rows = iteration.rows as usize;
         let mut merged = Vec::with_capacity(rows);
         for pair in memory.words(self.keys)[..rows].chunks(2 * self.run) {

@@ -1,10 +1,11 @@
 //! The operations that plans consist of: one file each, of the same stem as its shader.
 //!
 //! An operation knows its parameters, the tensors it reads and writes, its grid, its WGSL source, and its CPU function,
-//! which is generic over [`Scalar`] and so also derives the error bound that verification uses.
+//! which is generic over [`Scalar`](crate::scalar::Scalar) and so also derives the error bound that verification uses.
 //! Bindings, access, parameter layout and tile constants belong to the WGSL; Rust looks them up by name.
 
 mod activation;
+mod augment;
 mod batch_norm_backward;
 mod batch_norm_forward;
 mod class_counts;
@@ -38,10 +39,11 @@ pub mod optimizer;
 
 pub use activation::Activation;
 pub(crate) use activation::{Onnx, OnnxValue};
+pub use augment::Augment;
 pub use loss::Loss;
 
 pub(crate) use dense::{Dense, DenseLayer};
-pub(crate) use dense_weight_gradient::{COLUMN_UNIT, Destination, GRADIENTS_AT_ONCE};
+pub(crate) use dense_weight_gradient::Destination;
 pub(crate) use input::{Input, InputKind};
 pub(crate) use loss::{Head, LossRows, LossWeights, TargetKind};
 pub(crate) use matmul::{ALIGNED, MATMUL_VARIANTS, adds_alike, tile};
@@ -54,9 +56,8 @@ pub(crate) use update::Updated;
 
 use std::borrow::Cow;
 
-use crate::cpu::Memory;
-use crate::plan::{Element, Iteration, Plan, TensorId};
-use crate::scalar::Scalar;
+use crate::host::{Compute, Memory, Scratch};
+use crate::tensor::{Element, Iteration, Tensor, TensorId};
 
 /// One kernel family: a WGSL file with what it includes.
 #[derive(Debug, PartialEq, Eq)]
@@ -77,10 +78,10 @@ pub(crate) struct Halves {
 }
 
 impl Halves {
-    /// Of an operation in a plan.
-    pub fn of(op: &Op, plan: &Plan) -> Self {
-        let is_half = |id: TensorId| plan.tensor(id).element == Element::F16;
-        let read = op.arguments().into_iter().any(|(name, id)| name == "input" && is_half(id));
+    /// Of an operation on a plan's tensors.
+    pub fn of(op: &Op, tensors: &[Tensor]) -> Self {
+        let is_half = |id: TensorId| tensors[id.index()].element == Element::F16;
+        let read = op.read().is_some_and(is_half);
         Self { read, stored: op.stored().is_some_and(is_half) }
     }
 }
@@ -221,6 +222,10 @@ pub(crate) trait Operation {
     fn stored(&self) -> Option<TensorId> {
         None
     }
+    /// The input that its shader reads through `include/read.wgsl`, which comes in f32 and in f16 too.
+    fn read(&self) -> Option<TensorId> {
+        None
+    }
     /// The extents of the product that it is, and what it reads, where these decide which variant is fastest: for every
     /// operation of several variants.
     fn product(&self) -> Option<(Dense, InputKind)> {
@@ -230,8 +235,12 @@ pub(crate) trait Operation {
     fn grid(&self, variant: &Variant, module: &dyn ModuleConstants) -> [usize; 2];
     /// Floating-point operations of a full batch of one replica, a multiply-add counted as two.
     fn flops(&self) -> u64;
+    /// What its tasks borrow on the CPU, where a replica has `width` threads for itself.
+    fn scratch(&self, _width: usize) -> Scratch {
+        Scratch::default()
+    }
     /// Runs it on the CPU, for one replica: tensors of R replicas are there with R = 1.
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper);
+    fn run<T: Compute>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper);
 }
 
 macro_rules! operations {
@@ -269,16 +278,22 @@ macro_rules! operations {
             fn stored(&self) -> Option<TensorId> {
                 match self { $(Self::$name(op) => op.stored()),+ }
             }
+            fn read(&self) -> Option<TensorId> {
+                match self { $(Self::$name(op) => op.read()),+ }
+            }
             fn product(&self) -> Option<(Dense, InputKind)> {
                 match self { $(Self::$name(op) => op.product()),+ }
             }
             fn grid(&self, variant: &Variant, module: &dyn ModuleConstants) -> [usize; 2] {
                 match self { $(Self::$name(op) => op.grid(variant, module)),+ }
             }
+            fn scratch(&self, width: usize) -> Scratch {
+                match self { $(Self::$name(op) => op.scratch(width)),+ }
+            }
             fn flops(&self) -> u64 {
                 match self { $(Self::$name(op) => op.flops()),+ }
             }
-            fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
+            fn run<T: Compute>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
                 match self { $(Self::$name(op) => op.run(memory, iteration, hyper)),+ }
             }
         }

@@ -6,12 +6,12 @@
 //! elastic field, two points each. The place that target pixel t takes its value from is
 //! `c + k R(angle) (t - c) + shift + elastic · field(t)`, with the centre c ([`Augment`] has the sources).
 
+use super::augment::Augment;
 use super::{Constant, Hyper, Input, ModuleConstants, Operation, Param, Shader, Variant, shader};
-use crate::cpu::{Memory, ROW_SHARD, in_chunks};
-use crate::plan::{Iteration, TensorId};
+use crate::host::{Compute, Memory, ROW_SHARD, Scratch, in_chunks};
 use crate::random::{Purpose, normal_of, step_words, unit_of};
 use crate::scalar::Scalar;
-use crate::spec::Augment;
+use crate::tensor::{Iteration, TensorId};
 
 pub(super) static SHADER: Shader = shader!("prepare_input", "iteration", "random", "read", "input");
 
@@ -65,6 +65,10 @@ impl Operation for PrepareInput {
         self.input.arguments().into_iter().chain([("prepared", self.prepared)]).collect()
     }
 
+    fn read(&self) -> Option<TensorId> {
+        Some(self.input.tensor)
+    }
+
     fn grid(&self, _: &Variant, _: &dyn ModuleConstants) -> [usize; 2] {
         [self.batch, 1]
     }
@@ -74,7 +78,11 @@ impl Operation for PrepareInput {
         per_input * (self.batch * self.inputs) as u64
     }
 
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
+    fn scratch(&self, _: usize) -> Scratch {
+        Scratch::of(1, &[self.inputs])
+    }
+
+    fn run<T: Compute>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
         let mut prepared = memory.take(self.prepared);
         let weights = self.augment.map(|augment| [augment.width, augment.height].map(spline_weights::<T>));
         let samples = &memory.words(self.input.order)[iteration.first as usize..];
@@ -99,7 +107,7 @@ type Weights<T> = Vec<(usize, [T; 4])>;
 
 impl PrepareInput {
     /// The row of a sample, drawn from `words` of a block and a purpose.
-    fn row<T: Scalar>(
+    fn row<T: Compute>(
         &self,
         memory: &Memory<T>,
         sample: u32,

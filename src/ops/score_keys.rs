@@ -2,9 +2,8 @@
 //! class 0; those of class 1 are looked up among them (`mann_whitney`).
 
 use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
-use crate::cpu::Memory;
-use crate::plan::{Iteration, TensorId};
-use crate::scalar::Scalar;
+use crate::host::{Compute, Memory};
+use crate::tensor::{Iteration, TensorId};
 
 pub(super) static SHADER: Shader = shader!("score_keys", "iteration", "score_key");
 
@@ -57,7 +56,7 @@ impl Operation for ScoreKeys {
         0
     }
 
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, _: &Hyper) {
+    fn run<T: Compute>(&self, memory: &mut Memory<T>, iteration: &Iteration, _: &Hyper) {
         let rows = iteration.rows as usize;
         let scores = memory.words(self.scores)[..rows].iter();
         let key = |(score, class): (&u32, &u32)| if *class == 0 { score_key(*score) } else { NO_KEY };

@@ -2,9 +2,9 @@
 //! largest logit keeps the exponentials from overflowing (Goodfellow et al., "Deep Learning", section 4.1).
 
 use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
-use crate::cpu::{Memory, vectorized};
-use crate::plan::{Iteration, TensorId};
+use crate::host::{Compute, Memory, vectorized};
 use crate::scalar::Scalar;
+use crate::tensor::{Iteration, TensorId};
 
 pub(super) static SHADER: Shader = shader!("softmax", "iteration");
 
@@ -40,7 +40,7 @@ impl Operation for Softmax {
         4 * (self.batch * self.outputs) as u64
     }
 
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, _: &Hyper) {
+    fn run<T: Compute>(&self, memory: &mut Memory<T>, iteration: &Iteration, _: &Hyper) {
         let mut probabilities = memory.take(self.probabilities);
         let live = ..iteration.rows as usize * self.outputs;
         shifted_exponentials(&memory.real(self.logits)[live], self.outputs, &mut probabilities[live]);

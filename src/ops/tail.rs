@@ -7,10 +7,10 @@ use std::ops::Range;
 use ndarray::{ArrayViewMut2, Axis};
 
 use super::{Activation, Hyper, ModuleConstants, Param};
-use crate::cpu::{Memory, in_chunks, join, share, tasks, vectorized};
-use crate::plan::{Iteration, TensorId};
+use crate::host::{Compute, Memory, Scratch, in_chunks, join, share, tasks, vectorized};
 use crate::random::{Purpose, step_word_lanes, unit_of};
 use crate::scalar::Scalar;
+use crate::tensor::{Iteration, TensorId};
 
 /// Rows that share a block of random words.
 pub(super) const QUAD: usize = 4;
@@ -89,12 +89,12 @@ impl Tail {
 
     /// The sums of row `row`, of these columns.
     #[inline(always)]
-    pub fn sums<'a, T: Scalar>(&self, memory: &'a Memory<T>, row: usize, columns: Range<usize>) -> &'a [T] {
+    pub fn sums<'a, T: Compute>(&self, memory: &'a Memory<T>, row: usize, columns: Range<usize>) -> &'a [T] {
         &memory.real(self.sums)[row * self.outputs..][columns]
     }
 
     /// Both numbers of each unit, of these columns of a tensor (2, O).
-    pub fn pair<'a, T: Scalar>(&self, memory: &'a Memory<T>, id: TensorId, columns: Range<usize>) -> [&'a [T]; 2] {
+    pub fn pair<'a, T: Compute>(&self, memory: &'a Memory<T>, id: TensorId, columns: Range<usize>) -> [&'a [T]; 2] {
         let (first, second) = memory.real(id).split_at(self.outputs);
         [&first[columns.clone()], &second[columns]]
     }
@@ -108,7 +108,7 @@ impl Tail {
     }
 
     /// Rows of n from row `first` on, (rows, O), become y, rounded to f16 if they are stored so (`half`).
-    pub fn finish<T: Scalar>(
+    pub fn finish<T: Compute>(
         &self,
         memory: &Memory<T>,
         step: (&Iteration, &Hyper),
@@ -138,7 +138,7 @@ impl Tail {
     }
 
     /// Gradients by y, rows from row `first` on, (rows, O), become those by activation(n) + residual.
-    pub fn incoming<T: Scalar>(
+    pub fn incoming<T: Compute>(
         &self,
         memory: &Memory<T>,
         step: (&Iteration, &Hyper),
@@ -153,8 +153,13 @@ impl Tail {
         self.drop(memory, step, first, 0..self.outputs, values);
     }
 
+    /// What [`Tail::drop`] borrows.
+    pub fn scratch(&self) -> Scratch {
+        if self.dropout.is_some() { Scratch::of(1, &[QUAD, self.outputs]) } else { Scratch::default() }
+    }
+
     /// Multiplies rows from row `first` on, a multiple of four, (rows, columns), by what dropout says.
-    pub fn drop<T: Scalar>(
+    pub fn drop<T: Compute>(
         &self,
         memory: &Memory<T>,
         (iteration, hyper): (&Iteration, &Hyper),
@@ -228,7 +233,7 @@ impl Passed {
     }
 
     /// Hands gradients on, the live rows of (B, O).
-    pub fn pass_on<T: Scalar>(self, memory: &mut Memory<T>, tail: &Tail, iteration: &Iteration, gradient: &[T]) {
+    pub fn pass_on<T: Compute>(self, memory: &mut Memory<T>, tail: &Tail, iteration: &Iteration, gradient: &[T]) {
         let half = memory.is_half(self.tensor);
         let mut passed = memory.take(self.tensor);
         tail.for_parts(&mut passed, iteration, |first, part| {

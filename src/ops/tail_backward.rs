@@ -3,9 +3,8 @@
 
 use super::tail::{Passed, Tail, flag, round};
 use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
-use crate::cpu::{Memory, Numbers, vectorized};
-use crate::plan::{Iteration, TensorId};
-use crate::scalar::Scalar;
+use crate::host::{Compute, Memory, Numbers, Scratch, vectorized};
+use crate::tensor::{Iteration, TensorId};
 
 pub(super) static SHADER: Shader =
     shader!("tail_backward", "stored", "iteration", "activation", "random", "tail", "tail_gradient", "tail_store");
@@ -53,7 +52,11 @@ impl Operation for TailBackward {
         self.tail.flops()
     }
 
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
+    fn scratch(&self, _: usize) -> Scratch {
+        self.tail.scratch()
+    }
+
+    fn run<T: Compute>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
         let half = memory.is_half(self.incoming.gradient);
         let mut gradient = self.incoming.whole(memory, &self.tail, iteration, hyper);
         self.tail.for_parts(&mut gradient, iteration, |first, part| {
@@ -86,7 +89,7 @@ impl Incoming {
     }
 
     /// Takes the gradient out, which is by activation(n) + residual then; the residual's source has been given it.
-    pub fn whole<T: Scalar>(
+    pub fn whole<T: Compute>(
         &self,
         memory: &mut Memory<T>,
         tail: &Tail,

@@ -3,9 +3,8 @@
 
 use super::tail::{Tail, flag};
 use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
-use crate::cpu::{Memory, vectorized};
-use crate::plan::{Iteration, TensorId};
-use crate::scalar::Scalar;
+use crate::host::{Compute, Memory, Scratch, vectorized};
+use crate::tensor::{Iteration, TensorId};
 
 pub(super) static SHADER: Shader =
     shader!("tail_forward", "stored", "iteration", "activation", "random", "tail", "tail_output");
@@ -69,7 +68,12 @@ impl Operation for TailForward {
         self.tail.flops()
     }
 
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
+    fn scratch(&self, _: usize) -> Scratch {
+        // A dropout's mask beside deviations.
+        self.tail.scratch().larger(Scratch::of(2, &[self.tail.outputs]))
+    }
+
+    fn run<T: Compute>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
         let half = memory.is_half(self.output);
         let mut output = memory.take(self.output);
         self.tail.for_parts(&mut output, iteration, |first, part| {
@@ -85,7 +89,7 @@ impl Operation for TailForward {
 
 impl Running {
     /// Rows of z, (rows, O), become n.
-    fn normalize<T: Scalar>(self, memory: &Memory<T>, outputs: usize, rows: &mut [T]) {
+    fn normalize<T: Compute>(self, memory: &Memory<T>, outputs: usize, rows: &mut [T]) {
         let (mean, variance) = memory.real(self.statistics).split_at(outputs);
         let (scale, shift) = memory.real(self.scales).split_at(outputs);
         memory.with_scratch(outputs, |deviation| {

@@ -3,9 +3,8 @@
 
 use super::optimizer::{Hyper, SLOTS, Update, split_slots, state_slots};
 use super::{Constant, ModuleConstants, Operation, Param, Shader, Variant, shader};
-use crate::cpu::{Memory, join, share, tasks, vectorized};
-use crate::plan::{Iteration, TensorId};
-use crate::scalar::Scalar;
+use crate::host::{Compute, Memory, Scratch, join, share, tasks, vectorized};
+use crate::tensor::{Iteration, TensorId};
 
 pub(super) static SHADER: Shader = shader!("update", "iteration", "optimizer", "parameters");
 
@@ -93,7 +92,11 @@ impl Operation for UpdateStep {
         self.tensors.iter().map(|tensor| 4 * tensor.len as u64).sum()
     }
 
-    fn run<T: Scalar>(&self, memory: &mut Memory<T>, _: &Iteration, hyper: &Hyper) {
+    fn scratch(&self, _: usize) -> Scratch {
+        Scratch::of(1, &[PART])
+    }
+
+    fn run<T: Compute>(&self, memory: &mut Memory<T>, _: &Iteration, hyper: &Hyper) {
         for tensor in &self.tensors {
             let Updated { value, gradient, state, len, is_weight } = *tensor;
             let (mut values, mut states) = (memory.take(value), memory.take(state));
@@ -131,7 +134,14 @@ impl<T> Part<'_, T> {
 
 impl UpdateStep {
     /// Updates parameters, in parallel, so many at a time.
-    fn update_part<T: Scalar>(&self, memory: &Memory<T>, part: Part<T>, scale: Option<T>, hyper: &Hyper, tasks: usize) {
+    fn update_part<T: Compute>(
+        &self,
+        memory: &Memory<T>,
+        part: Part<T>,
+        scale: Option<T>,
+        hyper: &Hyper,
+        tasks: usize,
+    ) {
         let len = part.values.len();
         if tasks > 1 && len > 1 {
             let [first, others] = part.split_at_most(share(len, 1, tasks));

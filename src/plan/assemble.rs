@@ -1,16 +1,17 @@
-//! Plans put together by hand, of steps that are run one by one: for verification, which gives each kernel the sizes it
-//! wants, and for what has nothing to do with a network's batches.
+//! Plans whose steps run one by one, and so belong to no network's batches.
 
-use super::{Element, Judgement, Plan, Program, Role, Step, Tensor, TensorId};
-use crate::ops::optimizer::{Optimizer, Written};
-use crate::ops::{Op, TargetKind};
-use crate::spec::{Pace, Replica};
+use std::collections::BTreeMap;
+
+use super::{HyperSource, Plan, Port, Program, ProgramId, Step};
+use crate::ops::Op;
+use crate::tensor::{Element, Role, Tensor, TensorId};
 
 /// Tensors and steps, as they come.
 #[derive(Debug, Default)]
 pub(crate) struct Assembly {
     tensors: Vec<Tensor>,
     steps: Vec<Step>,
+    ports: BTreeMap<Port, TensorId>,
 }
 
 impl Assembly {
@@ -25,32 +26,19 @@ impl Assembly {
         self.tensors[id.0].element = element;
     }
 
-    /// Adds a step to the training program.
-    pub fn step(&mut self, label: String, op: Op) {
-        self.steps.push(Step { label, op });
+    /// Adds a step.
+    pub fn step(&mut self, label: impl Into<String>, op: Op) {
+        self.steps.push(Step::new(label, op));
     }
 
-    /// The plan, for replicas with these hyper-parameters. Its steps are to be run one by one: a program's samples,
-    /// targets and order mean nothing here.
-    pub fn plan(self, replicas: Vec<Replica>, optimizer: Optimizer, slots: usize) -> Plan {
-        let [samples, targets, order] = [TensorId(0); 3];
-        let weights = None;
-        let program =
-            |steps| Program { batch: 0, steps, samples, targets, weights, order, metrics: None, outputs: None };
-        Plan {
-            tensors: self.tensors,
-            written: replicas.iter().map(Written::of).collect(),
-            replicas,
-            optimizer,
-            pace: Pace::default(),
-            layers: Vec::new(),
-            targets: TargetKind::Classes,
-            slots,
-            train: program(self.steps),
-            evaluate: program(Vec::new()),
-            predict: program(Vec::new()),
-            judge: program(Vec::new()),
-            judgement: Judgement::default(),
-        }
+    /// Names a tensor for the host.
+    pub fn port(&mut self, port: Port, id: TensorId) {
+        self.ports.insert(port, id);
+    }
+
+    /// The plan of `replicas` replicas, whose only program is `id`.
+    pub fn plan(self, id: ProgramId, replicas: usize, hyper: Option<HyperSource>, slots: usize) -> Plan {
+        let program = Program { steps: self.steps, ports: self.ports, ..Program::default() };
+        Plan { tensors: self.tensors, programs: BTreeMap::from([(id, program)]), replicas, slots, hyper }
     }
 }

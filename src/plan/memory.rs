@@ -2,8 +2,10 @@
 
 use serde::Serialize;
 
-use super::{Plan, ProgramId, Role, Tensor, TensorId};
+use super::{Plan, ProgramId, Step};
 use crate::error::{Error, Result};
+use crate::ops::Operation;
+use crate::tensor::{Role, Tensor, TensorId};
 
 /// Copies of the state that checkpoints may make at a time: one that is written, as tensors and as the file's bytes, one
 /// that waits, and one that takes its place.
@@ -143,9 +145,8 @@ impl MemoryReport {
 impl Plan {
     /// The plan's tensors, and the two copies of the model that executors keep, where a tensor takes `bytes`.
     pub(crate) fn memory(&self, bytes: impl Fn(&Tensor) -> u64) -> MemoryUse {
-        let train = self.program(ProgramId::Train);
-        let of_training =
-            |id: TensorId| [train.samples, train.targets, train.order].contains(&id) || train.weights == Some(id);
+        let train = self.find(ProgramId::Train);
+        let of_training = |id: TensorId| train.is_some_and(|train| train.ports.values().any(|port| *port == id));
         let mut own = MemoryUse::default();
         for id in self.ids() {
             let tensor = self.tensor(id);
@@ -161,7 +162,7 @@ impl Plan {
                 Role::Input | Role::Target | Role::Order => &mut own.evaluation,
             };
             *field = field.saturating_add(held);
-            if tensor.role.is_model() {
+            if self.trains() && tensor.role.is_model() {
                 own.kept = own.kept.saturating_add(held.saturating_mul(2));
             }
         }
@@ -175,25 +176,24 @@ impl Plan {
         bytes: impl Fn(&Tensor) -> u64,
         limits: MemoryLimits,
     ) -> MemoryReport {
-        let largest = self.tensors.iter().max_by_key(|tensor| bytes(tensor)).map(|tensor| TensorSize {
-            name: tensor.name.clone(),
-            shape: tensor.shape.clone(),
-            bytes: bytes(tensor),
-            way_out: tensor.way_out(),
+        let largest = self.ids().max_by_key(|id| bytes(self.tensor(*id))).map(|id| {
+            let tensor = self.tensor(id);
+            let Tensor { name, shape, .. } = tensor.clone();
+            TensorSize { name, shape, bytes: bytes(tensor), way_out: self.way_out(id) }
         });
         MemoryReport { held, total: held.total(), largest: largest.unwrap_or_default(), limits, ..Default::default() }
     }
-}
 
-impl Tensor {
-    /// What makes it smaller.
-    fn way_out(&self) -> &'static str {
-        match self.role {
+    /// What makes a tensor smaller.
+    fn way_out(&self, id: TensorId) -> &'static str {
+        let uses = |step: &Step| step.op.arguments().iter().any(|(_, own)| *own == id);
+        let trained = || self.find(ProgramId::Train).is_some_and(|train| train.steps.iter().any(uses));
+        match self.tensor(id).role {
             Role::Parameter | Role::OptimizerState | Role::Gradient | Role::Statistics => {
                 "use narrower layers or fewer replicas"
             }
             // Evaluation's batch is its own.
-            Role::Activation if !self.name.starts_with("train.") => "use narrower layers or fewer replicas",
+            Role::Activation if !trained() => "use narrower layers or fewer replicas",
             Role::Activation => "use a smaller batch, narrower layers or fewer replicas",
             Role::Metric => "use a smaller batch or fewer replicas",
             Role::Input | Role::Target => "use fewer samples (--limit), or free memory",

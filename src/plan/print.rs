@@ -2,29 +2,27 @@
 
 use std::fmt::{Display, Formatter, Result};
 
-use super::{Element, Plan, Program, Role, Tensor, TensorId};
+use super::{Plan, Program, ProgramId};
 use crate::ops::{ALIGNED, Activation, Op, Operation, Param};
+use crate::tensor::{Element, Role, Tensor, shape_text};
 
 impl Display for Plan {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        let replicas = self.replicas.len();
+        let replicas = self.replicas;
         let parameters: usize = self.tensors.iter().filter(|t| t.role == Role::Parameter).map(Tensor::len).sum();
-        writeln!(f, "plan: {replicas} replica(s) R, batch {} B, {parameters} parameters", self.train.batch)?;
+        let batch = self.programs.values().map(|program| program.batch).next().unwrap_or(0);
+        writeln!(f, "plan: {replicas} replica(s) R, batch {batch} B, {parameters} parameters")?;
         writeln!(f, "\ntensors ({} bytes in all)", self.bytes())?;
         for tensor in &self.tensors {
             writeln!(f, "  {tensor}")?;
         }
-        self.write_program(f, "training step", &self.train)?;
-        self.write_program(f, "evaluation of a batch", &self.evaluate)?;
-        self.write_program(f, "prediction of a batch", &self.predict)?;
-        self.write_program(f, "evaluation of a batch with metrics", &self.judge)
+        self.programs.iter().try_for_each(|(id, program)| self.write_program(f, id.title(), program))
     }
 }
 
 impl Plan {
     fn write_program(&self, f: &mut Formatter<'_>, title: &str, program: &Program) -> Result {
-        let (steps, layers) = (program.steps.len(), self.layers.len());
-        writeln!(f, "\n{title}: {steps} dispatches for L = {layers} dense layers")?;
+        writeln!(f, "\n{title}: {} dispatches", program.steps.len())?;
         for (index, step) in program.steps.iter().enumerate() {
             let arguments = step.op.arguments();
             let mut names: Vec<String> = Vec::new();
@@ -41,11 +39,6 @@ impl Plan {
             write_wrapped(f, &names)?;
         }
         Ok(())
-    }
-
-    /// The shape of a tensor as text.
-    pub(crate) fn shape_text(&self, id: TensorId) -> String {
-        shape_text(&self.tensor(id).shape)
     }
 }
 
@@ -75,9 +68,17 @@ fn write_wrapped(f: &mut Formatter<'_>, words: &[String]) -> Result {
     writeln!(f, "{line}")
 }
 
-fn shape_text(shape: &[usize]) -> String {
-    let extents: Vec<String> = shape.iter().map(ToString::to_string).collect();
-    format!("({})", extents.join(", "))
+impl ProgramId {
+    fn title(self) -> &'static str {
+        match self {
+            Self::Train => "training step",
+            Self::Evaluate => "evaluation of a batch",
+            Self::Predict => "prediction of a batch",
+            Self::Measure => "evaluation of a batch with metrics",
+            Self::Rank => "ranking",
+            Self::Steps => "steps",
+        }
+    }
 }
 
 impl Display for Tensor {

@@ -2,7 +2,7 @@
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
-use crate::binary16;
+use crate::scalar::binary16;
 
 /// A tensor.
 #[derive(Clone, Debug)]

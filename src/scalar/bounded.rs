@@ -2,11 +2,7 @@
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-use ndarray::{ArrayView2, ArrayViewMut2, CowArray};
-
-use super::{Finish, Scalar};
-use crate::cpu::Columns;
-use crate::{binary16, special};
+use super::{Scalar, binary16, special};
 
 /// An f64 value and a bound on the distance of any conforming f32 evaluation from it.
 ///
@@ -201,19 +197,6 @@ impl Scalar for Bounded {
             carried += term.bound;
         }
         Self { value, bound: carried + summation_error(count, size) }
-    }
-
-    fn matmul_then(
-        a: ArrayView2<Self>,
-        (b, columns): (ArrayView2<Self>, Option<&Columns>),
-        mut c: ArrayViewMut2<Self>,
-        finish: Finish<'_, Self>,
-    ) {
-        let b = columns.map_or_else(|| CowArray::from(b), |columns| CowArray::from(columns.pick(b)));
-        for ((row, column), out) in c.indexed_iter_mut() {
-            *out = Self::sum(a.row(row).iter().zip(b.column(column)).map(|(x, y)| *x * *y));
-        }
-        finish([0, 0], c);
     }
 }
 

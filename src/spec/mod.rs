@@ -1,23 +1,18 @@
 //! Specs: what a user writes. Plain data that serializes, validated before anything is planned.
 
-mod augment;
-mod init;
 mod loss;
 mod model;
 mod norm;
-mod orthogonal;
-mod precision;
-mod schedule;
 mod train;
 
-pub use augment::Augment;
-pub use init::Init;
+pub use crate::init::Init;
+pub use crate::ops::Augment;
+pub use crate::tensor::Precision;
 pub use loss::LossOptions;
-pub(crate) use model::MAX_WIDTH;
 pub use model::{DenseSpec, Sequential};
 pub use norm::Norm;
-pub use precision::Precision;
 
 pub use crate::ops::optimizer::{Adadelta, Adagrad, Adam, AdamW, GradientDescent, Lion, Nadam, Rmsprop, Sgd};
-pub use schedule::{Pace, PlateauState, Schedule};
-pub use train::{Clip, MAX_REPLICAS, OptimizerSpec, Replica, TrainSpec};
+pub use crate::ops::optimizer::{MAX_REPLICAS, OptimizerSpec, Replica};
+pub use crate::schedule::{Pace, PlateauState, Schedule};
+pub use train::{Clip, TrainSpec};

@@ -3,10 +3,7 @@ use serde::{Deserialize, Serialize};
 use super::{Init, Norm};
 use crate::error::{Error, Result};
 use crate::ops::Activation;
-
-/// The widest layer and the longest input row that a spec may ask for; far beyond any binding limit, it keeps sizes
-/// from overflowing before the limits are checked.
-pub(crate) const MAX_WIDTH: usize = 1 << 24;
+use crate::tensor::MAX_WIDTH;
 
 /// One dense layer, `y = activation(W x + b)`, W of shape (O, I), b of shape (O), and what may go with it:
 ///

@@ -1,54 +1,9 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Augment, LossOptions, Pace, Precision, Schedule, Sequential};
+use super::{Augment, LossOptions, Precision, Sequential};
 use crate::error::{Error, Result};
-use crate::ops::optimizer::{Optimizer, Update, shortest};
+use crate::ops::optimizer::{MAX_REPLICAS, Optimizer, Replica, Update};
 use crate::ops::{Activation, Loss};
-
-/// Replicas whose hyper-parameters fit the table that WGSL reserves for them.
-pub const MAX_REPLICAS: usize = 1024;
-
-/// The optimizer with the hyper-parameters that all replicas share, and the base values of those that each has its own.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct OptimizerSpec {
-    /// Which update rule.
-    pub optimizer: Optimizer,
-    /// Step size.
-    pub learning_rate: f32,
-    /// Coupled: `weight_decay * w` is added to the gradient, as in PyTorch's SGD and Adam. Decoupled: weights shrink by the
-    /// factor `1 - learning_rate * weight_decay`, as in AdamW.
-    pub weight_decay: f32,
-    /// SGD's momentum, Adam's beta 1.
-    pub momentum: f32,
-    /// `l1 * sign(w)` is added to the gradient, sign(0) being 0.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub l1: f32,
-    /// How the learning rate changes.
-    #[serde(default, skip_serializing_if = "Schedule::is_constant")]
-    pub schedule: Schedule,
-}
-
-impl OptimizerSpec {
-    /// An update rule with this learning rate, and nothing else.
-    pub fn new(optimizer: Optimizer, learning_rate: f32) -> Self {
-        Self { optimizer, learning_rate, weight_decay: 0.0, momentum: 0.0, l1: 0.0, schedule: Schedule::Constant }
-    }
-
-    /// Of the name that it has on the command line, with its defaults.
-    pub fn named(name: &str) -> Option<Self> {
-        Optimizer::presets().into_iter().find(|(own, _)| *own == name).map(|(_, spec)| spec)
-    }
-
-    /// With another momentum, for which RMSprop makes room.
-    #[must_use]
-    pub fn with_momentum(mut self, momentum: f32) -> Self {
-        self.momentum = momentum;
-        if let Optimizer::Rmsprop(rule) = &mut self.optimizer {
-            rule.momentum |= momentum > 0.0;
-        }
-        self
-    }
-}
 
 /// Limits on gradients, before the update rule and its penalties see them.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -68,74 +23,6 @@ impl Clip {
             true => Ok(()),
             false => Err(Error::spec("clip", format!("must be a finite number above 0, got {limit}"))),
         }
-    }
-}
-
-/// What one of R models trained side by side has of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Replica {
-    /// Seeds its initial weights and the order of its samples.
-    pub seed: u64,
-    /// Step size.
-    pub learning_rate: f32,
-    /// Weight decay, coupled or decoupled as the optimizer has it.
-    pub weight_decay: f32,
-    /// SGD's momentum, Adam's beta 1.
-    pub momentum: f32,
-    /// L1: `l1 * sign(w)` is added to the gradient of what decays, sign(0) being 0.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub l1: f32,
-    /// Its own dropout rate, in place of that of each layer that has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub dropout: Option<f32>,
-    /// How its learning rate changes.
-    #[serde(default, skip_serializing_if = "Schedule::is_constant")]
-    pub schedule: Schedule,
-}
-
-fn is_zero(value: &f32) -> bool {
-    *value == 0.0
-}
-
-impl Replica {
-    /// A replica with the optimizer's own hyper-parameters.
-    pub fn new(seed: u64, optimizer: &OptimizerSpec) -> Self {
-        let OptimizerSpec { learning_rate, weight_decay, momentum, l1, schedule, .. } = *optimizer;
-        Self { seed, learning_rate, weight_decay, momentum, l1, dropout: None, schedule }
-    }
-
-    /// The learning rate of optimizer step `number`, counted from 1; this is replica `r` of those in `pace`.
-    pub(crate) fn rate(&self, r: usize, pace: &Pace, number: u32) -> f64 {
-        self.rate_from(shortest(self.learning_rate), r, pace, number)
-    }
-
-    /// The same where the rate's decimal is known.
-    pub(crate) fn rate_from(&self, written: f64, r: usize, pace: &Pace, number: u32) -> f64 {
-        self.schedule.rate(written, pace.fallen.get(r).copied(), pace, number)
-    }
-
-    fn validate(&self, optimizer: Optimizer) -> Result<()> {
-        let Self { learning_rate, weight_decay, momentum, l1, dropout, .. } = *self;
-        if !(learning_rate.is_finite() && learning_rate >= 0.0) {
-            return Err(Error::spec(
-                "learning rate",
-                format!("must be a finite number of at least 0, got {learning_rate}"),
-            ));
-        }
-        if !(weight_decay.is_finite() && weight_decay >= 0.0) {
-            return Err(Error::spec(
-                "weight decay",
-                format!("must be a finite number of at least 0, got {weight_decay}"),
-            ));
-        }
-        if !(l1.is_finite() && l1 >= 0.0) {
-            return Err(Error::spec("l1", format!("must be a finite number of at least 0, got {l1}")));
-        }
-        if let Some(rate) = dropout.filter(|rate| !(0.0..1.0).contains(rate)) {
-            return Err(Error::spec("dropout", format!("must be at least 0 and below 1, got {rate}")));
-        }
-        self.schedule.validate()?;
-        optimizer.validate(momentum)
     }
 }
 
@@ -180,6 +67,10 @@ pub struct TrainSpec {
     /// What layers hand on to each other is stored as, in training and when the model is evaluated or applied.
     #[serde(default)]
     pub precision: Precision,
+}
+
+fn is_zero(value: &f32) -> bool {
+    *value == 0.0
 }
 
 fn is_none_frozen(frozen: &usize) -> bool {
@@ -250,7 +141,7 @@ impl TrainSpec {
         if !(self.noise.is_finite() && self.noise >= 0.0) {
             return Err(Error::spec("noise", format!("must be a finite number of at least 0, got {}", self.noise)));
         }
-        self.augment.iter().try_for_each(|augment| augment.validate(model))?;
+        self.augment.iter().try_for_each(|augment| augment.validate(model.inputs))?;
         self.replicas.iter().try_for_each(|replica| replica.validate(self.optimizer))?;
         self.loss_options.validate(self.loss, model)?;
         let drops = model.layers.iter().any(|layer| layer.dropout > 0.0);

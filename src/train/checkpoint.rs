@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::fit_state::{FitState, SampleRecord};
 use crate::data::Preprocessing;
 use crate::error::{Error, Result};
-use crate::executor::{DeviceInfo, KernelRecord};
+use crate::executor::{DeviceInfo, KernelRecord, KernelRecords};
+use crate::plan::ProgramId;
 use crate::spec::{Sequential, TrainSpec};
 
 /// The metadata key under which a checkpoint carries everything but its tensors.
@@ -36,12 +37,29 @@ pub(super) struct DeviceRecord {
     pub adapter: String,
     pub backend: String,
     pub driver: String,
-    /// Of the training, evaluation and prediction programs.
-    pub kernels: [Vec<KernelRecord>; 3],
+    /// Of each program. Earlier checkpoints list those of training, evaluation and prediction.
+    #[serde(deserialize_with = "kernel_records")]
+    pub kernels: KernelRecords,
+}
+
+/// By program, or a list as earlier checkpoints have it.
+fn kernel_records<'de, D: Deserializer<'de>>(from: D) -> Result<KernelRecords, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Form {
+        ByProgram(KernelRecords),
+        Listed([Vec<KernelRecord>; 3]),
+    }
+    Ok(match Form::deserialize(from)? {
+        Form::ByProgram(records) => records,
+        Form::Listed(records) => {
+            [ProgramId::Train, ProgramId::Evaluate, ProgramId::Predict].into_iter().zip(records).collect()
+        }
+    })
 }
 
 impl DeviceRecord {
-    pub fn of(info: &DeviceInfo, kernels: [Vec<KernelRecord>; 3]) -> Self {
+    pub fn of(info: &DeviceInfo, kernels: KernelRecords) -> Self {
         let DeviceInfo { device, adapter, backend, driver } = info.clone();
         Self { device: device.to_owned(), adapter, backend, driver, kernels }
     }

@@ -2,10 +2,10 @@ use std::path::Path;
 
 use crate::cpu::CpuExecutor;
 use crate::error::{Error, Result};
-use crate::executor::{DeviceInfo, Executor, KernelRecord};
+use crate::executor::{DeviceInfo, Executor, KernelRecords};
 use crate::gpu::{Choice, Gpu, GpuExecutor, GpuOptions, GpuRequest, Tuning};
 use crate::plan::{MemoryReport, Plan};
-use crate::spec::Precision;
+use crate::tensor::Precision;
 
 /// Where a model is trained.
 ///
@@ -162,7 +162,7 @@ impl Device {
     }
 
     /// An executor, on a GPU with the kernels of `record` where there is one.
-    pub(crate) fn executor(&self, plan: Plan, record: Option<&[Vec<KernelRecord>; 3]>) -> Result<Box<dyn Executor>> {
+    pub(crate) fn executor(&self, plan: Plan, record: Option<&KernelRecords>) -> Result<Box<dyn Executor>> {
         Ok(match (&self.kind, record) {
             (Kind::Cpu, _) => Box::new(CpuExecutor::<f32>::new(plan)?),
             (Kind::Gpu(gpu), None) => Box::new(GpuExecutor::new((**gpu).clone(), plan)?),

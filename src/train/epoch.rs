@@ -12,9 +12,10 @@ use super::targets::{batch_weights, mean, row_weights};
 use super::trainer::Trainer;
 use crate::error::{Error, Result};
 use crate::executor::StepMetrics;
-use crate::plan::{Iteration, ProgramId};
+use crate::plan::ProgramId;
 use crate::random::epoch_order;
-use crate::spec::Precision;
+use crate::tensor::Iteration;
+use crate::tensor::Precision;
 
 /// The most steps queued between two looks at what has finished.
 const MOST_STEPS_BETWEEN_LOOKS: usize = 128;

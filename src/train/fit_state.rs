@@ -7,7 +7,8 @@ use super::pace::plateaus;
 use super::report::EpochReport;
 use super::stopping::{EarlyStopping, Standing};
 use crate::data::{Dataset, Features, Targets};
-use crate::spec::{PlateauState, Replica};
+use crate::schedule::PlateauState;
+use crate::spec::Replica;
 
 /// Which samples a run is about.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

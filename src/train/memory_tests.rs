@@ -6,9 +6,10 @@ use super::{Device, Trainer, TrainerBuilder, epochs};
 use crate::data::Dataset;
 use crate::error::Error;
 use crate::ops::{Activation, Loss};
-use crate::plan::{MemoryLimits, MemoryReport, Role};
+use crate::plan::{MemoryLimits, MemoryReport};
 use crate::random::{Purpose, Stream};
 use crate::spec::{Adam, Clip, LossOptions, OptimizerSpec, Replica, Sequential, Sgd};
+use crate::tensor::Role;
 use crate::verify::test_gpu;
 
 const INPUTS: usize = 21;

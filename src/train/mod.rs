@@ -4,11 +4,11 @@ mod builder;
 mod checkpoint;
 mod device;
 mod epoch;
+mod evaluate;
 mod fit;
 mod fit_state;
 #[cfg(test)]
 mod golden;
-mod judge;
 #[cfg(test)]
 mod memory_tests;
 mod metrics;

@@ -3,12 +3,12 @@
 use super::fit::Run;
 use super::report::Evaluation;
 use super::trainer::Trainer;
-use crate::ops::optimizer::shortest;
-use crate::spec::{Pace, PlateauState, Replica};
+use crate::schedule::{Pace, PlateauState};
+use crate::spec::Replica;
 
 /// What plateaus remember before the first epoch; of replicas with other schedules it is never looked at.
 pub(super) fn plateaus(replicas: &[Replica]) -> Vec<PlateauState> {
-    replicas.iter().map(|replica| PlateauState::new(shortest(replica.learning_rate))).collect()
+    replicas.iter().map(|replica| PlateauState::new(replica.learning_rate)).collect()
 }
 
 impl Trainer {

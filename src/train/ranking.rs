@@ -2,10 +2,11 @@
 
 use super::Device;
 use crate::error::Result;
-use crate::executor::{Executor, TensorData};
-use crate::ops::optimizer::Optimizer;
-use crate::plan::{Iteration, ProgramId, RankingTensors, ranking};
-use crate::spec::Replica;
+use crate::executor::Executor;
+use crate::lower::ranking;
+use crate::plan::{Port, ProgramId};
+use crate::tensor::TensorData;
+use crate::tensor::{Iteration, TensorId};
 
 /// The most samples that are ranked: as many invocations as a dispatch may have along one dimension by WebGPU's default
 /// limits, 65,535 workgroups of 256.
@@ -14,7 +15,6 @@ const MOST_SAMPLES: usize = 65_535 * 256;
 /// A device that ranks scores, kept for the next evaluation.
 pub(super) struct Ranking {
     executor: Box<dyn Executor>,
-    tensors: RankingTensors,
     /// R, replicas that it takes at a time.
     replicas: usize,
     /// N, samples that it has room for.
@@ -24,15 +24,19 @@ pub(super) struct Ranking {
 impl Ranking {
     /// For these replicas, as many at a time as one of the device's buffers has room for; none where that is not even one,
     /// or there are more than [`MOST_SAMPLES`].
-    pub fn new(device: &Device, replicas: &[Replica], optimizer: Optimizer, samples: usize) -> Result<Option<Self>> {
+    pub fn new(device: &Device, replicas: usize, samples: usize) -> Result<Option<Self>> {
         let bytes = (samples * size_of::<u32>()) as u64;
         let affordable = usize::try_from(device.largest_binding() / bytes.max(1)).unwrap_or(usize::MAX);
-        let at_a_time = affordable.min(replicas.len());
+        let at_a_time = affordable.min(replicas);
         if samples > MOST_SAMPLES || at_a_time == 0 {
             return Ok(None);
         }
-        let (plan, tensors) = ranking(replicas[..at_a_time].to_vec(), optimizer, samples);
-        Ok(Some(Self { executor: device.executor(plan, None)?, tensors, replicas: at_a_time, samples }))
+        let executor = device.executor(ranking(at_a_time, samples), None)?;
+        Ok(Some(Self { executor, replicas: at_a_time, samples }))
+    }
+
+    fn port(&self, port: Port) -> TensorId {
+        self.executor.plan().program(ProgramId::Rank).port(port)
     }
 
     /// Whether there is room for so many samples.
@@ -46,7 +50,7 @@ impl Ranking {
     /// both, or if a score is not a number.
     pub fn areas(&mut self, scores: &[Vec<f32>], is_one: &[bool]) -> Result<Vec<Option<f64>>> {
         let classes: Vec<u32> = is_one.iter().map(|one| u32::from(*one)).collect();
-        self.executor.write(self.tensors.classes, 0, TensorData::U32(&classes))?;
+        self.executor.write(self.port(Port::Classes), 0, TensorData::U32(&classes))?;
         let ones = is_one.iter().filter(|one| **one).count() as u64;
         let pairs = ones * (is_one.len() as u64 - ones);
         let mut areas = Vec::with_capacity(scores.len());
@@ -64,14 +68,14 @@ impl Ranking {
     fn count(&mut self, group: &[Vec<f32>], samples: usize) -> Result<Vec<u32>> {
         for (r, scores) in group.iter().enumerate() {
             let bits: Vec<u32> = scores.iter().map(|score| score.to_bits()).collect();
-            self.executor.write(self.tensors.scores, r * self.samples, TensorData::U32(&bits))?;
+            self.executor.write(self.port(Port::Scores), r * self.samples, TensorData::U32(&bits))?;
         }
-        self.executor.write(self.tensors.counts, 0, TensorData::U32(&vec![0; 3 * self.replicas]))?;
+        self.executor.write(self.port(Port::Pairs), 0, TensorData::U32(&vec![0; 3 * self.replicas]))?;
         let iteration = Iteration { rows: samples as u32, first: 0, slot: 0, number: 1 };
-        for step in 0..self.executor.plan().program(ProgramId::Train).steps.len() {
-            self.executor.submit_step(ProgramId::Train, step, iteration)?;
+        for step in 0..self.executor.plan().program(ProgramId::Rank).steps.len() {
+            self.executor.submit_step(ProgramId::Rank, step, iteration)?;
         }
-        self.executor.read_words(self.tensors.counts)
+        self.executor.read_words(self.port(Port::Pairs))
     }
 }
 
@@ -79,12 +83,10 @@ impl Ranking {
 mod tests {
     use super::*;
     use crate::random::{Purpose, Stream};
-    use crate::spec::{Adam, OptimizerSpec};
     use crate::verify::test_gpu;
 
     fn for_replicas(device: &Device, count: usize, samples: usize) -> Option<Ranking> {
-        let spec = OptimizerSpec::from(Adam::new(1e-3));
-        Ranking::new(device, &vec![Replica::new(0, &spec); count], spec.optimizer, samples).unwrap()
+        Ranking::new(device, count, samples).unwrap()
     }
 
     /// What both devices answer, which is the same. They have room for more samples and fewer replicas, and have been used

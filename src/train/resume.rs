@@ -14,7 +14,8 @@ use super::session::check_state;
 use super::trainer::Trainer;
 use super::{Device, LayerWeights};
 use crate::error::{Error, Result};
-use crate::plan::{ProgramId, Role};
+use crate::plan::ProgramId;
+use crate::tensor::Role;
 
 /// The most characters of a value that an error repeats.
 const LONGEST_VALUE: usize = 60;
@@ -193,7 +194,8 @@ impl Trainer {
 
     fn snapshot(&mut self, fit: Option<FitState>, best: Vec<NamedTensor>) -> Result<Checkpoint> {
         let kernels = [ProgramId::Train, ProgramId::Evaluate, ProgramId::Predict]
-            .map(|program| self.kernels(program).iter().map(Into::into).collect());
+            .map(|program| (program, self.kernels(program).iter().map(Into::into).collect()))
+            .into();
         let state = State {
             model: self.model.clone(),
             spec: self.spec.clone(),

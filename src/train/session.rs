@@ -8,10 +8,13 @@ use super::targets::{class_weights, weighted};
 use super::{Device, LayerWeights};
 use crate::data::{Dataset, Features, Targets};
 use crate::error::{Error, Result};
-use crate::executor::{Executor, KernelRecord, TensorData};
+use crate::executor::{Executor, KernelRecords};
+use crate::lower::{Capacity, PlanRequest};
 use crate::ops::{InputKind, LossWeights, TargetKind};
-use crate::plan::{Capacity, Iteration, Plan, PlanRequest, ProgramId, Role, Tensor, TensorId};
+use crate::plan::{Plan, Port, ProgramId};
 use crate::spec::{Sequential, TrainSpec};
+use crate::tensor::TensorData;
+use crate::tensor::{Iteration, Role, Tensor, TensorId};
 
 /// Rows of an evaluation batch.
 const EVALUATION_BATCH: usize = 1024;
@@ -98,12 +101,12 @@ impl Session {
         model: &Sequential,
         spec: &TrainSpec,
         shape: Shape,
-        record: Option<&[Vec<KernelRecord>; 3]>,
+        record: Option<&KernelRecords>,
     ) -> Result<Self> {
         let mut new = Self { shape, executor: device.executor(shape.plan(model, spec)?, record)?, ranking: None };
         let classes = class_weights(spec, LossWeights::classes(model.outputs()));
         for program in [ProgramId::Train, ProgramId::Evaluate] {
-            if let Some(weights) = new.executor.plan().program(program).weights {
+            if let Some(weights) = new.executor.plan().program(program).find(Port::Weights) {
                 new.executor.write(weights, 0, TensorData::F32(&classes))?;
             }
         }
@@ -113,8 +116,8 @@ impl Session {
     /// Writes what samples count, behind what classes count, where the program has room for it.
     fn write_sample_weights(&mut self, program: ProgramId, count: usize, own: Option<&[f32]>) -> Result<()> {
         let plan = self.executor.plan();
-        let Some(weights) = plan.program(program).weights else { return Ok(()) };
-        let first = plan.tensor(weights).len() - plan.tensor(plan.program(program).samples).shape[0];
+        let Some(weights) = plan.program(program).find(Port::Weights) else { return Ok(()) };
+        let first = plan.tensor(weights).len() - plan.tensor(plan.program(program).port(Port::Samples)).shape[0];
         match own {
             Some(own) => self.executor.write(weights, first, TensorData::F32(own)),
             None => self.executor.write(weights, first, TensorData::F32(&vec![1.0; count])),
@@ -123,34 +126,40 @@ impl Session {
 
     /// Writes the replicas' parameters.
     pub fn write_weights(&mut self, replicas: &[Vec<LayerWeights>]) -> Result<()> {
-        for n in 0..self.executor.plan().layers.len() {
-            let tensors = self.executor.plan().layers[n];
-            let weight: Vec<f32> = replicas.iter().flat_map(|layers| layers[n].weight.iter().copied()).collect();
-            let bias: Vec<f32> = replicas.iter().flat_map(|layers| layers[n].bias.iter().copied()).collect();
-            self.executor.write(tensors.weight, 0, TensorData::F32(&weight))?;
-            self.executor.write(tensors.bias, 0, TensorData::F32(&bias))?;
-            let Some(norm) = tensors.norm else { continue };
-            let norms = || replicas.iter().filter_map(|layers| layers[n].norm.as_ref());
-            let scales: Vec<f32> = norms().flat_map(|own| own.weight.iter().chain(&own.bias).copied()).collect();
-            self.executor.write(norm.scales, 0, TensorData::F32(&scales))?;
-            let Some(running) = norm.running else { continue };
-            let statistics: Vec<f32> =
-                norms().flat_map(|own| own.running.iter().flatten().flatten().copied()).collect();
-            self.executor.write(running, 0, TensorData::F32(&statistics))?;
+        for n in 0..replicas[0].len() {
+            let mut write = |what: &str, part: &dyn Fn(&LayerWeights) -> Vec<f32>| {
+                let values: Vec<f32> = replicas.iter().flat_map(|layers| part(&layers[n])).collect();
+                let id = self.executor.plan().tensor_named(&format!("layers.{n}.{what}"));
+                self.executor.write(id, 0, TensorData::F32(&values))
+            };
+            write("weight", &|layer| layer.weight.iter().copied().collect())?;
+            write("bias", &|layer| layer.bias.iter().copied().collect())?;
+            let Some(norm) = &replicas[0][n].norm else { continue };
+            let norms = |layer: &LayerWeights| layer.norm.iter().cloned().collect::<Vec<_>>();
+            write("norm.scales", &|layer| {
+                norms(layer).iter().flat_map(|own| own.weight.iter().chain(&own.bias).copied()).collect()
+            })?;
+            if norm.running.is_some() {
+                write("norm.running", &|layer| {
+                    norms(layer).iter().flat_map(|own| own.running.iter().flatten().flatten().copied()).collect()
+                })?;
+            }
         }
         Ok(())
     }
 
     /// Reads the replicas' parameters.
     pub fn read_weights(&mut self, model: &Sequential) -> Result<Vec<Vec<LayerWeights>>> {
-        let replicas = self.executor.plan().replicas.len();
+        let replicas = self.executor.plan().replicas;
         let mut all = vec![Vec::new(); replicas];
         for (n, (outputs, inputs)) in model.shapes().enumerate() {
-            let tensors = self.executor.plan().layers[n];
-            let weight = self.executor.read(tensors.weight)?;
-            let bias = self.executor.read(tensors.bias)?;
-            let scales = tensors.norm.map(|norm| self.executor.read(norm.scales)).transpose()?;
-            let running = tensors.norm.and_then(|norm| norm.running).map(|id| self.executor.read(id)).transpose()?;
+            let find = |what: &str| self.executor.plan().find_tensor(&format!("layers.{n}.{what}"));
+            let (scales, running) = (find("norm.scales"), find("norm.running"));
+            let [weight, bias] =
+                ["weight", "bias"].map(|what| self.executor.plan().tensor_named(&format!("layers.{n}.{what}")));
+            let [weight, bias] = [self.executor.read(weight)?, self.executor.read(bias)?];
+            let [scales, running] = [scales, running].map(|id| id.map(|id| self.executor.read(id)).transpose());
+            let [scales, running] = [scales?, running?];
             for (r, layers) in all.iter_mut().enumerate() {
                 let part = |values: &'_ [f32], len: usize| values[r * len..(r + 1) * len].to_vec();
                 let (weight, bias) = (part(&weight, outputs * inputs), part(&bias, outputs));
@@ -199,7 +208,7 @@ impl Session {
     /// Uploads all samples of a set that is to lie on the device, with their targets.
     pub fn upload_all(&mut self, data: &Dataset) -> Result<()> {
         let train = self.executor.plan().program(ProgramId::Train);
-        let (samples, targets) = (train.samples, train.targets);
+        let (samples, targets) = (train.port(Port::Samples), train.port(Port::Targets));
         self.write_rows(samples, data.features(), 0..data.len())?;
         self.write_targets(targets, data.targets(), 0..data.len())?;
         self.write_sample_weights(ProgramId::Train, data.len(), data.weights())
@@ -207,7 +216,7 @@ impl Session {
 
     /// Tells the device the epoch's order of samples, (R, N).
     pub fn write_order(&mut self, orders: &[Vec<u32>]) -> Result<()> {
-        let order = self.executor.plan().program(ProgramId::Train).order;
+        let order = self.executor.plan().program(ProgramId::Train).port(Port::Order);
         for (r, own) in orders.iter().enumerate() {
             self.executor.write(order, r * self.shape.order, TensorData::U32(own))?;
         }
@@ -218,7 +227,7 @@ impl Session {
     /// its own order one after the other; the device's order then points at them.
     pub fn upload_chunk(&mut self, data: &Dataset, orders: &[Vec<u32>], first: usize, count: usize) -> Result<()> {
         let train = self.executor.plan().program(ProgramId::Train);
-        let (samples, targets) = (train.samples, train.targets);
+        let (samples, targets) = (train.port(Port::Samples), train.port(Port::Targets));
         let rows: Vec<usize> =
             orders.iter().flat_map(|order| order[first..first + count].iter().map(|n| *n as usize)).collect();
         match data.features() {
@@ -244,7 +253,7 @@ impl Session {
         if !self.ranking.as_ref().is_some_and(|ranking| ranking.fits(is_one.len())) {
             self.ranking = None; // before there is a larger one
             let plan = self.executor.plan();
-            self.ranking = Ranking::new(device, &plan.replicas, plan.optimizer, is_one.len())?;
+            self.ranking = Ranking::new(device, plan.replicas, is_one.len())?;
         }
         self.ranking.as_mut().map_or_else(|| Ok(vec![None; scores.len()]), |ranking| ranking.areas(scores, is_one))
     }
@@ -252,7 +261,7 @@ impl Session {
     /// Rows of samples that an evaluation takes at a time.
     pub fn evaluation_rows(&self) -> usize {
         let plan = self.executor.plan();
-        plan.tensor(plan.program(ProgramId::Evaluate).samples).shape[0]
+        plan.tensor(plan.program(ProgramId::Evaluate).port(Port::Samples)).shape[0]
     }
 
     /// Uploads rows for evaluation, with targets and weights, or for prediction; gives the iterations over them.
@@ -263,7 +272,8 @@ impl Session {
         rows: std::ops::Range<usize>,
     ) -> Result<Vec<Iteration>> {
         let program = self.executor.plan().program(ProgramId::Evaluate);
-        let (samples, target, order, batch) = (program.samples, program.targets, program.order, program.batch);
+        let [samples, target, order] = [Port::Samples, Port::Targets, Port::Order].map(|port| program.port(port));
+        let batch = program.batch;
         let indices: Vec<u32> = (0..rows.len() as u32).collect();
         self.executor.write(order, 0, TensorData::U32(&indices))?;
         self.write_rows(samples, features, rows.clone())?;

@@ -3,8 +3,8 @@
 use crate::data::{Dataset, Targets};
 use crate::error::{Error, Result};
 use crate::ops::{Head, Loss};
-use crate::plan::Iteration;
 use crate::spec::TrainSpec;
+use crate::tensor::Iteration;
 
 /// How far the sum of a row of probabilities may be from 1: f32 sums of many small ones, and numbers from text.
 const SUM_TOLERANCE: f64 = 1e-3;

@@ -12,10 +12,11 @@ use super::targets::{check_targets, weighted};
 use super::{Device, LayerWeights, ModelFile, TrainingFacts};
 use crate::data::{Dataset, Features, Preprocessing, Targets};
 use crate::error::{Error, Result};
-use crate::executor::{DeviceInfo, KernelChoice, KernelRecord};
+use crate::executor::{DeviceInfo, KernelChoice, KernelRecords};
 use crate::ops::{Head, Loss};
-use crate::plan::{MemoryReport, Plan, ProgramId, Role};
+use crate::plan::{MemoryReport, Plan, Port, ProgramId};
 use crate::spec::{OptimizerSpec, Sequential, TrainSpec};
+use crate::tensor::Role;
 
 /// Trains, evaluates and applies a model, or R of them side by side.
 ///
@@ -53,7 +54,7 @@ pub struct Trainer {
     /// State that the next session takes over: from the one before it, or from a checkpoint.
     pub(super) carried: Option<Vec<NamedTensor>>,
     /// The kernels that ran before a checkpoint, which go on.
-    pub(super) kernel_record: Option<[Vec<KernelRecord>; 3]>,
+    pub(super) kernel_record: Option<KernelRecords>,
     /// The fit that the next one continues.
     pub(super) resumed: Option<Resumed>,
     pub(super) resume_note: Option<String>,
@@ -195,8 +196,7 @@ impl Trainer {
         let mut all = Array3::zeros((replicas, features.len(), width));
         let session = self.session_for_evaluation(features, None)?;
         let (chunk, batch) = (session.evaluation_rows(), session.executor.plan().program(program).batch);
-        let kept = session.executor.plan().program(program).outputs;
-        let tensor = kept.ok_or_else(|| Error::Device("the program keeps no outputs".to_owned()))?;
+        let tensor = session.executor.plan().program(program).port(Port::Outputs);
         for first in (0..features.len()).step_by(chunk) {
             let rows = first..features.len().min(first + chunk);
             for iteration in session.upload_evaluation(features, None, rows)? {

@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 use super::{Candidate, TunedStep, race, winner};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::executor::{Executor, TensorData};
+use crate::executor::Executor;
 use crate::gpu::reflect::Reflection;
 use crate::gpu::{Choice, Gpu, GpuExecutor, Tuning, shape_of, usual};
 use crate::ops::{Halves, Operation, adds_alike};
-use crate::plan::{Element, Iteration, Plan, ProgramId, Role, Step};
+use crate::plan::{Plan, Port, ProgramId, Step};
 use crate::random::{Purpose, Stream};
+use crate::tensor::TensorData;
+use crate::tensor::{Element, Iteration, Role};
 use crate::train::Trainer;
 use crate::verify::written;
 
@@ -35,10 +37,10 @@ pub fn refine(trainer: &Trainer, data: &Dataset, tuning: &mut Tuning, budget: Du
     let plan = trainer.plan(&data.take(trainer.spec().batch.min(data.len()))?)?;
     let network = format!("{}@{}", trainer.model().architecture(), trainer.spec().batch);
     let mut tuned = Vec::new();
-    for step in &plan.train.steps {
-        let shape = shape_of(&step.op, Halves::of(&step.op, &plan), plan.replicas.len());
+    for step in &plan.program(ProgramId::Train).steps {
+        let shape = shape_of(&step.op, Halves::of(&step.op, &plan.tensors), plan.replicas);
         let Some(shape) = shape.filter(|shape| !tuning.knows(shape)) else { continue };
-        let present = usual(&step.op, &Reflection::of(step.op.shader())?, plan.replicas.len(), gpu.is_software());
+        let present = usual(&step.op, &Reflection::of(step.op.shader())?, plan.replicas, gpu.is_software());
         let alike: Vec<_> = step.op.variants().iter().filter(|other| adds_alike(present, other)).collect();
         if alike.len() < 2 {
             continue;
@@ -89,11 +91,7 @@ impl Contest<'_> {
     fn decide(self, gpu: &Gpu, plan: &Plan, network: String) -> Result<TunedStep> {
         let Self { step, shape, default, variants } = self;
         // Nothing but the step, in every variant.
-        let mut alone = plan.clone();
-        alone.train.steps = vec![step.clone(); variants.len()];
-        for program in [&mut alone.evaluate, &mut alone.predict, &mut alone.judge] {
-            program.steps.clear();
-        }
+        let mut alone = plan.with_steps(vec![step.clone(); variants.len()]);
         // What it does not touch takes no room.
         let own: Vec<_> = step.op.arguments().into_iter().map(|(_, id)| id).collect();
         for (id, tensor) in plan.ids().zip(&mut alone.tensors) {
@@ -103,32 +101,34 @@ impl Contest<'_> {
         }
         let choice = Choice::Steps(variants.iter().copied().map(Some).collect());
         let mut executor = GpuExecutor::with_choice(gpu.clone(), alone, choice)?;
-        fill(&mut executor)?;
-        let rows = plan.train.batch as u32;
+        let train = plan.program(ProgramId::Train);
+        let samples = plan.tensor(train.port(Port::Samples)).shape[0];
+        fill(&mut executor, samples as u32)?;
+        let rows = train.batch as u32;
         let batch = |rows| Iteration { rows, first: 0, slot: 0, number: 1 };
         let mut equal = vec![true; variants.len()];
         for rows in [rows, rows / 2 + 1] {
-            let bits = bits(&mut executor, variants.len(), batch(rows.min(plan.train.batch as u32)))?;
+            let bits = bits(&mut executor, variants.len(), batch(rows.min(train.batch as u32)))?;
             let wanted = variants.iter().position(|name| *name == default).map(|index| bits[index].clone());
             equal.iter_mut().zip(bits).for_each(|(equal, own)| *equal &= Some(own) == wanted);
         }
         let steps: Vec<usize> = (0..variants.len()).filter(|step| equal[*step]).collect();
         let seconds = race(steps.len(), MOMENT, &mut |candidate, times| {
-            let timing = executor.time_step(ProgramId::Train, steps[candidate], batch(rows), times)?;
+            let timing = executor.time_step(ProgramId::Steps, steps[candidate], batch(rows), times)?;
             Ok(timing.seconds / times as f64)
         })?;
         let candidates = steps.iter().zip(seconds);
         let candidates: Vec<_> =
             candidates.map(|(step, seconds)| Candidate { variant: variants[*step], seconds }).collect();
         let chosen = winner(&candidates, default);
-        let replicas = plan.replicas.len();
+        let replicas = plan.replicas;
         Ok(TunedStep { network, replicas, step: step.label.clone(), shape, candidates, default, chosen })
     }
 }
 
 /// What each of so many steps, which are one in several variants, writes of the same tensors.
 fn bits(executor: &mut GpuExecutor, steps: usize, iteration: Iteration) -> Result<Vec<Vec<u32>>> {
-    let written = written(&executor.plan().train.steps[..1])?.concat();
+    let written = written(&executor.plan().program(ProgramId::Steps).steps[..1])?.concat();
     let before: Result<Vec<_>> = written.iter().map(|id| executor.read(*id)).collect();
     let before = before?;
     let mut all = Vec::new();
@@ -138,7 +138,7 @@ fn bits(executor: &mut GpuExecutor, steps: usize, iteration: Iteration) -> Resul
         if step == steps {
             break;
         }
-        executor.submit_step(ProgramId::Train, step, iteration)?;
+        executor.submit_step(ProgramId::Steps, step, iteration)?;
         let mut own = Vec::new();
         for id in &written {
             own.extend(executor.read(*id)?.iter().map(|value| value.to_bits()));
@@ -148,12 +148,11 @@ fn bits(executor: &mut GpuExecutor, steps: usize, iteration: Iteration) -> Resul
     Ok(all)
 }
 
-/// Numbers in all tensors, such as they may have in training.
-fn fill(executor: &mut GpuExecutor) -> Result<()> {
+/// Numbers in all tensors, such as they may have in training on so many samples.
+fn fill(executor: &mut GpuExecutor, samples: u32) -> Result<()> {
     let plan = executor.plan().clone();
     let mut stream = Stream::new(0, Purpose::Inputs, 0);
     let drawn: Vec<f32> = (0..DRAWN).map(|_| stream.symmetric(0.125)).collect();
-    let samples = plan.tensor(plan.train.samples).shape[0] as u32;
     for id in plan.ids() {
         let tensor = plan.tensor(id);
         let numbers = drawn.iter().cycle().take(tensor.len());

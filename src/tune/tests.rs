@@ -43,8 +43,8 @@ fn forced(gpu: &Gpu, network: &Network) -> (Tuning, Vec<&'static str>) {
     let trainer = network.trainer(&Device::from(gpu.clone()), 1).unwrap();
     let plan = trainer.plan(&network.some_samples(16).unwrap()).unwrap();
     let (mut tuning, mut last) = (Tuning::new(gpu), Vec::new());
-    for step in &plan.train.steps {
-        let (halves, variants) = (Halves::of(&step.op, &plan), step.op.variants());
+    for step in &plan.program(ProgramId::Train).steps {
+        let (halves, variants) = (Halves::of(&step.op, &plan.tensors), step.op.variants());
         tuning.set_passed(step.operation(), halves, variants.iter().map(|variant| variant.name.to_owned()).collect());
         last.push(variants[variants.len() - 1].name);
         tuning.choose(shape_of(&step.op, halves, 1).unwrap(), last[last.len() - 1]);
@@ -90,7 +90,7 @@ fn a_broken_variant_is_never_chosen() {
     tuning.choose(forward.shape.clone(), "direct");
     let trainer = network().trainer(&Device::from(gpu.clone()), 1).unwrap();
     let plan = trainer.plan(&network().some_samples(16).unwrap()).unwrap();
-    assert_eq!(tuning.variant(&plan.train.steps[0].op, Halves::default(), 1), None);
+    assert_eq!(tuning.variant(&plan.program(ProgramId::Train).steps[0].op, Halves::default(), 1), None);
 }
 
 #[test]
@@ -329,7 +329,7 @@ fn a_refined_variant_that_fails_verification_is_not_taken() {
     let gpu = test_gpu().unwrap();
     let (trainer, data) = running(&gpu);
     let plan = trainer.plan(&data).unwrap();
-    let (op, mut tuning) = (&plan.train.steps[0].op, Tuning::new(&gpu));
+    let (op, mut tuning) = (&plan.program(ProgramId::Train).steps[0].op, Tuning::new(&gpu));
     tuning.refine(shape_of(op, Halves::default(), 1).unwrap(), "tile64");
     assert_eq!(tuning.variant(op, Halves::default(), 1), Some("tile64"));
     tuning.set_passed("dense_forward", Halves::default(), BTreeSet::from(["direct".to_owned()]));

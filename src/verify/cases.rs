@@ -9,8 +9,9 @@ use crate::ops::{
     Activation, Dense, DenseForward, DenseInputGradient, DenseLayer, DenseWeightGradient, Destination, Input,
     InputKind, Loss, MATMUL_VARIANTS, Op, Shader, Softmax, shaders, tile,
 };
-use crate::plan::{Element, TensorId};
-use crate::spec::{Adam, OptimizerSpec, Precision};
+use crate::spec::{Adam, OptimizerSpec};
+use crate::tensor::Precision;
+use crate::tensor::{Element, TensorId};
 
 /// Sizes that are awkward whatever the tiles are: 1, primes, a power of two and a bit, an image and its bias.
 const AWKWARD: [usize; 6] = [1, 7, 10, 13, 104, 785];

@@ -65,6 +65,7 @@ pub fn compare_words(actual: &[u32], expected: &[u32]) -> Comparison {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::Compute;
     use crate::random::{Purpose, Stream};
     use crate::scalar::Scalar;
     use ndarray::{Array2, ArrayView2, Axis};

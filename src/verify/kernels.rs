@@ -11,8 +11,9 @@ use crate::executor::Executor;
 use crate::gpu::reflect::{Access, Reflection};
 use crate::gpu::{Choice, Gpu, GpuExecutor};
 use crate::ops::{Op, Operation};
-use crate::plan::{Element, ProgramId, Step, TensorId};
+use crate::plan::{ProgramId, Step};
 use crate::scalar::Bounded;
+use crate::tensor::{Element, TensorId};
 
 /// A suite with the oracle's answers.
 pub(super) struct Answered {
@@ -28,13 +29,13 @@ impl Answered {
         let mut oracle = CpuExecutor::<Bounded>::new(suite.plan.clone())?;
         suite.fill(&mut oracle)?;
         submit(&suite, &mut oracle)?;
-        let written = written(&suite.plan.train.steps)?;
+        let written = written(&suite.plan.program(ProgramId::Steps).steps)?;
         Ok(Self { suite, oracle, written })
     }
 
     /// The ways to run the suite's kernel.
     pub fn variants(&self, gpu: &Gpu) -> impl Iterator<Item = &'static str> + use<> {
-        let op = self.suite.plan.train.steps.first().map(|step| &step.op);
+        let op = self.suite.plan.program(ProgramId::Steps).steps.first().map(|step| &step.op);
         let subgroup = op.and_then(Op::subgroup).filter(|_| gpu.subgroups).map(|kernel| &kernel.variant);
         op.map(Op::variants).unwrap_or_default().iter().chain(subgroup).map(|variant| variant.name)
     }
@@ -59,7 +60,7 @@ impl Answered {
 
 fn submit(suite: &Suite, executor: &mut dyn Executor) -> Result<()> {
     let mut cases = suite.cases.iter().enumerate();
-    cases.try_for_each(|(step, case)| executor.submit_step(ProgramId::Train, step, case.iteration))
+    cases.try_for_each(|(step, case)| executor.submit_step(ProgramId::Steps, step, case.iteration))
 }
 
 /// A tensor of the device against the oracle's; whole numbers must be the same.

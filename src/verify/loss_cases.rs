@@ -7,7 +7,7 @@ use crate::gpu::reflect::Reflection;
 use crate::ops::{
     Activation, Dense, DenseLoss, Head, InputKind, Loss, LossRows, LossStep, LossWeights, Op, TargetKind,
 };
-use crate::plan::{Element, Metrics};
+use crate::tensor::{Element, Metrics};
 
 /// A way to use a loss.
 #[derive(Clone, Copy, Debug)]

@@ -24,7 +24,7 @@ pub use report::{Row, Summary};
 
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, GpuOptions, GpuRequest};
-use crate::spec::Precision;
+use crate::tensor::Precision;
 
 /// What to verify.
 #[derive(Clone, Debug, Default)]
@@ -73,7 +73,7 @@ pub fn verify(gpu: &Gpu, options: &VerifyOptions, report: &mut dyn FnMut(&Row)) 
 /// compiling is what takes its time. For the tuner.
 pub(crate) fn verify_family(gpu: &Gpu, stem: &str, precision: Precision, report: &mut dyn FnMut(&Row)) -> Result<()> {
     let own = cases::suites(0, true, precision)?.into_iter();
-    for suite in own.filter(|suite| suite.kernel == stem && suite.plan.replicas.len() > 1) {
+    for suite in own.filter(|suite| suite.kernel == stem && suite.plan.replicas > 1) {
         let answered = kernels::Answered::new(suite)?;
         for variant in answered.variants(gpu) {
             report(&answered.check(gpu, variant)?);

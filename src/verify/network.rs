@@ -6,13 +6,17 @@ use super::report::Row;
 use super::suite::{Fill, Numbers, numbers, replicas_for};
 use crate::cpu::CpuExecutor;
 use crate::error::{Error, Result};
-use crate::executor::{Executor, StepMetrics, TensorData};
+use crate::executor::{Executor, StepMetrics};
 use crate::gpu::{Gpu, GpuExecutor};
+use crate::lower::{Capacity, PlanRequest};
 use crate::ops::optimizer::Optimizer;
 use crate::ops::{Activation, InputKind, Loss, TargetKind};
-use crate::plan::{Capacity, Element, Iteration, Plan, PlanRequest, ProgramId, Role, TensorId};
+use crate::plan::{Plan, Port, ProgramId};
 use crate::scalar::Bounded;
-use crate::spec::{OptimizerSpec, Precision, Sequential, TrainSpec};
+use crate::spec::{OptimizerSpec, Sequential, TrainSpec};
+use crate::tensor::Precision;
+use crate::tensor::TensorData;
+use crate::tensor::{Element, Iteration, Role, TensorId};
 
 /// The sizes of the network and its data; none divides another.
 const WIDTHS: [usize; 4] = [23, 17, 13, 10];
@@ -37,7 +41,7 @@ const STEPS: [Loss; 2] = [Loss::MeanAbsoluteError, Loss::Hinge];
 const SMOOTH: [Loss; 3] = [Loss::SoftmaxCrossEntropy, Loss::BinaryCrossEntropy, Loss::MeanSquaredError];
 
 /// How many times its default an optimizer's learning rate may be such that runs stay tame; at most SGD's.
-const TAME: f32 = 10.0;
+const TAME: f64 = 10.0;
 /// Those that are not tame at that: momentum on top of steps of a given length makes them ten times as long. PyTorch's f32
 /// loses its own f64 there, by up to half of the loss within a hundred steps of such a network, and by 2e-7 at the default.
 const WILD: [&str; 2] = ["rmsprop-momentum", "rmsprop-centered-momentum"];
@@ -165,8 +169,9 @@ impl Network {
 /// The training program's samples, targets and orders.
 fn data(plan: &Plan, seed: u64) -> Vec<(TensorId, Numbers)> {
     let program = plan.program(ProgramId::Train);
-    [program.samples, program.targets, program.order]
+    [Port::Samples, Port::Targets, Port::Order]
         .into_iter()
+        .map(|port| program.port(port))
         .map(|id| {
             let tensor = plan.tensor(id);
             let fill = match (tensor.role, tensor.element) {
@@ -182,17 +187,20 @@ fn data(plan: &Plan, seed: u64) -> Vec<(TensorId, Numbers)> {
 
 /// Writes each replica's initial weights and norms. Biases and states are zero to begin with.
 pub(super) fn initialize(model: &Sequential, executor: &mut dyn Executor) -> Result<()> {
-    let (layers, replicas) = (executor.plan().layers.clone(), executor.plan().replicas.clone());
+    let plan = executor.plan();
+    let replicas = plan.hyper.as_ref().expect("networks are trained").replicas.clone();
+    let find = |n: usize, what: &str| plan.find_tensor(&format!("layers.{n}.{what}"));
+    let tensors: Vec<_> =
+        (0..model.layers.len()).map(|n| ["weight", "norm.scales", "norm.running"].map(|what| find(n, what))).collect();
     for (n, ((outputs, inputs), spec)) in model.shapes().zip(&model.layers).enumerate() {
         for (r, replica) in replicas.iter().enumerate() {
             let weights = spec.init.weights(replica.seed, n, outputs, inputs);
-            executor.write(layers[n].weight, r * outputs * inputs, TensorData::F32(&weights))?;
+            let weight = tensors[n][0].expect("every layer has weights");
+            executor.write(weight, r * outputs * inputs, TensorData::F32(&weights))?;
         }
         let pairs = |pair: [f32; 2]| pair.map(|value| vec![value; outputs]).concat().repeat(replicas.len());
-        if let Some(norm) = layers[n].norm {
-            executor.write(norm.scales, 0, TensorData::F32(&pairs([1.0, 0.0])))?;
-            let running = norm.running.map_or(Ok(()), |id| executor.write(id, 0, TensorData::F32(&pairs([0.0, 1.0]))));
-            running?;
+        for (id, pair) in tensors[n][1..].iter().zip([[1.0, 0.0], [0.0, 1.0]]) {
+            id.map_or(Ok(()), |id| executor.write(id, 0, TensorData::F32(&pairs(pair))))?;
         }
     }
     Ok(())
@@ -204,7 +212,7 @@ pub(super) fn lock_step(gpu: &Gpu, network: &Network) -> Result<Row> {
     let mut device = GpuExecutor::new(gpu.clone(), network.plan.clone())?;
     network.fill(&mut oracle)?;
     network.fill(&mut device)?;
-    let steps = &network.plan.train.steps;
+    let steps = &network.plan.program(ProgramId::Train).steps;
     let written = written(steps)?;
     let mut row = Row::new("lock-step", "automatic", network.name.clone());
     for number in 0..LOCK_STEPS {

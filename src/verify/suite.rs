@@ -2,12 +2,15 @@
 //! One plan, so that a pipeline is compiled once for all the cases that share it.
 
 use crate::error::Result;
-use crate::executor::{Executor, TensorData};
+use crate::executor::Executor;
 use crate::ops::optimizer::{Optimizer, SLOTS as STATES};
 use crate::ops::{Activation, NO_KEY, Op, score_key};
-use crate::plan::{Assembly, Element, Iteration, Plan, Role, TensorId};
+use crate::plan::{Assembly, HyperSource, Plan, ProgramId};
 use crate::random::{Purpose, Stream, epoch_order};
-use crate::spec::{Replica, Schedule};
+use crate::schedule::Schedule;
+use crate::spec::Replica;
+use crate::tensor::TensorData;
+use crate::tensor::{Element, Iteration, Role, TensorId};
 
 /// Steps that the cases' metrics have room for, and the one they use: not the first, nor the last.
 pub(super) const SLOTS: usize = 3;
@@ -166,7 +169,8 @@ impl SuiteBuilder {
     pub fn suite(self, what: &str, optimizer: Optimizer) -> Suite {
         let stored = if self.element == Element::F32 { "" } else { ", f16" };
         let what = format!("R={} {what}{stored}", self.replicas);
-        let plan = self.assembly.plan(replicas(self.replicas), optimizer, SLOTS);
+        let hyper = HyperSource::new(replicas(self.replicas), optimizer);
+        let plan = self.assembly.plan(ProgramId::Steps, self.replicas, Some(hyper), SLOTS);
         Suite { kernel: self.kernel, what, plan, numbers: self.numbers, cases: self.cases }
     }
 }
@@ -174,7 +178,7 @@ impl SuiteBuilder {
 /// Replicas of which no two have a hyper-parameter in common.
 pub(super) fn replicas(count: usize) -> Vec<Replica> {
     let replica = |r: usize| {
-        let number = (r + 1) as f32;
+        let number = (r + 1) as f64;
         Replica {
             seed: r as u64,
             learning_rate: 0.02 * number,

@@ -7,7 +7,7 @@ use crate::ops::{
     Activation, BatchNormBackward, BatchNormForward, Dropout, Incoming, LayerNormBackward, LayerNormForward,
     LayerNormGradient, Op, Passed, Running, Tail, TailBackward, TailForward,
 };
-use crate::plan::{Element, TensorId};
+use crate::tensor::{Element, TensorId};
 
 /// (B, O) around the edges of quads, of the lanes that share a column's rows (16 quads), of a workgroup's columns (16) and
 /// of its units (64), and around several of them.
@@ -32,7 +32,7 @@ const ROUNDS: usize = 2;
 const EPSILON: f32 = 1e-5;
 const RATE: f32 = 0.3;
 /// The second replica's own rate.
-const OWN_RATE: f32 = 0.6;
+const OWN_RATE: f64 = 0.6;
 
 /// All suites of tails for so many replicas; of each only some cases if it is to be `quick`.
 pub(super) fn tails(seed: u64, replicas: usize, quick: bool, stored: Element) -> Vec<Suite> {
@@ -55,7 +55,7 @@ pub(super) fn tails(seed: u64, replicas: usize, quick: bool, stored: Element) ->
                 case(&mut suite, *extents, make);
             }
             let mut suite = suite.suite("every activation", ANY);
-            if let Some(second) = suite.plan.replicas.get_mut(1) {
+            if let Some(second) = suite.plan.hyper.as_mut().and_then(|hyper| hyper.replicas.get_mut(1)) {
                 second.dropout = Some(OWN_RATE);
             }
             suite

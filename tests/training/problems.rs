@@ -41,11 +41,11 @@ fn unsound_specs_are_refused_with_their_field() {
 fn unsound_hyper_parameters_are_refused_with_their_name() {
     let build = |sgd: Sgd, batch| Trainer::new(classifier(), Loss::SoftmaxCrossEntropy, sgd).batch_size(batch).build();
     let cases = [
-        (build(Sgd::new(f32::NAN), 8), "learning rate"),
+        (build(Sgd::new(f64::NAN), 8), "learning rate"),
         (build(Sgd::new(-0.1), 8), "learning rate"),
         (build(Sgd::new(0.1).momentum(1.0), 8), "momentum"),
         (build(Sgd::new(0.1).nesterov(), 8), "momentum"),
-        (build(Sgd::new(0.1).weight_decay(f32::INFINITY), 8), "weight decay"),
+        (build(Sgd::new(0.1).weight_decay(f64::INFINITY), 8), "weight decay"),
         (build(Sgd::new(0.1), 0), "batch"),
         (build(Sgd::new(0.1), usize::MAX), "batch"),
     ];

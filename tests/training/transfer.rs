@@ -1,6 +1,6 @@
 //! Weights that are taken over, layers that stay as they are, and new heads.
 
-use wgrad::plan::Role;
+use wgrad::tensor::Role;
 use wgrad::{Activation, Adam, Loss, Sequential, Sgd, Trainer, epochs};
 
 use crate::support::{bits, devices, images};

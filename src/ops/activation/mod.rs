@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::Param;
+use crate::init::Init;
 use crate::scalar::Scalar;
-use crate::spec::Init;
 
 /// An activation function, elementwise unless it says otherwise.
 pub(crate) trait Function {

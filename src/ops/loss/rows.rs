@@ -1,8 +1,8 @@
 use super::{Loss, Row, Target, TargetKind, shifted_exponentials};
-use crate::cpu::{Memory, in_chunks, prefetch};
+use crate::host::{Compute, Memory, in_chunks, prefetch};
 use crate::ops::{Activation, Constant, Hyper, Param};
-use crate::plan::{Iteration, Metrics, TensorId};
 use crate::scalar::Scalar;
+use crate::tensor::{Iteration, Metrics, TensorId};
 
 /// Rows whose targets are asked for before they are needed.
 const TARGETS_AHEAD: usize = 32;
@@ -79,7 +79,7 @@ impl LossRows {
 
     /// Cuts the live rows into parts of `part` rows, whole blocks of the metrics, and in parallel hands each to
     /// `outputs_and_loss`: the part's first row, its gradients (rows, O) and metrics (blocks, 2).
-    pub fn for_parts<T: Scalar>(
+    pub fn for_parts<T: Compute>(
         &self,
         memory: &mut Memory<T>,
         iteration: &Iteration,
@@ -98,7 +98,7 @@ impl LossRows {
     }
 
     /// Rows `first..`, as many as `outputs` (rows, O) holds: their gradients, and the metrics of their blocks.
-    pub fn loss<T: Scalar>(
+    pub fn loss<T: Compute>(
         &self,
         memory: &Memory<T>,
         (iteration, hyper): (&Iteration, &Hyper),
@@ -140,7 +140,7 @@ impl LossRows {
     }
 
     /// The weights of classes (C) and samples (N); both empty without weights.
-    fn weights<'a, T: Scalar>(&self, memory: &'a Memory<T>) -> (&'a [T], &'a [T]) {
+    fn weights<'a, T: Compute>(&self, memory: &'a Memory<T>) -> (&'a [T], &'a [T]) {
         match self.weights.classes {
             0 => (&[], &[]),
             classes => memory.real(self.weights.tensor).split_at(classes),
@@ -157,7 +157,7 @@ impl LossRows {
     }
 
     /// Has the targets of samples on their way into the cache: they lie anywhere in memory.
-    fn ask_for_targets<T: Scalar>(&self, memory: &Memory<T>, samples: &[u32]) {
+    fn ask_for_targets<T: Compute>(&self, memory: &Memory<T>, samples: &[u32]) {
         for n in samples {
             match self.target_kind {
                 TargetKind::Classes => prefetch(&memory.words(self.targets)[*n as usize..][..1]),
@@ -168,7 +168,7 @@ impl LossRows {
         }
     }
 
-    fn target<'a, T: Scalar>(&self, memory: &'a Memory<T>, n: usize) -> Target<'a, T> {
+    fn target<'a, T: Compute>(&self, memory: &'a Memory<T>, n: usize) -> Target<'a, T> {
         match self.target_kind {
             TargetKind::Classes => Target::Class(memory.words(self.targets)[n] as usize),
             TargetKind::Values => Target::Values(&memory.real(self.targets)[n * self.outputs..][..self.outputs]),

@@ -6,7 +6,7 @@ use super::rule::{Constants, SLOTS, builder, check_decay, check_epsilon};
 use super::{Hyper, Optimizer};
 use crate::error::Result;
 use crate::scalar::Scalar;
-use crate::spec::OptimizerSpec;
+use crate::ops::optimizer::OptimizerSpec;
 
 /// What all replicas share of it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,7 +26,7 @@ pub struct Adadelta(OptimizerSpec);
 
 impl Adadelta {
     /// With this learning rate; PyTorch's default is 1.
-    pub fn new(learning_rate: f32) -> Self {
+    pub fn new(learning_rate: f64) -> Self {
         let rule = Rule { rho: 0.9, epsilon: 1e-6 };
         Self(OptimizerSpec::new(Optimizer::Adadelta(rule), learning_rate))
     }
@@ -58,7 +58,7 @@ impl super::Rule for Rule {
         Constants::squares(self.rho, self.epsilon)
     }
 
-    fn validate(self, _: f32) -> Result<()> {
+    fn validate(self, _: f64) -> Result<()> {
         check_decay("rho", self.rho)?;
         check_epsilon(self.epsilon)
     }

@@ -6,7 +6,7 @@ use super::rule::{Constants, SLOTS, builder, check_epsilon};
 use super::{Hyper, Optimizer};
 use crate::error::{Error, Result};
 use crate::scalar::Scalar;
-use crate::spec::OptimizerSpec;
+use crate::ops::optimizer::OptimizerSpec;
 
 /// What all replicas share of it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,7 +28,7 @@ pub struct Adagrad(OptimizerSpec);
 
 impl Adagrad {
     /// With this learning rate; PyTorch's default is 0.01.
-    pub fn new(learning_rate: f32) -> Self {
+    pub fn new(learning_rate: f64) -> Self {
         let rule = Rule { rate_decay: 0.0, initial: 0.0, epsilon: 1e-10 };
         Self(OptimizerSpec::new(Optimizer::Adagrad(rule), learning_rate))
     }
@@ -64,7 +64,7 @@ impl super::Rule for Rule {
         [rate / (1.0 + steps_before * self.rate_decay), initial, 1.0]
     }
 
-    fn validate(self, _: f32) -> Result<()> {
+    fn validate(self, _: f64) -> Result<()> {
         check_epsilon(self.epsilon)?;
         let numbers = [("rate decay", self.rate_decay), ("initial sum of squares", f64::from(self.initial))];
         match numbers.iter().find(|(_, value)| !(value.is_finite() && *value >= 0.0)) {

@@ -6,7 +6,7 @@ use super::rule::{Constants, SLOTS, builder, check_decay, check_epsilon};
 use super::{Hyper, Optimizer};
 use crate::error::Result;
 use crate::scalar::Scalar;
-use crate::spec::OptimizerSpec;
+use crate::ops::optimizer::OptimizerSpec;
 
 /// What all replicas share of it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,14 +28,14 @@ pub struct Adam(OptimizerSpec);
 
 impl Adam {
     /// With this learning rate; PyTorch's default is 0.001.
-    pub fn new(learning_rate: f32) -> Self {
+    pub fn new(learning_rate: f64) -> Self {
         let rule = Rule { beta2: 0.999, epsilon: 1e-8 };
         Self(OptimizerSpec { momentum: 0.9, ..OptimizerSpec::new(Optimizer::Adam(rule), learning_rate) })
     }
 
     /// Decay rates of the first and second moment.
     #[must_use]
-    pub fn betas(mut self, beta1: f32, beta2: f64) -> Self {
+    pub fn betas(mut self, beta1: f64, beta2: f64) -> Self {
         if let Optimizer::Adam(rule) = &mut self.0.optimizer {
             rule.beta2 = beta2;
         }
@@ -66,7 +66,7 @@ impl super::Rule for Rule {
         [rate / corrected(momentum, number), 1.0 / corrected(self.beta2, number).sqrt(), 1.0]
     }
 
-    fn validate(self, _: f32) -> Result<()> {
+    fn validate(self, _: f64) -> Result<()> {
         check_decay("beta2", self.beta2)?;
         check_epsilon(self.epsilon)
     }

@@ -6,7 +6,7 @@ use super::rule::{Constants, SLOTS, builder};
 use super::{Hyper, Optimizer, adam};
 use crate::error::Result;
 use crate::scalar::Scalar;
-use crate::spec::OptimizerSpec;
+use crate::ops::optimizer::OptimizerSpec;
 
 /// What all replicas share of it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,14 +26,14 @@ pub struct AdamW(OptimizerSpec);
 
 impl AdamW {
     /// With this learning rate, and a weight decay of 0.01; PyTorch's default rate is 0.001.
-    pub fn new(learning_rate: f32) -> Self {
+    pub fn new(learning_rate: f64) -> Self {
         let spec = OptimizerSpec::new(Optimizer::AdamW(Rule { beta2: 0.999, epsilon: 1e-8 }), learning_rate);
         Self(OptimizerSpec { momentum: 0.9, weight_decay: 0.01, ..spec })
     }
 
     /// Decay rates of the first and second moment.
     #[must_use]
-    pub fn betas(mut self, beta1: f32, beta2: f64) -> Self {
+    pub fn betas(mut self, beta1: f64, beta2: f64) -> Self {
         if let Optimizer::AdamW(rule) = &mut self.0.optimizer {
             rule.beta2 = beta2;
         }
@@ -73,7 +73,7 @@ impl super::Rule for Rule {
         self.adam().corrections(rate, momentum, number)
     }
 
-    fn validate(self, momentum: f32) -> Result<()> {
+    fn validate(self, momentum: f64) -> Result<()> {
         self.adam().validate(momentum)
     }
 

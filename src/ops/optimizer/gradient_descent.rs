@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::rule::{Constants, SLOTS, builder};
 use super::{Hyper, Optimizer};
 use crate::scalar::Scalar;
-use crate::spec::OptimizerSpec;
+use crate::ops::optimizer::OptimizerSpec;
 
 /// It has no numbers of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,7 +20,7 @@ pub struct GradientDescent(OptimizerSpec);
 
 impl GradientDescent {
     /// With this learning rate.
-    pub fn new(learning_rate: f32) -> Self {
+    pub fn new(learning_rate: f64) -> Self {
         Self(OptimizerSpec::new(Optimizer::GradientDescent(Rule {}), learning_rate))
     }
 }

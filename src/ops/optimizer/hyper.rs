@@ -1,7 +1,6 @@
-use super::Optimizer;
 use super::rule::complement;
-use crate::plan::Iteration;
-use crate::spec::Replica;
+use super::{Optimizer, Replica};
+use crate::tensor::Iteration;
 
 /// One replica's hyper-parameters at one step, as every device gets them: f32, complements rounded once from f64.
 /// The layout is WGSL's `struct Hyper`; a test compares the two.
@@ -30,24 +29,6 @@ pub(crate) struct Hyper {
     pub seed_high: u32,
 }
 
-/// What a replica's steps are computed from, in f64: the decimals that a person wrote. To find them takes longer than all
-/// the rest of a step's hyper-parameters, and they never change.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Written {
-    pub learning_rate: f64,
-    pub weight_decay: f64,
-    pub momentum: f64,
-}
-
-impl Written {
-    /// Those of a replica.
-    pub fn of(replica: &Replica) -> Self {
-        let [learning_rate, weight_decay, momentum] =
-            [replica.learning_rate, replica.weight_decay, replica.momentum].map(shortest);
-        Self { learning_rate, weight_decay, momentum }
-    }
-}
-
 impl Hyper {
     /// The value of `dropout` that leaves each layer its own rate.
     pub const LAYERS_DROPOUT: f32 = -1.0;
@@ -59,26 +40,31 @@ impl Hyper {
 
     /// The hyper-parameters of `replica` in an iteration, whose optimizer steps are counted from 1, at the learning rate
     /// that its schedule gives.
-    pub fn at(replica: &Replica, written: &Written, optimizer: Optimizer, iteration: &Iteration, rate: f64) -> Self {
-        let Replica { seed, l1, dropout, .. } = *replica;
-        let Written { weight_decay, momentum, .. } = *written;
+    pub fn at(replica: &Replica, optimizer: Optimizer, iteration: &Iteration, rate: f64) -> Self {
+        let Replica { seed, weight_decay, momentum, l1, dropout, .. } = *replica;
         let corrections = optimizer.corrections(rate, momentum, iteration.number);
         let [correction_x, correction_y, correction_z] = corrections.map(|correction| correction as f32);
         let decay = if optimizer.decoupled() { 1.0 - rate * weight_decay } else { weight_decay };
         Self {
             learning_rate: rate as f32,
             decay: decay as f32,
-            l1,
-            dropout: dropout.unwrap_or(Self::LAYERS_DROPOUT),
+            l1: l1 as f32,
+            dropout: dropout.map_or(Self::LAYERS_DROPOUT, |rate| rate as f32),
             momentum: momentum as f32,
             momentum_complement: complement(momentum),
             correction_x,
             correction_y,
             correction_z,
-            loss_scale: (1.0 / f64::from(iteration.rows)) as f32,
             seed_low: seed as u32,
             seed_high: (seed >> 32) as u32,
+            ..Self::neutral(iteration)
         }
+    }
+
+    /// Those of programs that train nothing: only that the rows of a batch count 1 each.
+    pub fn neutral(iteration: &Iteration) -> Self {
+        let loss_scale = (1.0 / f64::from(iteration.rows)) as f32;
+        Self { dropout: Self::LAYERS_DROPOUT, loss_scale, ..bytemuck::Zeroable::zeroed() }
     }
 
     /// The same for a batch whose rows' weights have this sum. Where no row counts, nothing does.
@@ -105,15 +91,11 @@ impl Hyper {
 /// WGSL's constant of this name, which a test compares with it.
 pub(crate) const GRADIENT_BITS: u32 = 4;
 
-/// The decimal that a person wrote, rather than its f32 neighbour: 0.9 and not 0.89999998.
-pub(crate) fn shortest(value: f32) -> f64 {
-    value.to_string().parse().unwrap_or(f64::from(value))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{OptimizerSpec, Sgd};
+    use crate::ops::optimizer::OptimizerSpec;
+    use crate::spec::Sgd;
 
     /// Times the batch's own scale it is 16 to 32 for every batch, so that a sample's gradient is stored alike in all of
     /// them; and it is a power of two.
@@ -121,10 +103,9 @@ mod tests {
     fn stored_gradients_are_scaled_alike_in_every_batch() {
         let spec = OptimizerSpec::from(Sgd::new(0.1));
         let replica = Replica::new(0, &spec);
-        let written = Written::of(&replica);
         for rows in [1, 2, 3, 7, 64, 100, 1000, 60_000] {
             let iteration = Iteration { rows, first: 0, slot: 0, number: 1 };
-            let hyper = Hyper::at(&replica, &written, spec.optimizer, &iteration, 0.1);
+            let hyper = Hyper::at(&replica, spec.optimizer, &iteration, 0.1);
             let [scale, unscale] = hyper.gradient_scale(true);
             assert!((16.0..32.0).contains(&(hyper.loss_scale * scale)), "{rows} {scale}");
             assert!(scale * unscale == 1.0 && scale.log2().fract() == 0.0, "{rows} {scale} {unscale}");
@@ -132,7 +113,7 @@ mod tests {
         }
         for weight in [0.0, 1e-30, 1e30] {
             let iteration = Iteration { rows: 3, first: 0, slot: 0, number: 1 };
-            let hyper = Hyper::at(&replica, &written, spec.optimizer, &iteration, 0.1).with_weight(weight);
+            let hyper = Hyper::at(&replica, spec.optimizer, &iteration, 0.1).with_weight(weight);
             let [scale, unscale] = hyper.gradient_scale(true);
             assert!(scale.is_normal() && unscale.is_normal() && scale * unscale == 1.0, "{weight}");
         }

@@ -6,7 +6,7 @@ use super::rule::{Constants, SLOTS, builder, check_decay, sign};
 use super::{Hyper, Optimizer};
 use crate::error::Result;
 use crate::scalar::Scalar;
-use crate::spec::OptimizerSpec;
+use crate::ops::optimizer::OptimizerSpec;
 
 /// What all replicas share of it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,14 +26,14 @@ pub struct Lion(OptimizerSpec);
 
 impl Lion {
     /// With this learning rate; the authors' default is 1e-4, a tenth to a third of what suits Adam.
-    pub fn new(learning_rate: f32) -> Self {
+    pub fn new(learning_rate: f64) -> Self {
         let spec = OptimizerSpec::new(Optimizer::Lion(Rule { beta2: 0.99 }), learning_rate);
         Self(OptimizerSpec { momentum: 0.9, ..spec })
     }
 
     /// Decay rates of the mean that is stepped along and of the one that is kept.
     #[must_use]
-    pub fn betas(mut self, beta1: f32, beta2: f64) -> Self {
+    pub fn betas(mut self, beta1: f64, beta2: f64) -> Self {
         self.0.optimizer = Optimizer::Lion(Rule { beta2 });
         self.0.momentum = beta1;
         self
@@ -57,7 +57,7 @@ impl super::Rule for Rule {
         Constants::squares(self.beta2, 0.0)
     }
 
-    fn validate(self, _: f32) -> Result<()> {
+    fn validate(self, _: f64) -> Result<()> {
         check_decay("beta2", self.beta2)
     }
 

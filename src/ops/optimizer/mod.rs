@@ -3,18 +3,19 @@
 
 mod hyper;
 mod rule;
+mod spec;
 mod update;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::spec::OptimizerSpec;
 
 #[cfg(test)]
 pub(crate) use hyper::GRADIENT_BITS;
-pub(crate) use hyper::{Hyper, Written, shortest};
+pub(crate) use hyper::Hyper;
 pub(crate) use rule::SLOTS;
 use rule::{Constants, Rule};
+pub use spec::{MAX_REPLICAS, OptimizerSpec, Replica};
 pub(crate) use update::{Update, split_slots, state_slots};
 
 macro_rules! optimizers {
@@ -73,7 +74,7 @@ macro_rules! optimizers {
                 match self { $(Self::$name(rule) => rule.corrections(rate, momentum, number)),+ }
             }
 
-            fn validate_rule(self, momentum: f32) -> Result<()> {
+            fn validate_rule(self, momentum: f64) -> Result<()> {
                 match self { $(Self::$name(rule) => rule.validate(momentum)),+ }
             }
         }
@@ -114,7 +115,7 @@ impl Optimizer {
     ///
     /// # Errors
     /// [`Error::Spec`] that names the field.
-    pub(crate) fn validate(self, momentum: f32) -> Result<()> {
+    pub(crate) fn validate(self, momentum: f64) -> Result<()> {
         if !(0.0..1.0).contains(&momentum) {
             return Err(Error::spec("momentum", format!("must be at least 0 and below 1, got {momentum}")));
         }

@@ -6,7 +6,7 @@ use super::rule::{Constants, SLOTS, builder, check_decay, check_epsilon};
 use super::{Hyper, Optimizer, adam};
 use crate::error::{Error, Result};
 use crate::scalar::Scalar;
-use crate::spec::OptimizerSpec;
+use crate::ops::optimizer::OptimizerSpec;
 
 /// How slowly the momentum rises to beta 1: its share that is missing is half of this to the power of t times
 /// `momentum_decay`. Source: Dozat's report, and PyTorch.
@@ -38,14 +38,14 @@ pub struct Nadam(OptimizerSpec);
 
 impl Nadam {
     /// With this learning rate; PyTorch's default is 0.002.
-    pub fn new(learning_rate: f32) -> Self {
+    pub fn new(learning_rate: f64) -> Self {
         let rule = Rule { beta2: 0.999, epsilon: 1e-8, momentum_decay: 4e-3, decoupled: false };
         Self(OptimizerSpec { momentum: 0.9, ..OptimizerSpec::new(Optimizer::Nadam(rule), learning_rate) })
     }
 
     /// Decay rates of the first and second moment.
     #[must_use]
-    pub fn betas(mut self, beta1: f32, beta2: f64) -> Self {
+    pub fn betas(mut self, beta1: f64, beta2: f64) -> Self {
         if let Optimizer::Nadam(rule) = &mut self.0.optimizer {
             rule.beta2 = beta2;
         }
@@ -111,7 +111,7 @@ impl super::Rule for Rule {
         [rate * (1.0 - now) / (1.0 - product), 1.0 / root, rate * next / (1.0 - product * next)]
     }
 
-    fn validate(self, _: f32) -> Result<()> {
+    fn validate(self, _: f64) -> Result<()> {
         check_decay("beta2", self.beta2)?;
         check_epsilon(self.epsilon)?;
         let decay = self.momentum_decay;

@@ -6,7 +6,7 @@ use super::rule::{Constants, SLOTS, builder, check_decay, check_epsilon};
 use super::{Hyper, Optimizer};
 use crate::error::{Error, Result};
 use crate::scalar::Scalar;
-use crate::spec::OptimizerSpec;
+use crate::ops::optimizer::OptimizerSpec;
 
 /// What all replicas share of it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,7 +33,7 @@ pub struct Rmsprop(OptimizerSpec);
 
 impl Rmsprop {
     /// With this learning rate; PyTorch's default is 0.01.
-    pub fn new(learning_rate: f32) -> Self {
+    pub fn new(learning_rate: f64) -> Self {
         let rule = Rule { alpha: 0.99, epsilon: 1e-8, centered: false, momentum: false };
         Self(OptimizerSpec::new(Optimizer::Rmsprop(rule), learning_rate))
     }
@@ -58,7 +58,7 @@ impl Rmsprop {
 
     /// With momentum.
     #[must_use]
-    pub fn momentum(mut self, momentum: f32) -> Self {
+    pub fn momentum(mut self, momentum: f64) -> Self {
         self.0.momentum = momentum;
         self.with(|rule| rule.momentum = true)
     }
@@ -89,7 +89,7 @@ impl super::Rule for Rule {
         Constants { centered, heavy_ball: momentum, ..Constants::squares(alpha, epsilon) }
     }
 
-    fn validate(self, momentum: f32) -> Result<()> {
+    fn validate(self, momentum: f64) -> Result<()> {
         check_decay("alpha", self.alpha)?;
         check_epsilon(self.epsilon)?;
         match momentum != 0.0 && !self.momentum {

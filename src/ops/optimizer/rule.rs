@@ -2,8 +2,8 @@
 
 use super::Hyper;
 use crate::error::{Error, Result};
+use crate::ops::optimizer::OptimizerSpec;
 use crate::scalar::Scalar;
-use crate::spec::OptimizerSpec;
 
 /// Numbers that an optimizer may keep per parameter, at most.
 pub(crate) const SLOTS: usize = 3;
@@ -86,7 +86,7 @@ pub(crate) trait Rule: Copy {
     ///
     /// # Errors
     /// [`Error::Spec`] that names the field.
-    fn validate(self, _momentum: f32) -> Result<()> {
+    fn validate(self, _momentum: f64) -> Result<()> {
         Ok(())
     }
     /// The names under which it is known, each with its defaults.
@@ -136,7 +136,7 @@ macro_rules! builder {
             /// With weight decay lambda; each optimizer says whether it is part of the gradient (coupled, L2) or
             /// shrinks the weight itself (decoupled).
             #[must_use]
-            pub fn weight_decay(mut self, weight_decay: f32) -> Self {
+            pub fn weight_decay(mut self, weight_decay: f64) -> Self {
                 self.0.weight_decay = weight_decay;
                 self
             }
@@ -144,7 +144,7 @@ macro_rules! builder {
             /// With L1: `l1 * sign(w)` is added to the gradient, sign(0) being 0. With coupled weight decay too it is an
             /// elastic net.
             #[must_use]
-            pub fn l1(mut self, l1: f32) -> Self {
+            pub fn l1(mut self, l1: f64) -> Self {
                 self.0.l1 = l1;
                 self
             }

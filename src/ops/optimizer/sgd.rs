@@ -6,7 +6,7 @@ use super::rule::{Constants, SLOTS, builder};
 use super::{Hyper, Optimizer};
 use crate::error::{Error, Result};
 use crate::scalar::Scalar;
-use crate::spec::OptimizerSpec;
+use crate::ops::optimizer::OptimizerSpec;
 
 /// What all replicas share of it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,13 +25,13 @@ pub struct Sgd(OptimizerSpec);
 
 impl Sgd {
     /// With this learning rate, and no momentum.
-    pub fn new(learning_rate: f32) -> Self {
+    pub fn new(learning_rate: f64) -> Self {
         Self(OptimizerSpec::new(Optimizer::Sgd(Rule { nesterov: false }), learning_rate))
     }
 
     /// With momentum.
     #[must_use]
-    pub fn momentum(mut self, momentum: f32) -> Self {
+    pub fn momentum(mut self, momentum: f64) -> Self {
         self.0.momentum = momentum;
         self
     }
@@ -57,7 +57,7 @@ impl super::Rule for Rule {
         Constants { nesterov: self.nesterov, ..Constants::NONE }
     }
 
-    fn validate(self, momentum: f32) -> Result<()> {
+    fn validate(self, momentum: f64) -> Result<()> {
         match self.nesterov && momentum == 0.0 {
             true => Err(Error::spec("momentum", "Nesterov needs a momentum above 0")),
             false => Ok(()),

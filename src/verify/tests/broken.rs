@@ -2,7 +2,7 @@
 
 use crate::gpu::Gpu;
 use crate::ops::{Shader, shaders};
-use crate::spec::Precision;
+use crate::tensor::Precision;
 use crate::verify::cases::suites;
 use crate::verify::kernels::Answered;
 use crate::verify::{VerifyOptions, test_gpu, verify};
@@ -216,7 +216,7 @@ const MUTATIONS: &[(&str, &str, &str, &[&str])] = &[
 #[test]
 fn broken_kernels_fail() {
     let gpu = test_gpu().unwrap();
-    let several = suites(2, true, Precision::F32).unwrap().into_iter().filter(|suite| suite.plan.replicas.len() > 1);
+    let several = suites(2, true, Precision::F32).unwrap().into_iter().filter(|suite| suite.plan.replicas > 1);
     let suites: Vec<_> = several.map(|suite| Answered::new(suite).unwrap()).collect();
     let mut wrong = Vec::new();
     for (n, (stem, from, to, variants)) in MUTATIONS.iter().enumerate() {

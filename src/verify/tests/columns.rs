@@ -5,9 +5,9 @@ use super::training::{Setup, run};
 use crate::cpu::CpuExecutor;
 use crate::executor::Executor;
 use crate::ops::{Activation, InputKind};
-use crate::plan::Role;
 use crate::random::{Purpose, Stream};
 use crate::spec::Sequential;
+use crate::tensor::Role;
 use crate::verify::optimizer_cases::optimizers;
 
 /// Steps of five batches of 30 samples; which columns are zero changes from batch to batch.

@@ -7,9 +7,11 @@ use crate::executor::Executor;
 use crate::gpu::{Gpu, GpuExecutor};
 use crate::ops::optimizer::Optimizer;
 use crate::ops::{Activation, InputKind, Loss, SUBGROUP, TargetKind};
-use crate::plan::{Plan, ProgramId, Role};
+use crate::plan::{Plan, ProgramId};
 use crate::random::{Purpose, Stream, epoch_order};
-use crate::spec::{LossOptions, MAX_REPLICAS, Precision, Sequential};
+use crate::spec::{LossOptions, MAX_REPLICAS, Sequential};
+use crate::tensor::Precision;
+use crate::tensor::Role;
 use crate::verify::cases::ANY;
 use crate::verify::optimizer_cases::optimizers;
 use crate::verify::suite::{replicas, replicas_for};
@@ -173,6 +175,6 @@ fn default_limits_suffice() {
 fn trained_last(setup: &Setup, executor: &mut dyn Executor) -> Vec<f32> {
     setup.fill(executor);
     run(setup, executor, 2);
-    let weights = executor.read(executor.plan().layers[0].weight).unwrap();
+    let weights = executor.read(executor.plan().tensor_named("layers.0.weight")).unwrap();
     weights[weights.len() - INPUTS * OUTPUTS..].to_vec()
 }

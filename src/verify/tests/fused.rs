@@ -4,9 +4,11 @@ use super::training::Setup;
 use crate::cpu::CpuExecutor;
 use crate::executor::Executor;
 use crate::ops::{Activation, Head, InputKind, Loss, TargetKind};
-use crate::plan::{Iteration, ProgramId};
+use crate::plan::ProgramId;
 use crate::random::{Purpose, Stream, epoch_order};
-use crate::spec::{LossOptions, Precision, Sequential};
+use crate::spec::{LossOptions, Sequential};
+use crate::tensor::Iteration;
+use crate::tensor::Precision;
 use crate::verify::cases::ANY;
 use crate::verify::suite::replicas;
 

@@ -4,9 +4,11 @@ use super::training::Setup;
 use crate::cpu::CpuExecutor;
 use crate::executor::Executor;
 use crate::ops::{Activation, Head, InputKind, Loss, TargetKind};
-use crate::plan::{Iteration, LayerTensors, ProgramId, TensorId};
+use crate::plan::ProgramId;
 use crate::random::{Purpose, Stream};
-use crate::spec::{LossOptions, Precision, Sequential};
+use crate::spec::{LossOptions, Sequential};
+use crate::tensor::Precision;
+use crate::tensor::{Iteration, TensorId};
 use crate::verify::cases::ANY;
 use crate::verify::suite::replicas;
 
@@ -68,13 +70,14 @@ pub(super) fn executor(setup: &Setup) -> CpuExecutor<f64> {
     let mut executor = CpuExecutor::<f64>::new(setup.plan()).unwrap();
     setup.fill(&mut executor);
     let mut stream = Stream::new(9, Purpose::Inputs, 1);
-    for layer in executor.plan().layers.clone() {
-        for at in 0..executor.plan().tensor(layer.bias).len() {
-            *executor.number_mut(layer.bias, at) = f64::from(stream.symmetric(0.5));
+    for n in 0..setup.model.layers.len() {
+        let bias = executor.plan().tensor_named(&format!("layers.{n}.bias"));
+        for at in 0..executor.plan().tensor(bias).len() {
+            *executor.number_mut(bias, at) = f64::from(stream.symmetric(0.5));
         }
-        if let Some(norm) = layer.norm {
-            for at in 0..executor.plan().tensor(norm.scales).len() {
-                *executor.number_mut(norm.scales, at) += f64::from(stream.symmetric(0.5));
+        if let Some(scales) = executor.plan().find_tensor(&format!("layers.{n}.norm.scales")) {
+            for at in 0..executor.plan().tensor(scales).len() {
+                *executor.number_mut(scales, at) += f64::from(stream.symmetric(0.5));
             }
         }
     }
@@ -109,8 +112,7 @@ fn kink_distance(setup: &Setup, executor: &CpuExecutor<f64>) -> f64 {
     let mut nearest = f64::INFINITY;
     for (n, layer) in setup.model.layers.iter().enumerate() {
         let plan = executor.plan();
-        let name = format!("evaluate.layers.{n}.output");
-        let output = plan.ids().find(|id| plan.tensor(*id).name == name).unwrap();
+        let output = plan.tensor_named(&format!("evaluate.layers.{n}.output"));
         for r in 0..REPLICAS {
             let outputs = &executor.numbers(output)[r * BATCH * layer.units..];
             for a in &outputs[..ITERATION.rows as usize * layer.units] {
@@ -142,9 +144,8 @@ pub(super) fn wrong_gradients(
     tolerance: f64,
 ) -> Vec<String> {
     let mut wrong = Vec::new();
-    let layers = executor.plan().layers.clone();
     // All gradients first: taking differences writes them anew.
-    let gradients: Vec<_> = layers.iter().map(|layer| gradients(executor, layer)).collect();
+    let gradients: Vec<_> = (0..setup.model.layers.len()).map(|n| gradients(executor, n)).collect();
     for (n, own) in gradients.into_iter().enumerate() {
         for (what, parameter, gradients) in own {
             let error = worst_error(setup, executor, parameter, &gradients);
@@ -157,12 +158,15 @@ pub(super) fn wrong_gradients(
     wrong
 }
 
-/// Weight and bias gradients, and those of norms.
-fn gradients(executor: &CpuExecutor<f64>, layer: &LayerTensors) -> Vec<(&'static str, TensorId, Vec<f64>)> {
-    let [weight, bias] = layer.gradient.unwrap();
-    let dense = [("weight", layer.weight, weight), ("bias", layer.bias, bias)].into_iter();
-    let all = dense.chain(layer.norm.map(|norm| ("scale", norm.scales, norm.gradient)));
-    all.map(|(what, parameter, gradient)| (what, parameter, executor.numbers(gradient))).collect()
+/// Gradients of layer `n`'s weight and bias, and of its norm's scales.
+fn gradients(executor: &CpuExecutor<f64>, n: usize) -> Vec<(&'static str, TensorId, Vec<f64>)> {
+    let plan = executor.plan();
+    let own = |what: &'static str| {
+        let parameter = plan.find_tensor(&format!("layers.{n}.{what}"))?;
+        let gradient = plan.tensor_named(&format!("layers.{n}.{what}.gradient"));
+        Some((what, parameter, executor.numbers(gradient)))
+    };
+    ["weight", "bias", "norm.scales"].into_iter().filter_map(own).collect()
 }
 
 /// The largest difference of a tensor's gradients from the quotients, relative to the largest gradient or 1.
@@ -246,9 +250,8 @@ fn options_and_weights_are_in_every_losss_gradient() {
 fn a_wrong_gradient_is_seen() {
     let setup = setup(Loss::MeanSquaredError, TargetKind::Values, Activation::Tanh, Activation::Linear, 3, 1);
     let mut executor = executor(&setup);
-    let layer = executor.plan().layers[0];
-    let (_, _, mut spoiled) = gradients(&executor, &layer).swap_remove(0);
-    assert!(worst_error(&setup, &mut executor, layer.weight, &spoiled) <= TOLERANCE);
+    let (_, weight, mut spoiled) = gradients(&executor, 0).swap_remove(0);
+    assert!(worst_error(&setup, &mut executor, weight, &spoiled) <= TOLERANCE);
     spoiled[3] *= 1.001;
-    assert!(worst_error(&setup, &mut executor, layer.weight, &spoiled) > 100.0 * TOLERANCE);
+    assert!(worst_error(&setup, &mut executor, weight, &spoiled) > 100.0 * TOLERANCE);
 }

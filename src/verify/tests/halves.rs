@@ -4,16 +4,19 @@ use super::broken::broken;
 use super::determinism::{self, alone, check_replicas, cpu, on, trained};
 use super::gradients::{self, executor, wrong_gradients};
 use super::training::{Setup, run};
-use crate::binary16::rounded;
 use crate::cpu::CpuExecutor;
 use crate::error::Error;
-use crate::executor::{Executor, TensorData};
+use crate::executor::Executor;
 use crate::gpu::reflect::Reflection;
 use crate::gpu::{Gpu, GpuExecutor, GpuOptions, GpuRequest};
 use crate::ops::optimizer::{GRADIENT_BITS, Optimizer};
 use crate::ops::{Activation, Loss, Operation, SUBGROUP, Shader, TargetKind};
-use crate::plan::{Element, Plan, ProgramId, Role};
-use crate::spec::{OptimizerSpec, Precision, Sequential};
+use crate::plan::{Plan, ProgramId};
+use crate::scalar::binary16::rounded;
+use crate::spec::{OptimizerSpec, Sequential};
+use crate::tensor::Precision;
+use crate::tensor::TensorData;
+use crate::tensor::{Element, Role};
 use crate::verify::cases::suites;
 use crate::verify::kernels::Answered;
 use crate::verify::{VerifyOptions, test_gpu, verify};
@@ -61,11 +64,12 @@ fn what_layers_hand_on_is_f16_and_all_else_is_not() {
     assert!(plan.tensors.iter().all(|t| t.element != Element::F16 || t.role == Role::Activation));
     let whole = Setup { precision: Precision::F32, ..setup(1) }.plan();
     assert!(whole.tensors.iter().all(|tensor| tensor.element != Element::F16));
-    let last = plan.ids().find(|id| plan.tensor(*id).name == "evaluate.layers.5.output").unwrap();
+    let last = plan.tensor_named("evaluate.layers.5.output");
     assert_eq!(plan.tensor(last).element, Element::F32, "what losses are made of");
     let saved: u64 = plan.tensors.iter().filter(|t| t.element == Element::F16).map(|tensor| tensor.bytes()).sum();
     assert_eq!(whole.bytes() - plan.bytes(), saved, "half of what they took");
-    let steps = |plan: &Plan| plan.train.steps.iter().map(|step| step.label.clone()).collect::<Vec<_>>();
+    let steps =
+        |plan: &Plan| plan.program(ProgramId::Train).steps.iter().map(|step| step.label.clone()).collect::<Vec<_>>();
     assert_eq!(steps(&plan), steps(&whole));
 }
 
@@ -87,7 +91,7 @@ fn subgroup_kernels_read_and_store_f16_too() {
     let Some(gpu) = half_gpu(true) else { return };
     let mut checked = 0;
     for suite in suites(4, true, Precision::F16).unwrap() {
-        if suite.plan.replicas.len() == 1 || suite.plan.train.steps[0].op.subgroup().is_none() {
+        if suite.plan.replicas == 1 || suite.plan.program(ProgramId::Steps).steps[0].op.subgroup().is_none() {
             continue;
         }
         let row = Answered::new(suite).unwrap().check(&gpu, SUBGROUP).unwrap();
@@ -127,7 +131,7 @@ const MUTATIONS: &[(&str, &str, &str, &str)] = &[
 #[test]
 fn broken_kernels_with_f16_fail() {
     let Some(gpu) = half_gpu(false) else { return };
-    let several = suites(2, true, Precision::F16).unwrap().into_iter().filter(|suite| suite.plan.replicas.len() > 1);
+    let several = suites(2, true, Precision::F16).unwrap().into_iter().filter(|suite| suite.plan.replicas > 1);
     let suites: Vec<_> = several.map(|suite| Answered::new(suite).unwrap()).collect();
     let mut wrong = Vec::new();
     for (stem, file, from, to) in MUTATIONS {

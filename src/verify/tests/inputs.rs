@@ -7,7 +7,8 @@ use crate::gpu::GpuExecutor;
 use crate::ops::{Activation, InputKind, Loss, TargetKind};
 use crate::plan::{Plan, ProgramId};
 use crate::random::{Purpose, Stream};
-use crate::spec::{Augment, LossOptions, Precision, Sequential};
+use crate::spec::{Augment, LossOptions, Sequential};
+use crate::tensor::Precision;
 use crate::verify::cases::ANY;
 use crate::verify::suite::replicas;
 use crate::verify::test_gpu;
@@ -54,7 +55,7 @@ fn trained<E: Executor>(setup: &Setup, make: &impl Fn(Plan) -> E) -> (Vec<f32>, 
     let mut executor = make(setup.plan_with(NOISE, Some(augment())));
     setup.fill(&mut executor);
     let losses = run(setup, &mut executor, STEPS);
-    let weight = executor.plan().layers[0].weight;
+    let weight = executor.plan().tensor_named("layers.0.weight");
     (losses, executor.read(weight).unwrap())
 }
 
@@ -96,7 +97,7 @@ fn only_training_prepares_its_inputs() {
     let mut executor = CpuExecutor::<f32>::new(plan).unwrap();
     setup.fill(&mut executor);
     let mut batch = |number: u32| {
-        let iteration = crate::plan::Iteration { number, ..setup.iteration(0) };
+        let iteration = crate::tensor::Iteration { number, ..setup.iteration(0) };
         executor.submit_step(ProgramId::Train, 0, iteration).unwrap();
         executor.read(prepared).unwrap()
     };

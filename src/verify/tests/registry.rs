@@ -14,7 +14,9 @@ use crate::ops::{
     ALIGNED, Activation, Constant, DenseLoss, Hyper, Loss, MATMUL_VARIANTS, ModuleConstants, Op, Operation, Shader,
     Variant, shaders,
 };
-use crate::spec::{MAX_REPLICAS, Precision};
+use crate::plan::ProgramId;
+use crate::spec::MAX_REPLICAS;
+use crate::tensor::Precision;
 use crate::verify::cases::suites;
 
 pub(super) fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
@@ -81,7 +83,7 @@ pub(super) fn parsed(shader: &Shader) -> (Module, ModuleInfo) {
 /// One operation for each combination of constants that verification's cases have.
 pub(super) fn operations() -> BTreeMap<String, Op> {
     let suites = suites(0, false, Precision::F32).unwrap().into_iter();
-    let ops = suites.flat_map(|suite| suite.plan.train.steps).map(|step| step.op);
+    let ops = suites.flat_map(|suite| suite.plan.program(ProgramId::Steps).steps.clone()).map(|step| step.op);
     ops.map(|op| (format!("{} {:?}", op.shader().stem, op.constants()), op)).collect()
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::gpu::{Gpu, GpuOptions, GpuRequest};
 use crate::ops::{Op, Operation, SUBGROUP, Shader};
-use crate::spec::Precision;
+use crate::plan::ProgramId;
+use crate::tensor::Precision;
 use crate::verify::cases::suites;
 use crate::verify::kernels::Answered;
 use crate::verify::test_gpu;
@@ -25,8 +26,8 @@ pub(super) fn subgroup_gpu() -> Option<Gpu> {
 }
 
 fn answered() -> Vec<Answered> {
-    let several = suites(4, true, Precision::F32).unwrap().into_iter().filter(|suite| suite.plan.replicas.len() > 1);
-    let families = several.filter(|suite| first_op(&suite.plan.train.steps[0].op).is_some());
+    let several = suites(4, true, Precision::F32).unwrap().into_iter().filter(|suite| suite.plan.replicas > 1);
+    let families = several.filter(|suite| first_op(&suite.plan.program(ProgramId::Steps).steps[0].op).is_some());
     let mut seen = BTreeSet::new();
     families.filter(|suite| seen.insert(suite.kernel)).map(|suite| Answered::new(suite).unwrap()).collect()
 }
@@ -72,7 +73,7 @@ fn broken_subgroup_kernels_fail() {
     let all = answered();
     for (kernel, from, to) in MUTATIONS {
         let answered = all.iter().find(|answered| answered.suite.kernel == *kernel).unwrap();
-        let own = &answered.suite.plan.train.steps[0].op.subgroup().unwrap().shader;
+        let own = &answered.suite.plan.program(ProgramId::Steps).steps[0].op.subgroup().unwrap().shader;
         assert_eq!(own.source.matches(from).count(), 1, "{kernel}: `{from}` must be there just once");
         let source = own.source.replace(from, to).leak();
         let replaced: Vec<&'static Shader> = vec![Box::leak(Box::new(Shader { stem: own.stem, source }))];

@@ -7,8 +7,9 @@ use crate::cpu::CpuExecutor;
 use crate::executor::Executor;
 use crate::ops::optimizer::Optimizer;
 use crate::ops::{Activation, Loss, TargetKind};
-use crate::plan::{Iteration, ProgramId, Step};
+use crate::plan::{Plan, ProgramId, Step};
 use crate::spec::{OptimizerSpec, Sequential};
+use crate::tensor::Iteration;
 use crate::verify::test_gpu;
 
 const INPUTS: usize = 5;
@@ -122,16 +123,16 @@ fn dropout_drops_its_share_anew_in_each_step_and_not_in_evaluation() {
         executor.submit(id, &[Iteration { rows: 70, first: 0, slot: 0, number }]).unwrap();
         executor.metrics(true).unwrap();
         let plan = executor.plan();
-        let output = plan.ids().find(|id| plan.tensor(*id).name == format!("{prefix}.layers.0.output")).unwrap();
+        let output = plan.tensor_named(&format!("{prefix}.layers.0.output"));
         executor.read(output).unwrap()[..70 * 83].to_vec()
     };
     let mut executors = [cpu(setup.plan()), on(&gpu)(setup.plan())];
     let mut all = Vec::new();
     for executor in &mut executors {
         setup.fill(executor.as_mut());
-        let layer = executor.plan().layers[0];
-        executor.write(layer.weight, 0, crate::executor::TensorData::F32(&[0.0; 37 * 83])).unwrap();
-        executor.write(layer.bias, 0, crate::executor::TensorData::F32(&[1.0; 83])).unwrap();
+        let [weight, bias] = ["weight", "bias"].map(|what| executor.plan().tensor_named(&format!("layers.0.{what}")));
+        executor.write(weight, 0, crate::tensor::TensorData::F32(&[0.0; 37 * 83])).unwrap();
+        executor.write(bias, 0, crate::tensor::TensorData::F32(&[1.0; 83])).unwrap();
         assert_eq!(outputs(executor.as_mut(), ProgramId::Evaluate, "evaluate", 1), [1.0; 70 * 83]);
         all.push([1, 2].map(|number| outputs(executor.as_mut(), ProgramId::Train, "train", number)));
     }
@@ -147,7 +148,7 @@ fn dropout_drops_its_share_anew_in_each_step_and_not_in_evaluation() {
 /// What the plan's training step and evaluation have of them.
 #[test]
 fn steps_are_only_where_they_are_needed() {
-    let stems = |steps: &[Step]| steps.iter().map(Step::operation).collect::<Vec<_>>();
+    let stems = |plan: &Plan, id| plan.program(id).steps.iter().map(Step::operation).collect::<Vec<_>>();
     let plan = |model: Sequential| Setup { model, ..determinism::setup(optimizer("sgd"), 1) }.plan();
     let base = || Sequential::new(37).dense(8, Activation::Relu);
     let end = |model: Sequential| plan(model.dense(10, Activation::Linear));
@@ -155,13 +156,13 @@ fn steps_are_only_where_they_are_needed() {
     let backward = ["dense_input_gradient", "tail_backward", "dense_weight_gradient"];
     let forward = ["dense_forward", "tail_forward", "dense_loss"];
     let [input, tail, weight] = backward;
-    assert_eq!(stems(&dropped.train.steps), [&forward[..], &[input, weight, tail, weight]].concat());
-    assert_eq!(stems(&dropped.evaluate.steps), ["dense_forward", "dense_forward", "loss_step"]);
+    assert_eq!(stems(&dropped, ProgramId::Train), [&forward[..], &[input, weight, tail, weight]].concat());
+    assert_eq!(stems(&dropped, ProgramId::Evaluate), ["dense_forward", "dense_forward", "loss_step"]);
     let normed = end(base().batch_norm());
     let steps = ["dense_forward", "batch_norm_forward", "dense_loss", input, weight, "batch_norm_backward", "update"];
-    assert_eq!(stems(&normed.train.steps), [&steps[..], &[weight]].concat());
-    assert_eq!(stems(&normed.evaluate.steps), ["dense_forward", "tail_forward", "dense_forward", "loss_step"]);
-    assert_eq!(stems(&normed.predict.steps), ["dense_forward", "tail_forward", "dense_forward", "softmax"]);
+    assert_eq!(stems(&normed, ProgramId::Train), [&steps[..], &[weight]].concat());
+    assert_eq!(stems(&normed, ProgramId::Evaluate), ["dense_forward", "tail_forward", "dense_forward", "loss_step"]);
+    assert_eq!(stems(&normed, ProgramId::Predict), ["dense_forward", "tail_forward", "dense_forward", "softmax"]);
 }
 
 /// PyTorch's rule: a step moves the running mean by a tenth of the way to the batch's mean, the running variance to the
@@ -175,8 +176,8 @@ fn running_statistics_follow_the_batches() {
     let rows = 70;
     executor.submit(ProgramId::Train, &[Iteration { rows, first: 0, slot: 0, number: 1 }]).unwrap();
     let plan = executor.plan().clone();
-    let sums = plan.ids().find(|id| plan.tensor(*id).name == "train.layers.0.sums").unwrap();
-    let running = executor.read(plan.layers[0].norm.unwrap().running.unwrap()).unwrap();
+    let sums = plan.tensor_named("train.layers.0.sums");
+    let running = executor.read(plan.tensor_named("layers.0.norm.running")).unwrap();
     let sums = executor.read(sums).unwrap();
     for unit in 0..83 {
         let column: Vec<f64> = (0..rows as usize).map(|b| f64::from(sums[b * 83 + unit])).collect();

@@ -1,10 +1,14 @@
 //! Small networks to train in tests, straight on an executor.
 
-use crate::executor::{Executor, StepMetrics, TensorData};
+use crate::executor::{Executor, StepMetrics};
+use crate::lower::{Capacity, PlanRequest};
 use crate::ops::optimizer::Optimizer;
 use crate::ops::{InputKind, Loss, LossWeights, TargetKind};
-use crate::plan::{Capacity, Iteration, Plan, PlanRequest, ProgramId};
-use crate::spec::{Augment, LossOptions, Precision, Replica, Sequential, TrainSpec};
+use crate::plan::{Plan, Port, ProgramId};
+use crate::spec::{Augment, LossOptions, Replica, Sequential, TrainSpec};
+use crate::tensor::Iteration;
+use crate::tensor::Precision;
+use crate::tensor::TensorData;
 use crate::verify::network::initialize;
 
 /// A network, its data, and how it is trained.
@@ -101,13 +105,17 @@ impl Setup {
                 InputKind::SamplesU8 => TensorData::U8(&bytes),
                 _ => TensorData::F32(&self.features),
             };
-            executor.write(program.samples, 0, features).unwrap();
+            executor.write(program.port(Port::Samples), 0, features).unwrap();
             match self.targets {
-                TargetKind::Classes => executor.write(program.targets, 0, TensorData::U32(&self.labels)).unwrap(),
-                TargetKind::Values => executor.write(program.targets, 0, TensorData::F32(&self.values)).unwrap(),
+                TargetKind::Classes => {
+                    executor.write(program.port(Port::Targets), 0, TensorData::U32(&self.labels)).unwrap()
+                }
+                TargetKind::Values => {
+                    executor.write(program.port(Port::Targets), 0, TensorData::F32(&self.values)).unwrap()
+                }
             }
-            executor.write(program.order, 0, TensorData::U32(&self.orders.concat())).unwrap();
-            if let Some(id) = program.weights {
+            executor.write(program.port(Port::Order), 0, TensorData::U32(&self.orders.concat())).unwrap();
+            if let Some(id) = program.find(Port::Weights) {
                 let classes = LossWeights::classes(self.model.outputs());
                 let mut weights = self.loss_options.class_weights.clone();
                 weights.resize(classes, 1.0);

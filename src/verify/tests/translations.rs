@@ -10,7 +10,8 @@ use super::registry::{files, operations, parsed, specialized, stem};
 use crate::gpu::reflect::Reflection;
 use crate::gpu::{PROBES, specializations};
 use crate::ops::{Halves, Operation, Shader, shaders};
-use crate::spec::Precision;
+use crate::plan::ProgramId;
+use crate::tensor::Precision;
 use crate::verify::cases::suites;
 
 /// SPIR-V, MSL and HLSL of an entry point without overrides.
@@ -62,8 +63,8 @@ fn texts_with_f16_translate_to_every_backend() {
     let mut known = BTreeSet::new();
     let mut seen = BTreeSet::new();
     for suite in suites(0, false, Precision::F16).unwrap() {
-        for step in &suite.plan.train.steps {
-            let (op, halves) = (&step.op, Halves::of(&step.op, &suite.plan));
+        for step in &suite.plan.program(ProgramId::Steps).steps {
+            let (op, halves) = (&step.op, Halves::of(&step.op, &suite.plan.tensors));
             let name = format!("{} {:?} {halves:?}", step.operation(), op.constants());
             let stored = op.stored().expect("has a text that stores f16");
             let argument = op.arguments().into_iter().find(|(_, id)| *id == stored).unwrap().0;

@@ -4,21 +4,16 @@
 //! the oracle of gradient checks, and on [`Bounded`] it computes the exact value together with a bound on what any
 //! conforming f32 device may answer: the error bound of verification is derived by running the operation itself.
 
+pub(crate) mod binary16;
 mod bounded;
+pub(crate) mod special;
 
 pub use bounded::Bounded;
 
 use std::fmt::Debug;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-use ndarray::linalg::general_mat_mul;
-use ndarray::{ArrayView2, ArrayViewMut2};
-
-use crate::cpu::Columns;
-use crate::{binary16, special};
-
-/// What is done to a block of a product, told the row and column of its first number.
-pub type Finish<'a, T> = &'a mut dyn FnMut([usize; 2], ArrayViewMut2<T>);
+use ndarray::ArrayView2;
 
 /// A real number that operations compute with.
 pub trait Scalar:
@@ -36,8 +31,6 @@ pub trait Scalar:
 {
     /// Whether a comparison may come out differently on another device, which a bound must cover.
     const UNSURE: bool = false;
-    /// Whether products leave out columns of samples that are zero throughout a batch: not where they are the reference.
-    const SQUEEZES: bool = false;
     /// An exact constant or input.
     fn real(value: f32) -> Self;
     /// The value, without its bound.
@@ -69,18 +62,6 @@ pub trait Scalar:
     fn slice_sum(values: &[Self]) -> Self {
         Self::sum(values.iter().copied())
     }
-    /// `c = a b`, shapes (M, K), (K, N), (M, N).
-    fn matmul(a: ArrayView2<Self>, b: ArrayView2<Self>, c: ArrayViewMut2<Self>) {
-        Self::matmul_then(a, (b, None), c, &mut |_, _| {});
-    }
-    /// The same, where a may have only some columns, which `b`'s second part names of all K. Hands each block of the product,
-    /// as soon as it is complete, to `finish` with the place of its first number. The blocks cover the product.
-    fn matmul_then(
-        a: ArrayView2<Self>,
-        b: (ArrayView2<Self>, Option<&Columns>),
-        c: ArrayViewMut2<Self>,
-        finish: Finish<'_, Self>,
-    );
     /// The numbers as f32, if that is what they are.
     fn as_f32(_: &mut [Self]) -> Option<&mut [f32]> {
         None
@@ -130,9 +111,7 @@ const LANES: usize = 16;
 macro_rules! float_scalar {
     (
         $float:ty,
-        $squeezes:literal,
         $as_f32:path,
-        $matmul:path,
         $smallest:expr,
         $exp:path,
         $exp_m1:path,
@@ -141,7 +120,6 @@ macro_rules! float_scalar {
         $half:path $(,)?
     ) => {
         impl Scalar for $float {
-            const SQUEEZES: bool = $squeezes;
             fn as_f32(values: &mut [Self]) -> Option<&mut [f32]> {
                 $as_f32(values)
             }
@@ -200,14 +178,6 @@ macro_rules! float_scalar {
                 }
                 lanes.iter().chain(rest).fold(0.0, |total, term| total + *term)
             }
-            fn matmul_then(
-                a: ArrayView2<Self>,
-                b: (ArrayView2<Self>, Option<&Columns>),
-                c: ArrayViewMut2<Self>,
-                finish: Finish<'_, Self>,
-            ) {
-                $matmul(a, b, c, finish);
-            }
             fn column_sums(matrix: ArrayView2<Self>, sums: &mut [Self]) {
                 // Row after row, so that all columns are added at once; each one's terms keep their order.
                 sums.fill(0.0);
@@ -230,9 +200,7 @@ macro_rules! float_scalar {
 // In f32 by the formulas that WGSL has too, in f64 exactly.
 float_scalar!(
     f32,
-    true,
     Some,
-    crate::cpu::matmul_f32,
     f32::MIN_POSITIVE,
     special::exp_f32,
     special::exp_minus_one,
@@ -241,32 +209,8 @@ float_scalar!(
     binary16::rounded,
 );
 // The oracle of gradient checks does not round to f16 either, whose steps have no derivative.
-float_scalar!(
-    f64,
-    false,
-    not_f32,
-    matmul_f64,
-    f64::MIN_POSITIVE,
-    f64::exp,
-    f64::exp_m1,
-    f64::ln_1p,
-    libm::erfc,
-    std::convert::identity,
-);
+float_scalar!(f64, not_f32, f64::MIN_POSITIVE, f64::exp, f64::exp_m1, f64::ln_1p, libm::erfc, std::convert::identity,);
 
 fn not_f32(_: &mut [f64]) -> Option<&mut [f32]> {
     None
-}
-
-fn matmul_f64(
-    a: ArrayView2<f64>,
-    (b, columns): (ArrayView2<f64>, Option<&Columns>),
-    mut c: ArrayViewMut2<f64>,
-    finish: Finish<'_, f64>,
-) {
-    match columns {
-        Some(columns) => general_mat_mul(1.0, &a, &columns.pick(b), 0.0, &mut c),
-        None => general_mat_mul(1.0, &a, &b, 0.0, &mut c),
-    }
-    finish([0, 0], c);
 }

@@ -1,76 +1,13 @@
 //! What the training loop asks of a device: both executors answer it.
 
-use std::ops::Range;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
-use crate::plan::{Element, Iteration, Metrics, Plan, ProgramId, TensorId};
-use crate::spec::Pace;
-
-/// Numbers for a tensor.
-#[derive(Clone, Copy, Debug)]
-pub enum TensorData<'a> {
-    /// For f32 tensors, and for f16 tensors, where they are rounded.
-    F32(&'a [f32]),
-    /// For u32 tensors.
-    U32(&'a [u32]),
-    /// For u8 tensors.
-    U8(&'a [u8]),
-}
-
-impl<'a> TensorData<'a> {
-    /// Some of the elements.
-    pub(crate) fn slice(&self, range: Range<usize>) -> TensorData<'a> {
-        match self {
-            Self::F32(values) => Self::F32(&values[range]),
-            Self::U32(values) => Self::U32(&values[range]),
-            Self::U8(values) => Self::U8(&values[range]),
-        }
-    }
-
-    /// Number of elements.
-    pub fn len(&self) -> usize {
-        match self {
-            Self::F32(values) => values.len(),
-            Self::U32(values) => values.len(),
-            Self::U8(values) => values.len(),
-        }
-    }
-
-    /// True if there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    fn element(&self) -> Element {
-        match self {
-            Self::F32(_) => Element::F32,
-            Self::U32(_) => Element::U32,
-            Self::U8(_) => Element::U8,
-        }
-    }
-
-    /// Checks that the data are of the tensor's type and fit into it from `offset` on.
-    pub(crate) fn check(&self, plan: &Plan, id: TensorId, offset: usize) -> Result<()> {
-        let tensor = plan.tensor(id);
-        let end = offset + self.len();
-        let fits = match (self.element(), tensor.element) {
-            // Two to a word, and words are what devices write.
-            (Element::F32, Element::F16) => offset.is_multiple_of(2) && (end.is_multiple_of(2) || end == tensor.len()),
-            (own, wanted) => own == wanted,
-        };
-        if fits && end <= tensor.len() {
-            return Ok(());
-        }
-        Err(Error::Shape {
-            operation: "write",
-            tensor: tensor.name.clone(),
-            wanted: format!("{:?} {}", tensor.element, plan.shape_text(id)),
-            got: format!("{} of {:?} at {offset}", self.len(), self.element()),
-        })
-    }
-}
+use crate::error::Result;
+use crate::plan::{Plan, ProgramId};
+use crate::schedule::Pace;
+use crate::tensor::{Iteration, Metrics, TensorData, TensorId};
 
 /// The loss of one step of one replica, as it was before that step's update.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -148,6 +85,9 @@ pub(crate) struct KernelRecord {
     pub kernel: String,
     pub variant: String,
 }
+
+/// Of each program that ran.
+pub(crate) type KernelRecords = BTreeMap<ProgramId, Vec<KernelRecord>>;
 
 impl From<&KernelChoice> for KernelRecord {
     fn from(choice: &KernelChoice) -> Self {

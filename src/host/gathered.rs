@@ -1,13 +1,19 @@
 //! The samples of a batch, gathered for the first layer.
 
 use super::columns::Columns;
+use super::compute::Compute;
 use super::memory::{Numbers, zeros};
-use crate::ops::{Dense, Input};
-use crate::plan::Iteration;
-use crate::scalar::Scalar;
+use crate::tensor::{Iteration, TensorId};
 
-/// What decides gathered rows: the input, the batch, and (B, I, O).
-pub(crate) type GatherKey = (Input, Iteration, Dense);
+/// What decides gathered rows: whose samples, in whose order, of which batch, and for a layer of how many outputs, since
+/// these decide whether columns are left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct GatherKey {
+    pub samples: TensorId,
+    pub order: TensorId,
+    pub iteration: Iteration,
+    pub outputs: usize,
+}
 
 /// Rows gathered from samples, (B, I), and which ones.
 #[derive(Debug)]
@@ -51,7 +57,7 @@ impl Looks {
     }
 }
 
-impl<T: Scalar> Gathered<T> {
+impl<T: Compute> Gathered<T> {
     pub fn new() -> Self {
         Self { key: None, rows: zeros(0), squeezed: false, columns: Columns::default(), looks: Looks::default() }
     }

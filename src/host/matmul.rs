@@ -5,10 +5,10 @@ use std::sync::LazyLock;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, ShapeBuilder, s};
 
 use super::columns::Columns;
+use super::compute::Finish;
 use super::kernels::Kernels;
 use super::simd::prefetch_at;
 use super::turn::Turn;
-use crate::scalar::Finish;
 
 /// The most of K that one pass takes: what the second level of cache holds of the left operand is this deep.
 const DEPTH: usize = 800;

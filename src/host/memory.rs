@@ -4,16 +4,17 @@ use ndarray::ArrayView2;
 
 use aligned_vec::{AVec, ConstAlign};
 
+use super::compute::Compute;
 use super::gathered::{GatherKey, Gathered};
 use super::simd::LINE;
-use crate::executor::TensorData;
-use crate::plan::{Element, Plan, Tensor, TensorId};
 use crate::scalar::Scalar;
+use crate::tensor::TensorData;
+use crate::tensor::{Element, Tensor, TensorId};
 
 /// Numbers that start on a cache line: a vector that lies across two costs two accesses.
 pub(crate) type Numbers<T> = AVec<T, ConstAlign<LINE>>;
 
-pub(super) fn zeros<T: Scalar>(len: usize) -> Numbers<T> {
+pub(crate) fn zeros<T: Compute>(len: usize) -> Numbers<T> {
     let mut numbers = Numbers::new(LINE);
     // As much as the memory report says, and no more.
     numbers.reserve_exact(len);
@@ -34,7 +35,7 @@ enum Storage<T> {
 /// What a plan's replicas share: the samples, what they should give and, where there is one for all, their order; and the
 /// buffers that steps borrow.
 #[derive(Debug)]
-pub(super) struct Shared<T> {
+pub(crate) struct Shared<T> {
     /// By the tensor's number; without elements where each replica has its own.
     tensors: Vec<Storage<T>>,
     /// Buffers that tasks borrow, so that a step allocates nothing once all have been used.
@@ -47,14 +48,14 @@ pub(super) struct Shared<T> {
 
 /// The tensors that one replica has for itself, so that replicas can be worked on side by side.
 #[derive(Debug)]
-pub(super) struct Own<T> {
+pub(crate) struct Own<T> {
     /// By the tensor's number; without elements where all replicas share it.
     tensors: Vec<Storage<T>>,
 }
 
 /// The tensors of one replica, as steps see them: shapes begin with R = 1 where the plan's have R.
 #[derive(Debug)]
-pub(crate) struct Memory<'a, T: Scalar> {
+pub(crate) struct Memory<'a, T: Compute> {
     own: &'a mut Own<T>,
     shared: &'a Shared<T>,
     /// The samples of one batch, gathered for the first layer's forward step and used again by its weight gradient.
@@ -62,7 +63,7 @@ pub(crate) struct Memory<'a, T: Scalar> {
 }
 
 /// Bytes that a tensor of T takes here.
-pub(super) fn tensor_bytes<T>(tensor: &Tensor) -> u64 {
+pub(crate) fn tensor_bytes<T>(tensor: &Tensor) -> u64 {
     let element = match tensor.element {
         // What is stored as f16 has the room of the others here.
         Element::F32 | Element::F16 => size_of::<T>(),
@@ -74,7 +75,7 @@ pub(super) fn tensor_bytes<T>(tensor: &Tensor) -> u64 {
     u64::try_from(exact).unwrap_or(u64::MAX)
 }
 
-impl<T: Scalar> Storage<T> {
+impl<T: Compute> Storage<T> {
     /// So many elements, zero.
     fn new(element: Element, len: usize) -> Self {
         match element {
@@ -139,10 +140,10 @@ impl<T: Scalar> Storage<T> {
     }
 }
 
-impl<T: Scalar> Shared<T> {
-    pub fn new(plan: &Plan) -> Self {
-        let tensors = plan.tensors.iter().map(|tensor| {
-            let shared = plan.share_of_a_replica(tensor) == 0;
+impl<T: Compute> Shared<T> {
+    pub fn new(tensors: &[Tensor], replicas: usize) -> Self {
+        let tensors = tensors.iter().map(|tensor| {
+            let shared = tensor.share_of_a_replica(replicas) == 0;
             Storage::new(tensor.element, if shared { tensor.len() } else { 0 })
         });
         Self {
@@ -194,10 +195,10 @@ impl<T: Scalar> Shared<T> {
     }
 }
 
-impl<T: Scalar> Own<T> {
-    pub fn new(plan: &Plan) -> Self {
-        let tensors = plan.tensors.iter();
-        let tensors = tensors.map(|tensor| Storage::new(tensor.element, plan.share_of_a_replica(tensor)));
+impl<T: Compute> Own<T> {
+    pub fn new(tensors: &[Tensor], replicas: usize) -> Self {
+        let tensors = tensors.iter();
+        let tensors = tensors.map(|tensor| Storage::new(tensor.element, tensor.share_of_a_replica(replicas)));
         Self { tensors: tensors.collect() }
     }
 
@@ -232,14 +233,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<T: Scalar> Drop for Memory<'_, T> {
+impl<T: Compute> Drop for Memory<'_, T> {
     fn drop(&mut self) {
         lock(&self.shared.gathered).push(self.take_gathered());
     }
 }
 
-impl<'a, T: Scalar> Memory<'a, T> {
-    pub(super) fn new(own: &'a mut Own<T>, shared: &'a Shared<T>) -> Self {
+impl<'a, T: Compute> Memory<'a, T> {
+    pub(crate) fn new(own: &'a mut Own<T>, shared: &'a Shared<T>) -> Self {
         let gathered = lock(&shared.gathered).pop().unwrap_or_else(Gathered::new);
         Self { own, shared, gathered }
     }

@@ -4,10 +4,10 @@
 const SQUARE: usize = 4;
 
 /// Copies `rows` rows of `columns` contiguous numbers, `stride` apart, into columns of rows that are `width` apart.
-pub(super) type Turn = unsafe fn(from: *const f32, stride: isize, extents: [usize; 2], to: &mut [f32], width: usize);
+pub(crate) type Turn = unsafe fn(from: *const f32, stride: isize, extents: [usize; 2], to: &mut [f32], width: usize);
 
 /// The fastest way of this processor, found at run time.
-pub(super) fn fastest() -> Turn {
+pub(crate) fn fastest() -> Turn {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx512f") {
         return avx512::turn;

@@ -1,6 +1,10 @@
+//! How weights start.
+
+mod orthogonal;
+
 use serde::{Deserialize, Serialize};
 
-use super::orthogonal::orthogonal;
+use self::orthogonal::orthogonal;
 use crate::error::{Error, Result};
 use crate::random::{Purpose, Stream};
 

@@ -1,13 +1,14 @@
 //! What follows a layer's sums in a plan: norm, activation, residual and dropout, forwards and backwards.
 
-use super::build::{Builder, step};
+use super::build::{Builder, NormTensors, TrainedNorm};
 use super::forward::Pass;
-use super::{Element, NormTensors, Role, TensorId};
 use crate::ops::{
     BatchNormBackward, BatchNormForward, Dropout, Incoming, LayerNormBackward, LayerNormForward, LayerNormGradient, Op,
     Passed, Running, Tail, TailBackward, TailForward, UpdateStep, Updated,
 };
+use crate::plan::Step;
 use crate::spec::Norm;
+use crate::tensor::{Element, Role, TensorId};
 
 /// What a layer's tail keeps between its forward and its backward step.
 #[derive(Clone, Copy, Debug)]
@@ -19,20 +20,28 @@ pub(super) struct TailTensors {
 }
 
 impl Builder<'_> {
-    /// A norm's scales and shifts, with what training and evaluation need for them.
+    /// A norm's scales and shifts, and the running statistics of one that has them.
     pub(super) fn norm(&mut self, n: usize) -> Option<NormTensors> {
         let layer = &self.request.model.layers[n];
-        let (norm, units) = (layer.norm?, layer.units);
-        let (replicas, slots) = (self.replicas(), self.request.spec.optimizer.slots());
-        let mut tensor = |what: &str, shape: &[usize], role| {
-            self.tensor(format!("layers.{n}.norm.{what}"), shape, Element::F32, role)
-        };
-        let shape = [replicas, 2, units];
+        let shape = [self.replicas(), 2, layer.units];
+        let mut tensor = |what: &str, role| self.tensor(format!("layers.{n}.norm.{what}"), &shape, Element::F32, role);
         Some(NormTensors {
-            scales: tensor("scales", &shape, Role::Parameter),
-            state: tensor("scales.state", &[replicas, slots, 2, units], Role::OptimizerState),
-            gradient: tensor("scales.gradient", &shape, Role::Gradient),
-            running: matches!(norm, Norm::Batch { .. }).then(|| tensor("running", &shape, Role::Statistics)),
+            scales: tensor("scales", Role::Parameter),
+            running: matches!(layer.norm?, Norm::Batch { .. }).then(|| tensor("running", Role::Statistics)),
+        })
+    }
+
+    /// What training has of a norm.
+    pub(super) fn trained_norm(&mut self, n: usize) -> Option<TrainedNorm> {
+        let layer = &self.request.model.layers[n];
+        layer.norm?;
+        let (replicas, slots, units) = (self.replicas(), self.request.spec.optimizer.slots(), layer.units);
+        let mut tensor = |what: &str, shape: &[usize], role| {
+            self.tensor(format!("layers.{n}.norm.scales.{what}"), shape, Element::F32, role)
+        };
+        Some(TrainedNorm {
+            state: tensor("state", &[replicas, slots, 2, units], Role::OptimizerState),
+            gradient: tensor("gradient", &[replicas, 2, units], Role::Gradient),
         })
     }
 
@@ -59,19 +68,19 @@ impl Builder<'_> {
             outputs: layer.units,
             sums,
             activation: layer.activation,
-            dropout: (pass.training && layer.dropout > 0.0).then_some(Dropout { rate: layer.dropout, layer: n }),
+            dropout: (pass.trains() && layer.dropout > 0.0).then_some(Dropout { rate: layer.dropout, layer: n }),
         }
     }
 
     /// Adds the steps from layer `n`'s sums to its output.
-    pub(super) fn tail_forward(&mut self, pass: &mut Pass, prefix: &str, n: usize, sums: TensorId, output: TensorId) {
+    pub(super) fn tail_forward(&mut self, pass: &mut Pass, n: usize, sums: TensorId, output: TensorId) {
         let tail = self.tail(pass, n, sums);
         let layer = &self.request.model.layers[n];
         let residual = layer.residual.and_then(|back| pass.activations.get(n - back).copied());
         let norm = layer.norm.zip(self.layers[n].norm);
         let mut statistics = |extent: usize| {
             let shape = [self.replicas(), 2, extent];
-            self.tensor(format!("{prefix}.layers.{n}.statistics"), &shape, Element::F32, Role::Activation)
+            self.tensor(pass.name(&format!("layers.{n}.statistics")), &shape, Element::F32, Role::Activation)
         };
         let mut own = None;
         let op = match norm {
@@ -80,7 +89,7 @@ impl Builder<'_> {
                 Op::LayerNormForward(LayerNormForward { tail, epsilon, scales, statistics, residual, output })
             }
             Some((Norm::Batch { momentum, epsilon }, NormTensors { scales, running: Some(running), .. })) => {
-                if pass.training {
+                if pass.trains() {
                     let statistics = *own.insert(statistics(tail.outputs));
                     let op =
                         BatchNormForward { tail, momentum, epsilon, scales, running, statistics, residual, output };
@@ -92,7 +101,7 @@ impl Builder<'_> {
             }
             _ => Op::TailForward(TailForward { tail, running: None, residual, output }),
         };
-        pass.steps.push(step(format!("layers.{n} {}", self.tail_label(n)), op));
+        pass.steps.push(Step::new(format!("layers.{n} {}", self.tail_label(n)), op));
         pass.tails[n] = Some(TailTensors { sums, statistics: own });
     }
 
@@ -118,32 +127,30 @@ impl Builder<'_> {
         let label = |what: &str| format!("layers.{n} {what}");
         let Some((norm, statistics)) = self.layers[n].norm.zip(statistics) else {
             let what = label(&format!("{} gradient", self.tail_label(n)));
-            return pass.steps.push(step(what, Op::TailBackward(TailBackward { tail, incoming })));
+            return pass.steps.push(Step::new(what, Op::TailBackward(TailBackward { tail, incoming })));
         };
-        let NormTensors { scales, gradient: scales_gradient, running, .. } = norm;
+        let NormTensors { scales, running } = norm;
+        let trained = self.trained[n].norm.expect("a layer with a norm has what training needs of it");
+        let scales_gradient = trained.gradient;
         if running.is_some() {
             let op = BatchNormBackward { tail, incoming, scales, statistics, scales_gradient };
-            pass.steps.push(step(label("norm gradient"), Op::BatchNormBackward(op)));
+            pass.steps.push(Step::new(label("norm gradient"), Op::BatchNormBackward(op)));
         } else {
             let op = LayerNormGradient { tail: tail.clone(), gradient, skipped, scales, statistics, scales_gradient };
-            pass.steps.push(step(label("norm scale gradient"), Op::LayerNormGradient(op)));
+            pass.steps.push(Step::new(label("norm scale gradient"), Op::LayerNormGradient(op)));
             let op = LayerNormBackward { tail, incoming, scales, statistics };
-            pass.steps.push(step(label("norm gradient"), Op::LayerNormBackward(op)));
+            pass.steps.push(Step::new(label("norm gradient"), Op::LayerNormBackward(op)));
         }
         if !self.stores_gradients() {
-            self.norm_update(pass, n, norm);
+            let tensors = self.norm_updated(n, norm, trained);
+            let op = UpdateStep { tensors, scale: None, update: self.request.spec.update() };
+            pass.steps.push(Step::new(format!("layers.{n} norm update"), Op::UpdateStep(op)));
         }
-    }
-
-    fn norm_update(&self, pass: &mut Pass, n: usize, norm: NormTensors) {
-        let tensors = self.norm_updated(n, norm);
-        let op = UpdateStep { tensors, scale: None, update: self.request.spec.update() };
-        pass.steps.push(step(format!("layers.{n} norm update"), Op::UpdateStep(op)));
     }
 
     /// A norm's scales and shifts, which are one tensor, as an update takes them.
-    pub(super) fn norm_updated(&self, n: usize, norm: NormTensors) -> [Updated; 2] {
-        let NormTensors { scales: value, state, gradient, .. } = norm;
+    pub(super) fn norm_updated(&self, n: usize, norm: NormTensors, trained: TrainedNorm) -> [Updated; 2] {
+        let (value, TrainedNorm { state, gradient }) = (norm.scales, trained);
         let len = 2 * self.request.model.layers[n].units;
         let own = Updated { value, gradient, state, len, is_weight: false };
         [own, own.without_numbers()]
@@ -157,7 +164,7 @@ impl Builder<'_> {
             return Passed { tensor, more };
         }
         let shape = [self.replicas(), pass.capacity.batch, self.request.model.layers[source].units];
-        let name = format!("train.layers.{source}.skipped");
+        let name = pass.name(&format!("layers.{source}.skipped"));
         let tensor = self.tensor(name, &shape, self.stored_element(), Role::Activation);
         pass.skipped[source] = Some(tensor);
         Passed { tensor, more }

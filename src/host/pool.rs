@@ -32,7 +32,7 @@ const ALONE: usize = usize::MAX;
 
 /// Hands each replica with its number to `body`, which takes it through a submission of so many steps. While there are as
 /// many replicas as threads each stays on one of them, until others run out of work; those that are left share the threads.
-pub(super) fn side_by_side<R: Send>(replicas: &mut [R], steps: usize, body: &(impl Fn(usize, &mut R) + Sync)) {
+pub(crate) fn side_by_side<R: Send>(replicas: &mut [R], steps: usize, body: &(impl Fn(usize, &mut R) + Sync)) {
     let threads = rayon::current_num_threads();
     let (alone, sharing) = replicas.split_at_mut(replicas.len() / threads * threads);
     let (count, width) = (alone.len(), threads.div_ceil(sharing.len().max(1)));
@@ -67,7 +67,7 @@ fn within(width: usize, work: impl FnOnce()) {
 }
 
 /// How many threads the work on this one may fork onto.
-pub(super) fn width() -> usize {
+pub(crate) fn width() -> usize {
     match WIDTH.get() {
         0 => rayon::current_num_threads(),
         ALONE => 1 + team().map_or(0, Team::free),

@@ -9,7 +9,7 @@ type Kernel = MicroKernelFn<f32>;
 
 /// A family of microkernels. One of them adds up a block of the product in registers, up to `packs` vectors by
 /// `columns`, over the whole depth that it is given and in ascending order.
-pub(super) struct Kernels {
+pub(crate) struct Kernels {
     /// Numbers in a vector.
     pub lanes: usize,
     /// The most vectors of a block.

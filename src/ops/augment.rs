@@ -1,6 +1,5 @@
 use serde::{Deserialize, Serialize};
 
-use super::Sequential;
 use crate::error::{Error, Result};
 
 /// How training moves and bends its images, each one anew in each step, by numbers drawn from the replica's seed.
@@ -68,10 +67,10 @@ impl Augment {
     ///
     /// # Errors
     /// [`Error::Spec`] that names the field.
-    pub(super) fn validate(&self, model: &Sequential) -> Result<()> {
+    pub(crate) fn validate(&self, inputs: usize) -> Result<()> {
         let Self { width, height, shift, rotate, scale, elastic } = *self;
-        if width == 0 || width.checked_mul(height) != Some(model.inputs) {
-            let reason = format!("images of {width}x{height} are not the model's {} inputs", model.inputs);
+        if width == 0 || width.checked_mul(height) != Some(inputs) {
+            let reason = format!("images of {width}x{height} are not the model's {inputs} inputs");
             return Err(Error::spec("augment size", reason));
         }
         for (name, value, most) in [

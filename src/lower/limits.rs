@@ -1,11 +1,12 @@
 //! The steps at the end of a training step that limits ask for: clipping by global norm, with the updates that must wait
 //! for it, and the max-norm constraint.
 
-use super::build::{Builder, step};
+use super::build::{Builder, LayerTensors, TrainedTensors};
 use super::forward::Pass;
-use super::{Element, LayerTensors, Metrics, Role};
-use crate::ops::{ClipNorm, GradientNorm, MaxNorm, Op, UpdateStep, Updated};
+use crate::ops::{ClipNorm, Dense, GradientNorm, MaxNorm, Op, UpdateStep, Updated};
+use crate::plan::Step;
 use crate::spec::Clip;
+use crate::tensor::{Element, Metrics, Role};
 
 impl Builder<'_> {
     /// Whether weight gradients are stored, for something else to see them before the update, or for checks.
@@ -29,33 +30,33 @@ impl Builder<'_> {
         let Some(limit) = self.request.spec.max_norm.filter(|_| !self.request.keep_gradients) else { return };
         for (n, (outputs, inputs)) in self.request.model.shapes().enumerate().skip(self.request.spec.frozen) {
             let op = MaxNorm { weight: self.layers[n].weight, inputs, outputs, limit };
-            pass.steps.push(step(format!("layers.{n} max norm"), Op::MaxNorm(op)));
+            pass.steps.push(Step::new(format!("layers.{n} max norm"), Op::MaxNorm(op)));
         }
     }
 
     /// The tensors that are updated together, by name, of plans that store gradients.
     fn updated(&self) -> Vec<(String, [Updated; 2])> {
-        let shapes = self.request.model.shapes();
-        let layers = self.layers.iter().zip(shapes).enumerate().filter_map(|(n, (layer, (outputs, inputs)))| {
-            let LayerTensors { weight, bias, weight_state, bias_state, gradient, .. } = *layer;
-            let [weight_gradient, bias_gradient] = gradient?;
-            let tensors = [
-                (weight, weight_gradient, weight_state, outputs * inputs, true),
-                (bias, bias_gradient, bias_state, outputs, false),
-            ];
-            let updated = tensors.map(|(value, gradient, state, len, is_weight)| Updated {
-                value,
-                gradient,
-                state,
-                len,
-                is_weight,
-            });
-            Some((format!("layers.{n}"), updated))
+        let all = || self.layers.iter().zip(&self.trained).enumerate().skip(self.request.spec.frozen);
+        let layers = all().map(|(n, (layer, trained))| {
+            let LayerTensors { weight, bias, .. } = *layer;
+            let TrainedTensors { weight_state, bias_state, gradient, .. } = *trained;
+            let [weight_gradient, bias_gradient] = gradient.expect("a plan that clips by norm stores gradients");
+            let Dense { outputs, inputs, .. } = self.dense(n, 0);
+            let of_weight = Updated {
+                value: weight,
+                gradient: weight_gradient,
+                state: weight_state,
+                len: outputs * inputs,
+                is_weight: true,
+            };
+            let of_bias =
+                Updated { value: bias, gradient: bias_gradient, state: bias_state, len: outputs, is_weight: false };
+            (format!("layers.{n}"), [of_weight, of_bias])
         });
-        let norms =
-            self.layers.iter().enumerate().skip(self.request.spec.frozen).filter_map(|(n, layer)| {
-                layer.norm.map(|norm| (format!("layers.{n} norm"), self.norm_updated(n, norm)))
-            });
+        let norms = all().filter_map(|(n, (layer, trained))| {
+            let (norm, trained) = layer.norm.zip(trained.norm)?;
+            Some((format!("layers.{n} norm"), self.norm_updated(n, norm, trained)))
+        });
         layers.chain(norms).collect()
     }
 
@@ -63,22 +64,22 @@ impl Builder<'_> {
         let (updated, replicas) = (self.updated(), self.replicas());
         let own = |[first, second]: &[Updated; 2]| GradientNorm::blocks_of(first.len, second.len);
         let blocks: usize = updated.iter().map(|(_, tensors)| own(tensors)).sum();
-        let squares = self.tensor("train.squares".to_owned(), &[replicas, blocks], Element::F32, Role::Activation);
-        let scale = self.tensor("train.scale".to_owned(), &[replicas], Element::F32, Role::Activation);
+        let squares = self.tensor(pass.name("squares"), &[replicas, blocks], Element::F32, Role::Activation);
+        let scale = self.tensor(pass.name("scale"), &[replicas], Element::F32, Role::Activation);
         let mut offset = 0;
         for (name, tensors) in &updated {
             let gradients = tensors.map(|tensor| (tensor.gradient, tensor.len));
             let op = GradientNorm { gradients, squares, offset, blocks };
-            pass.steps.push(step(format!("{name} gradient norm"), Op::GradientNorm(op)));
+            pass.steps.push(Step::new(format!("{name} gradient norm"), Op::GradientNorm(op)));
             offset += own(tensors);
         }
-        let shape = &self.tensors[metrics.tensor.index()].shape;
+        let shape = self.shape(metrics.tensor);
         let (slots, metric_blocks) = (shape[1], shape[2]);
         let op = ClipNorm { squares, blocks, scale, metrics: metrics.tensor, slots, metric_blocks, limit };
-        pass.steps.push(step("clip norm".to_owned(), Op::ClipNorm(op)));
+        pass.steps.push(Step::new("clip norm", Op::ClipNorm(op)));
         for (name, tensors) in updated {
             let op = UpdateStep { tensors, scale: Some(scale), update: self.request.spec.update() };
-            pass.steps.push(step(format!("{name} update"), Op::UpdateStep(op)));
+            pass.steps.push(Step::new(format!("{name} update"), Op::UpdateStep(op)));
         }
     }
 }

@@ -7,7 +7,7 @@ pub(crate) fn vectorized<R>(body: impl FnOnce() -> R) -> R {
 }
 
 /// Bytes of a cache line, about.
-pub(super) const LINE: usize = 64;
+pub(crate) const LINE: usize = 64;
 
 /// Asks for values that will be read soon, so that they are on their way into the cache while others are worked on.
 /// Nothing where the language has no stable way to ask.

@@ -17,7 +17,7 @@ pub(crate) fn tasks(flops: u64) -> usize {
 }
 
 /// The same for work that may fork onto so many threads.
-pub(super) fn tasks_within(width: usize, flops: u64) -> usize {
+pub(crate) fn tasks_within(width: usize, flops: u64) -> usize {
     usize::try_from(flops / LEAST).unwrap_or(usize::MAX).min(width).max(1)
 }
 

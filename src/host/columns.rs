@@ -212,7 +212,7 @@ mod tests {
     use ndarray::ArrayViewMut2;
 
     use super::*;
-    use crate::cpu::matmul_f32;
+    use crate::host::matmul::matmul_f32;
     use crate::random::{Purpose, Stream};
 
     /// Columns found in marks of so many, about one of `one_in` of which is set.

@@ -9,9 +9,9 @@ use super::trainer::Trainer;
 use super::{Device, Evaluation, Scores};
 use crate::data::{Dataset, Targets};
 use crate::error::{Error, Result};
-use crate::executor::TensorData;
 use crate::ops::DifferenceSums;
-use crate::plan::{Element, ProgramId};
+use crate::plan::{Port, ProgramId};
+use crate::tensor::TensorData;
 
 impl Trainer {
     /// Mean loss, accuracy and [`Metrics`] over a dataset. The loss is the one that training minimizes, label smoothing,
@@ -20,7 +20,7 @@ impl Trainer {
     /// # Errors
     /// [`Error::Shape`] or [`Error::Spec`] where data and model do not fit, and what the device reports.
     pub fn evaluate(&mut self, data: &Dataset) -> Result<Evaluation> {
-        self.evaluate_with(data, ProgramId::Judge)
+        self.evaluate_with(data, ProgramId::Measure)
     }
 
     /// For each true class (rows) how often each class was predicted (columns), by the first replica.
@@ -53,7 +53,7 @@ impl Trainer {
         let device = self.device.clone();
         let session = self.session_for_evaluation(data.features(), Some(data))?;
         let chunk = session.evaluation_rows();
-        let replicas = session.executor.plan().replicas.len();
+        let replicas = session.executor.plan().replicas;
         let mut sums = vec![[0.0; 2]; replicas];
         let mut gathered = Gathered::new(session, program)?;
         for first in (0..data.len()).step_by(chunk) {
@@ -65,7 +65,7 @@ impl Trainer {
                 sums[metrics.replica][0] += metrics.loss_sum;
                 sums[metrics.replica][1] += metrics.right;
             }
-            if program == ProgramId::Judge {
+            if program == ProgramId::Measure {
                 gathered.chunk(session, rows.len())?;
             }
         }
@@ -80,7 +80,7 @@ impl Trainer {
 
 /// What the device has counted and summed, chunk by chunk.
 struct Gathered {
-    judge: bool,
+    measures: bool,
     /// Of each replica, in the dataset's order.
     scores: Vec<Vec<f32>>,
     /// Of each replica and output: sums of |a - y| and (a - y)².
@@ -90,35 +90,32 @@ struct Gathered {
 impl Gathered {
     /// Starts the counts at zero.
     fn new(session: &mut Session, program: ProgramId) -> Result<Self> {
-        let judge = program == ProgramId::Judge;
-        let plan = session.executor.plan();
-        let replicas = plan.replicas.len();
-        let counts = plan.judgement.counts.filter(|_| judge);
-        for id in counts.iter().flatten() {
-            let tensor = session.executor.plan().tensor(*id);
-            if tensor.element == Element::U32 {
-                let zeros = vec![0; tensor.len()];
-                session.executor.write(*id, 0, TensorData::U32(&zeros))?;
+        let measures = program == ProgramId::Measure;
+        let replicas = session.executor.plan().replicas;
+        for port in [Port::Confusion, Port::Ranks] {
+            let plan = session.executor.plan();
+            if let Some(id) = plan.program(program).find(port) {
+                let zeros = vec![0; plan.tensor(id).len()];
+                session.executor.write(id, 0, TensorData::U32(&zeros))?;
             }
         }
-        Ok(Self { judge, scores: vec![Vec::new(); replicas], sums: vec![Vec::new(); replicas] })
+        Ok(Self { measures, scores: vec![Vec::new(); replicas], sums: vec![Vec::new(); replicas] })
     }
 
     /// Fetches what the next chunk, of `rows` rows before it, overwrites.
     fn chunk(&mut self, session: &mut Session, rows: usize) -> Result<()> {
         let plan = session.executor.plan();
-        let judgement = plan.judgement;
-        let (replicas, batch) = (plan.replicas.len(), plan.program(ProgramId::Judge).batch);
-        if let Some([_, _, scores]) = judgement.counts {
+        let program = plan.program(ProgramId::Measure);
+        let (replicas, batch) = (plan.replicas, program.batch);
+        let (scores, sums) = (program.find(Port::Scores), program.find(Port::DifferenceSums));
+        if let Some(scores) = scores {
             let stride = plan.tensor(scores).len() / replicas;
-            if self.scored(session) {
-                let all = session.executor.read(scores)?;
-                for (own, all) in self.scores.iter_mut().zip(all.chunks(stride)) {
-                    own.extend(&all[..rows]);
-                }
+            let all = session.executor.read(scores)?;
+            for (own, all) in self.scores.iter_mut().zip(all.chunks(stride)) {
+                own.extend(&all[..rows]);
             }
         }
-        if let Some(id) = judgement.sums {
+        if let Some(id) = sums {
             let shape = session.executor.plan().tensor(id).shape.clone();
             let (stride, outputs) = (shape[1], shape[2]);
             let all = session.executor.read(id)?;
@@ -137,21 +134,18 @@ impl Gathered {
         Ok(())
     }
 
-    /// Whether there are two classes, so that scores are kept.
-    fn scored(&self, session: &Session) -> bool {
-        let plan = session.executor.plan();
-        plan.judgement.counts.is_some_and(|[confusion, ..]| plan.tensor(confusion).shape[1] == 2)
-    }
-
     /// Each replica's metrics.
     fn finish(self, session: &mut Session, data: &Dataset, device: &Device) -> Result<Vec<Metrics>> {
         let mut all = vec![Metrics::default(); self.sums.len()];
-        if !self.judge {
+        if !self.measures {
             return Ok(all);
         }
-        if let Some([confusion, ranks, _]) = session.executor.plan().judgement.counts {
-            let classes = session.executor.plan().tensor(confusion).shape[1];
-            let areas = match self.scored(session) {
+        let plan = session.executor.plan();
+        let find = |port| plan.program(ProgramId::Measure).find(port);
+        let (scores, sums) = (find(Port::Scores), find(Port::DifferenceSums));
+        if let Some((confusion, ranks)) = find(Port::Confusion).zip(find(Port::Ranks)) {
+            let classes = plan.tensor(confusion).shape[1];
+            let areas = match scores.is_some() {
                 true => session.roc_areas(device, &self.scores, &truths(data))?,
                 false => vec![None; all.len()],
             };
@@ -163,7 +157,7 @@ impl Gathered {
                 own.classification = Some(Classification { confusion, ranks, roc_auc });
             }
         }
-        if let (Some(_), Targets::Values(values)) = (session.executor.plan().judgement.sums, data.targets()) {
+        if let (Some(_), Targets::Values(values)) = (sums, data.targets()) {
             let spreads = spreads(values);
             for (own, sums) in all.iter_mut().zip(&self.sums) {
                 own.regression = Some(Regression::of(sums, &spreads, data.len()));

@@ -1,0 +1,26 @@
+//! What operations run on: the tensors of a plan in host memory, the thread pool, matrix products and loops over vectors.
+
+mod columns;
+mod compute;
+mod gathered;
+mod kernels;
+mod matmul;
+mod memory;
+mod pool;
+mod scratch;
+mod simd;
+mod tiles;
+mod turn;
+
+pub use columns::Columns;
+pub use compute::Compute;
+pub(crate) use gathered::{GatherKey, Gathered};
+pub(crate) use matmul::{apart, apart_len, in_same_sets};
+pub(crate) use memory::{Memory, Numbers, Own, Shared, matrix, tensor_bytes};
+pub(crate) use pool::{join, side_by_side};
+pub(crate) use scratch::Scratch;
+pub(crate) use simd::{prefetch, vectorized};
+pub(crate) use tiles::{in_chunks, in_tiles, share, tasks, tasks_within};
+
+/// The fewest batch rows worth a task of an elementwise pass.
+pub(crate) const ROW_SHARD: usize = 32;
