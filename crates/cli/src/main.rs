@@ -14,6 +14,7 @@ mod interrupt;
 mod metrics;
 mod output;
 mod predict;
+mod progress;
 mod recipe;
 mod run_directory;
 mod run_lock;
