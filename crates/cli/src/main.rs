@@ -34,7 +34,7 @@ use output::Output;
 
 /// Trains multilayer perceptrons on any Vulkan, Metal or DX12 GPU, and checks every kernel against a CPU reference.
 #[derive(Parser)]
-#[command(version, max_term_width = 100, after_help = EXAMPLES)]
+#[command(name = "wgrad", version, max_term_width = 100, after_help = EXAMPLES)]
 struct Cli {
     /// Results as JSON, one object per line on stdout.
     #[arg(long, global = true, display_order = 900)]
