@@ -33,10 +33,6 @@
 //! | S | numbers that the optimizer keeps per parameter |
 //!
 //! Shapes are written like `(R, B, O)`, the last extent contiguous.
-//!
-//! # Features
-//!
-//! `cli` (default): the `wgrad` command and [`ProgressBar`]. Libraries turn it off with `default-features = false`.
 
 #![warn(missing_docs)]
 
@@ -74,8 +70,6 @@ pub use spec::{
     Adadelta, Adagrad, Adam, AdamW, Augment, Clip, DenseSpec, GradientDescent, Init, Lion, LossOptions, Nadam, Norm,
     OptimizerSpec, Precision, Replica, Rmsprop, Schedule, Sequential, Sgd, TrainSpec,
 };
-#[cfg(feature = "cli")]
-pub use train::ProgressBar;
 pub use train::{
     Callback, Checkpoints, Classification, Deviation, Device, EarlyStopping, End, EpochReport, Evaluation, Fit,
     History, LayerWeights, Metrics, ModelFile, Monitor, NormWeights, Progress, Rates, Reference, Regression, RunInfo,

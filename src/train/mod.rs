@@ -15,8 +15,6 @@ mod metrics;
 mod model_file;
 mod pace;
 mod parameters;
-#[cfg(feature = "cli")]
-mod progress;
 mod ranking;
 mod report;
 mod resume;
@@ -32,8 +30,6 @@ pub use fit::{Fit, epochs};
 pub use fit_state::SampleRecord;
 pub use metrics::{Classification, Deviation, Metrics, Rates, Regression};
 pub use model_file::{LayerWeights, ModelFile, NormWeights, TrainingFacts};
-#[cfg(feature = "cli")]
-pub use progress::ProgressBar;
 pub use report::{Callback, End, EpochReport, Evaluation, History, Progress, RunInfo, Scores, StepReport};
 pub use saver::Checkpoints;
 pub use stopping::{EarlyStopping, Monitor, Reference};

@@ -49,7 +49,7 @@ fn an_activation_has_three_places() {
     const CHOSEN: [Activation; 5] =
         [Activation::Linear, Activation::Relu, Activation::Sigmoid, Activation::Tanh, Activation::Softmax];
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let code = [files("src", "rs"), files("shaders", "wgsl")].concat();
+    let code = [files("src", "rs"), files("crates", "rs"), files("shaders", "wgsl")].concat();
     let code = code.iter().map(|path| (words(path), path.strip_prefix(root).unwrap()));
     // Tests choose whatever they like.
     let code: Vec<_> = code.filter(|(_, path)| !path.to_str().unwrap().contains("tests")).collect();

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::{Place, Run, is_number, wgrad};
+use crate::support::{Place, Run, is_number, repository, wgrad};
 
 /// Pets of two kinds that a color and a size tell apart.
 fn pets(rows: usize) -> String {
@@ -93,7 +93,7 @@ fn a_regression_comes_back_in_its_own_units() {
 #[test]
 fn arrays_of_npz_and_npy_files() {
     let place = Place::new();
-    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/packed.npz");
+    let golden = &repository("tests/golden/packed.npz");
     let event = summary(&train(golden, &["--batch", "2"]));
     assert_eq!(
         (&event["samples"], &event["test_samples"], &event["architecture"]),

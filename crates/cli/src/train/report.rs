@@ -4,11 +4,12 @@ use std::io::{IsTerminal, stdout};
 
 use serde::Serialize;
 use wgrad::executor::DeviceInfo;
-use wgrad::{Callback, Device, EpochReport, Progress, ProgressBar, RunInfo, StepReport, Trainer};
+use wgrad::{Callback, Device, EpochReport, Progress, RunInfo, StepReport, Trainer};
 
 use crate::args::announce;
 use crate::interrupt;
 use crate::output::Output;
+use crate::progress::ProgressBar;
 
 /// Tells the terminal and the JSON reader how training goes.
 pub struct Report<'a> {

@@ -1,15 +1,17 @@
 //! The five classic programs, by the lines that the README shows: read from it, so that they cannot drift apart.
 
+use std::fs;
+
 use serde_json::Value;
 
-use crate::support::{adapter, wgrad};
+use crate::support::{adapter, repository, wgrad};
 
 /// The section's heading.
 const HEADING: &str = "## The five classic programs";
 
 /// The arguments of the README's line for a dataset.
 fn line(dataset: &str) -> Vec<String> {
-    let readme = include_str!("../../README.md");
+    let readme = fs::read_to_string(repository("README.md")).unwrap();
     let section = readme.split_once(HEADING).expect("the README has the section").1;
     let section = section.split("\n## ").next().unwrap_or_default();
     let start = format!("wgrad train {dataset}");

@@ -14,6 +14,7 @@ mod interrupt;
 mod metrics;
 mod output;
 mod predict;
+mod progress;
 mod recipe;
 mod run_directory;
 mod run_lock;
@@ -33,7 +34,7 @@ use output::Output;
 
 /// Trains multilayer perceptrons on any Vulkan, Metal or DX12 GPU, and checks every kernel against a CPU reference.
 #[derive(Parser)]
-#[command(version, max_term_width = 100, after_help = EXAMPLES)]
+#[command(name = "wgrad", version, max_term_width = 100, after_help = EXAMPLES)]
 struct Cli {
     /// Results as JSON, one object per line on stdout.
     #[arg(long, global = true, display_order = 900)]

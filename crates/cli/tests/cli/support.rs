@@ -14,6 +14,11 @@ pub const NO_DRIVER: (&str, &str) = ("VK_DRIVER_FILES", "/dev/null/nothing");
 /// A directory for caches in which no test writes.
 const EMPTY_CACHE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/empty-cache");
 
+/// A file of the repository; its path.
+pub fn repository(path: &str) -> String {
+    format!("{}/../../{path}", env!("CARGO_MANIFEST_DIR"))
+}
+
 /// What a run of the binary came to.
 #[derive(Debug)]
 pub struct Run {

@@ -1,8 +1,9 @@
+//! How training goes, on a terminal or in a log.
+
 use std::io::Write;
 
 use indicatif::ProgressStyle;
-
-use super::report::{Callback, EpochReport, Progress, RunInfo};
+use wgrad::{Callback, EpochReport, Progress, RunInfo};
 
 /// A bar per epoch with loss, accuracy, samples per second and time left, on a terminal's stderr; where stderr is not
 /// a terminal, one line per epoch.
