@@ -9,8 +9,9 @@ use ndarray::Array2;
 use wgrad::cpu::CpuExecutor;
 use wgrad::executor::Executor;
 use wgrad::gpu::{GpuExecutor, adapters_blocking};
-use wgrad::plan::{Iteration, Plan, ProgramId};
+use wgrad::plan::{Plan, ProgramId};
 use wgrad::random::{Purpose, Stream};
+use wgrad::tensor::Iteration;
 use wgrad::{
     Activation, Adam, Dataset, Device, Gpu, GpuOptions, GpuRequest, Loss, Replica, Sequential, Trainer, epochs,
 };
@@ -63,7 +64,7 @@ fn iteration() -> Iteration {
 
 /// One kernel of 784-128-10 at batch 64; `layers.1.bias` is read to wait for the device.
 fn kernel(bencher: Bencher, mut executor: impl Executor, label: &str) {
-    let bias = executor.plan().layers[1].bias;
+    let bias = executor.plan().tensor_named("layers.1.bias");
     let steps = &executor.plan().program(ProgramId::Train).steps;
     let step = steps.iter().position(|step| step.label == label).expect("a step of this label");
     bencher.bench_local(|| {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::tensor::Precision;
+use crate::precision::Precision;
 
 /// What can go wrong in wgrad.
 ///

@@ -51,6 +51,7 @@ pub mod onnx;
 pub mod ops;
 pub mod plan;
 mod platform;
+pub mod precision;
 pub mod pytorch;
 pub mod random;
 pub mod scalar;

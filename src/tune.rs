@@ -18,8 +18,8 @@ use crate::executor::Executor;
 use crate::gpu::{Choice, Gpu, GpuExecutor, Tuning, shape_of};
 use crate::ops::{Halves, Operation};
 use crate::plan::{Plan, ProgramId, Step};
+use crate::precision::Precision;
 use crate::tensor::Iteration;
-use crate::tensor::Precision;
 use crate::train::Device;
 use crate::verify::{Row, verify_family};
 

@@ -14,8 +14,8 @@ pub(crate) use kernels::fill;
 pub use kernels::{KernelRow, kernels};
 pub use memory::{peak_bytes, reset_peak, resident_bytes};
 pub use network::{NETWORKS, Network};
+pub(crate) use probe::TIMING;
 pub use probe::{Peak, peak};
-pub(crate) use probe::{Probe, TIMING, copy_source};
 pub use training::{TrainingRow, training};
 
 #[cfg(test)]

@@ -7,9 +7,9 @@ use ndarray::Array2;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::ops::{Activation, Loss};
+use crate::precision::Precision;
 use crate::random::{Purpose, Stream};
 use crate::spec::{Adam, OptimizerSpec, Replica, Sequential};
-use crate::tensor::Precision;
 use crate::train::{Device, Trainer};
 
 /// Samples of the made-up training set: MNIST's, so that the ends of an epoch count as they do there.

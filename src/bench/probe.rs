@@ -6,27 +6,13 @@ use serde::Serialize;
 
 use crate::cpu;
 use crate::error::Result;
-use crate::executor::{Clock, Timing};
+use crate::executor::{Clock, Probe, Timing};
 use crate::gpu;
 use crate::train::Device;
 
 /// What one timing aims at: far above the clock's grain and a submission's cost, well under the 250 ms after which a
 /// watchdog may end a submission.
 pub(crate) const TIMING: Duration = Duration::from_millis(40);
-
-/// Work of a known size that a device repeats as often as asked.
-pub(crate) trait Probe {
-    /// Bytes or operations of one repetition.
-    fn work(&self) -> f64;
-    /// Does it, and waits.
-    fn run(&mut self, times: usize) -> Result<Timing>;
-    /// The most repetitions of one run.
-    fn most(&self) -> usize {
-        1 << 16
-    }
-    /// An error if the last run did not do what it was to do.
-    fn check(&mut self) -> Result<()>;
-}
 
 /// What a device can do at most.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -101,10 +87,4 @@ pub(super) fn sample(budget: Duration, most: usize, run: &mut dyn FnMut(usize) -
     }
     seconds.sort_by(f64::total_cmp);
     Ok(Samples { times, seconds, clock })
-}
-
-/// Words to copy, no two alike, so that a word in the wrong place shows.
-pub(crate) fn copy_source(words: usize) -> Vec<u32> {
-    // The odd factor (Knuth's, 2^32 over the golden ratio) makes it a permutation.
-    (0..words as u32).map(|n| n.wrapping_mul(0x9E37_79B1)).collect()
 }

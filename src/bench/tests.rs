@@ -4,6 +4,7 @@ use super::probe::sample;
 use super::traffic::bytes;
 use super::*;
 use crate::error::Error;
+use crate::executor::Probe;
 use crate::executor::{Clock, Timing};
 use crate::plan::ProgramId;
 use crate::train::Device;

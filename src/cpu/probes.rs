@@ -6,9 +6,9 @@ use std::time::Instant;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use crate::bench::{Probe, copy_source};
 use crate::error::{Error, Result};
 use crate::executor::{Clock, Timing};
+use crate::executor::{Probe, copy_source};
 
 /// Words that are copied: with the copy 512 MiB, more than the caches of most machines.
 const COPY_WORDS: usize = 64 << 20;

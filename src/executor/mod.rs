@@ -1,5 +1,7 @@
 //! What the training loop asks of a device: both executors answer it.
 
+mod probe;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -8,6 +10,8 @@ use crate::error::Result;
 use crate::plan::{Plan, ProgramId};
 use crate::schedule::Pace;
 use crate::tensor::{Iteration, Metrics, TensorData, TensorId};
+
+pub(crate) use probe::{Probe, copy_source};
 
 /// The loss of one step of one replica, as it was before that step's update.
 #[derive(Clone, Copy, Debug, PartialEq)]

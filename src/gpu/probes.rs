@@ -3,9 +3,9 @@
 use super::Gpu;
 use super::clock::time_pass;
 use super::reflect::Reflection;
-use crate::bench::{Probe, copy_source};
 use crate::error::{Error, Result};
 use crate::executor::Timing;
+use crate::executor::{Probe, copy_source};
 use crate::ops::Shader;
 
 static COPY: Shader =

@@ -7,7 +7,7 @@ mod train;
 
 pub use crate::init::Init;
 pub use crate::ops::Augment;
-pub use crate::tensor::Precision;
+pub use crate::precision::Precision;
 pub use loss::LossOptions;
 pub use model::{DenseSpec, Sequential};
 pub use norm::Norm;

@@ -5,8 +5,8 @@ use crate::data::Dataset;
 use crate::error::Result;
 use crate::ops::{InputKind, Loss};
 use crate::plan::{MemoryReport, Plan};
+use crate::precision::Precision;
 use crate::spec::{Augment, Clip, LossOptions, OptimizerSpec, Replica, Sequential, TrainSpec};
-use crate::tensor::Precision;
 
 /// Copies of the parameters that a trainer has in host memory at one time, those of the executor not counted: the initial
 /// ones, and the one on its way to the device.

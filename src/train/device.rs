@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::executor::{DeviceInfo, Executor, KernelRecords};
 use crate::gpu::{Choice, Gpu, GpuExecutor, GpuOptions, GpuRequest, Tuning};
 use crate::plan::{MemoryReport, Plan};
-use crate::tensor::Precision;
+use crate::precision::Precision;
 
 /// Where a model is trained.
 ///

@@ -13,9 +13,9 @@ use super::trainer::Trainer;
 use crate::error::{Error, Result};
 use crate::executor::StepMetrics;
 use crate::plan::ProgramId;
+use crate::precision::Precision;
 use crate::random::epoch_order;
 use crate::tensor::Iteration;
-use crate::tensor::Precision;
 
 /// The most steps queued between two looks at what has finished.
 const MOST_STEPS_BETWEEN_LOOKS: usize = 128;

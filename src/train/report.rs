@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::metrics::Metrics;
 use crate::executor::{DeviceInfo, KernelChoice};
-use crate::tensor::Precision;
+use crate::precision::Precision;
 
 /// How one model does on some samples.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -9,8 +9,8 @@ use crate::ops::{
     Activation, Dense, DenseForward, DenseInputGradient, DenseLayer, DenseWeightGradient, Destination, Input,
     InputKind, Loss, MATMUL_VARIANTS, Op, Shader, Softmax, shaders, tile,
 };
+use crate::precision::Precision;
 use crate::spec::{Adam, OptimizerSpec};
-use crate::tensor::Precision;
 use crate::tensor::{Element, TensorId};
 
 /// Sizes that are awkward whatever the tiles are: 1, primes, a power of two and a bit, an image and its bias.

@@ -24,7 +24,7 @@ pub use report::{Row, Summary};
 
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, GpuOptions, GpuRequest};
-use crate::tensor::Precision;
+use crate::precision::Precision;
 
 /// What to verify.
 #[derive(Clone, Debug, Default)]

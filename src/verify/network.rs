@@ -12,9 +12,9 @@ use crate::lower::{Capacity, PlanRequest};
 use crate::ops::optimizer::Optimizer;
 use crate::ops::{Activation, InputKind, Loss, TargetKind};
 use crate::plan::{Plan, Port, ProgramId};
+use crate::precision::Precision;
 use crate::scalar::Bounded;
 use crate::spec::{OptimizerSpec, Sequential, TrainSpec};
-use crate::tensor::Precision;
 use crate::tensor::TensorData;
 use crate::tensor::{Element, Iteration, Role, TensorId};
 

@@ -171,9 +171,15 @@ pub fn replicas(text: &str) -> Result<usize, String> {
     value.ok_or_else(|| format!("must be a whole number from 1 to {MAX_REPLICAS}"))
 }
 
+/// f32 or f64.
+pub trait Float: std::str::FromStr + Copy + Into<f64> {}
+
+impl Float for f32 {}
+impl Float for f64 {}
+
 /// A learning rate or a decay.
-pub fn rate(text: &str) -> Result<f32, String> {
-    let value = text.parse::<f32>().ok().filter(|value| value.is_finite() && *value >= 0.0);
+pub fn rate<T: Float>(text: &str) -> Result<T, String> {
+    let value = text.parse::<T>().ok().filter(|value| (*value).into().is_finite() && (*value).into() >= 0.0);
     value.ok_or_else(|| "must be a finite number of at least 0".to_owned())
 }
 
@@ -199,8 +205,8 @@ pub fn precision(text: &str) -> Result<Precision, String> {
 }
 
 /// A momentum or a label smoothing.
-pub fn below_one(text: &str) -> Result<f32, String> {
-    let value = text.parse::<f32>().ok().filter(|value| (0.0..1.0).contains(value));
+pub fn below_one<T: Float>(text: &str) -> Result<T, String> {
+    let value = text.parse::<T>().ok().filter(|value| (0.0..1.0).contains(&(*value).into()));
     value.ok_or_else(|| "must be at least 0 and below 1".to_owned())
 }
 

@@ -62,7 +62,7 @@ pub struct ImportArgs {
     #[arg(long)]
     residual: bool,
     /// Dropout of the hidden layers, for further training.
-    #[arg(long, value_name = "RATE", default_value_t = 0.0, value_parser = args::rate, allow_hyphen_values = true)]
+    #[arg(long, value_name = "RATE", default_value_t = 0.0, value_parser = args::rate::<f32>, allow_hyphen_values = true)]
     dropout: f32,
     /// The modules that hold tensors, first to last [default: sorted by name, numbers by value].
     #[arg(long, value_name = "MODULES", value_delimiter = ',')]

@@ -151,13 +151,13 @@ macro_rules! builder {
 
             /// With a learning rate that changes.
             #[must_use]
-            pub fn schedule(mut self, schedule: $crate::spec::Schedule) -> Self {
+            pub fn schedule(mut self, schedule: $crate::schedule::Schedule) -> Self {
                 self.0.schedule = schedule;
                 self
             }
         }
 
-        impl From<$name> for $crate::spec::OptimizerSpec {
+        impl From<$name> for $crate::ops::optimizer::OptimizerSpec {
             fn from(builder: $name) -> Self {
                 builder.0
             }

@@ -2,7 +2,7 @@
 
 use crate::gpu::Gpu;
 use crate::ops::{Shader, shaders};
-use crate::tensor::Precision;
+use crate::precision::Precision;
 use crate::verify::cases::suites;
 use crate::verify::kernels::Answered;
 use crate::verify::{VerifyOptions, test_gpu, verify};

@@ -5,10 +5,10 @@ use crate::cpu::CpuExecutor;
 use crate::executor::Executor;
 use crate::ops::{Activation, Head, InputKind, Loss, TargetKind};
 use crate::plan::ProgramId;
+use crate::precision::Precision;
 use crate::random::{Purpose, Stream, epoch_order};
 use crate::spec::{LossOptions, Sequential};
 use crate::tensor::Iteration;
-use crate::tensor::Precision;
 use crate::verify::cases::ANY;
 use crate::verify::suite::replicas;
 

@@ -15,8 +15,8 @@ use crate::ops::{
     Variant, shaders,
 };
 use crate::plan::ProgramId;
+use crate::precision::Precision;
 use crate::spec::MAX_REPLICAS;
-use crate::tensor::Precision;
 use crate::verify::cases::suites;
 
 pub(super) fn files(folder: &str, extension: &str) -> Vec<PathBuf> {

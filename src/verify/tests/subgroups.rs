@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::gpu::{Gpu, GpuOptions, GpuRequest};
 use crate::ops::{Op, Operation, SUBGROUP, Shader};
 use crate::plan::ProgramId;
-use crate::tensor::Precision;
+use crate::precision::Precision;
 use crate::verify::cases::suites;
 use crate::verify::kernels::Answered;
 use crate::verify::test_gpu;

@@ -5,9 +5,9 @@ use crate::lower::{Capacity, PlanRequest};
 use crate::ops::optimizer::Optimizer;
 use crate::ops::{InputKind, Loss, LossWeights, TargetKind};
 use crate::plan::{Plan, Port, ProgramId};
+use crate::precision::Precision;
 use crate::spec::{Augment, LossOptions, Replica, Sequential, TrainSpec};
 use crate::tensor::Iteration;
-use crate::tensor::Precision;
 use crate::tensor::TensorData;
 use crate::verify::network::initialize;
 

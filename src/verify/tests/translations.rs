@@ -11,7 +11,7 @@ use crate::gpu::reflect::Reflection;
 use crate::gpu::{PROBES, specializations};
 use crate::ops::{Halves, Operation, Shader, shaders};
 use crate::plan::ProgramId;
-use crate::tensor::Precision;
+use crate::precision::Precision;
 use crate::verify::cases::suites;
 
 /// SPIR-V, MSL and HLSL of an entry point without overrides.

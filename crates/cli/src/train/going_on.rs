@@ -21,7 +21,7 @@ pub struct StoppingArgs {
     #[arg(long, value_enum, value_name = "NAME", hide_possible_values = true)]
     monitor: Option<MonitorName>,
     /// By how much it has to improve at least [default: 0].
-    #[arg(long, value_name = "D", value_parser = args::rate, allow_hyphen_values = true)]
+    #[arg(long, value_name = "D", value_parser = args::rate::<f32>, allow_hyphen_values = true)]
     min_delta: Option<f32>,
     /// What has to be beaten by --min-delta: the `last` improvement, as in Keras, or the `best` epoch so far, as in
     /// scikit-learn [default: last].

@@ -14,7 +14,7 @@ use crate::{Failure, Result};
 #[command(next_help_heading = "Inputs")]
 pub struct InputArgs {
     /// Standard deviation of Gaussian noise on the inputs; pixels are in 0 to 1.
-    #[arg(long, value_name = "STD", default_value_t = 0.0, value_parser = args::rate, allow_hyphen_values = true)]
+    #[arg(long, value_name = "STD", default_value_t = 0.0, value_parser = args::rate::<f32>, allow_hyphen_values = true)]
     noise: f32,
     /// How images are moved and bent, each step anew, by at most: shift=PIXELS, rotate=DEGREES, scale=SHARE,
     /// elastic=PIXELS, comma-separated; size=WIDTHxHEIGHT unless they are square. Or `none` [default: none].

@@ -9,7 +9,7 @@ use crate::args;
 #[derive(Args)]
 pub struct LayerArgs {
     /// Share of each hidden layer's outputs that training sets to zero, drawn anew for each sample and step.
-    #[arg(long, value_name = "RATE", default_value_t = 0.0, value_parser = args::rate, allow_hyphen_values = true)]
+    #[arg(long, value_name = "RATE", default_value_t = 0.0, value_parser = args::rate::<f32>, allow_hyphen_values = true)]
     dropout: f32,
     /// Normalize the sums of hidden layers before their activation: over the batch, or over the layer.
     #[arg(long, value_enum, value_name = "KIND")]

@@ -13,7 +13,7 @@ pub struct LossArgs {
     #[arg(long, value_name = "NAME", value_parser = args::loss, help = args::loss_help())]
     loss: Option<Loss>,
     /// Share of each target that is spread over all classes, of softmax-cross-entropy [default: 0].
-    #[arg(long, value_name = "S", value_parser = args::below_one, allow_hyphen_values = true)]
+    #[arg(long, value_name = "S", value_parser = args::below_one::<f32>, allow_hyphen_values = true)]
     label_smoothing: Option<f32>,
     /// Distance from the target up to which huber is quadratic [default: 1].
     #[arg(long, value_name = "D", value_parser = args::positive, allow_hyphen_values = true)]

@@ -58,7 +58,7 @@ pub fn run(args: &TrainArgs, mut settings: Settings, output: &Output, started: I
     let lock = args.keeping.directory().filter(|(_, there)| *there).map(|(path, _)| RunLock::take(path)).transpose()?;
     let mut trainer = trainer(args, &model, builder)?;
     if args.output.print_plan {
-        plan::print_plan(&trainer.plan(&train)?, output);
+        plan::print_plan(&trainer.plan(&train)?, trainer.model().layers.len(), output);
         return Ok(());
     }
     // Before a former run's files are touched.

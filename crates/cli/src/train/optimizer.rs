@@ -13,19 +13,19 @@ use crate::{Failure, Result};
 pub struct OptimizerArgs {
     #[arg(long, value_name = "NAME", default_value = "adam", value_parser = optimizer, help = optimizer_help())]
     optimizer: OptimizerSpec,
-    #[arg(long, value_name = "RATE", value_parser = args::rate, allow_hyphen_values = true, help = rate_help())]
-    lr: Option<f32>,
+    #[arg(long, value_name = "RATE", value_parser = args::rate::<f64>, allow_hyphen_values = true, help = rate_help())]
+    lr: Option<f64>,
     /// Momentum; beta 1 of adam, adamw, nadam and lion [default: 0.9 for these and for nesterov, momentum and
     /// rmsprop-momentum, else 0].
-    #[arg(long, value_name = "M", value_parser = args::below_one, allow_hyphen_values = true)]
-    momentum: Option<f32>,
+    #[arg(long, value_name = "M", value_parser = args::below_one::<f64>, allow_hyphen_values = true)]
+    momentum: Option<f64>,
     /// Weight decay: part of the gradient (L2), but adamw and lion shrink the weights themselves, as in PyTorch
     /// [default: 0.01 for adamw, else 0].
-    #[arg(long, value_name = "D", value_parser = args::rate, allow_hyphen_values = true)]
-    weight_decay: Option<f32>,
+    #[arg(long, value_name = "D", value_parser = args::rate::<f64>, allow_hyphen_values = true)]
+    weight_decay: Option<f64>,
     /// L1: this times the weight's sign is added to the gradient; with --weight-decay too it is an elastic net.
-    #[arg(long, value_name = "L", default_value_t = 0.0, value_parser = args::rate, allow_hyphen_values = true)]
-    l1: f32,
+    #[arg(long, value_name = "L", default_value_t = 0.0, value_parser = args::rate::<f64>, allow_hyphen_values = true)]
+    l1: f64,
     /// Leave biases (and the parameters of norms) out of weight decay and L1.
     #[arg(long)]
     no_decay_biases: bool,
@@ -98,7 +98,7 @@ fn optimizer_help() -> String {
 }
 
 fn rate_help() -> String {
-    let mut by_rate: Vec<(f32, Vec<&str>)> = Vec::new();
+    let mut by_rate: Vec<(f64, Vec<&str>)> = Vec::new();
     for (name, spec) in Optimizer::presets() {
         match by_rate.iter_mut().find(|(rate, _)| *rate == spec.learning_rate) {
             Some((_, names)) => names.push(name),

@@ -5,8 +5,8 @@ use wgrad::plan::{Plan, ProgramId};
 
 use crate::output::Output;
 
-/// Every step and tensor, for people and for programs.
-pub fn print_plan(plan: &Plan, output: &Output) {
+/// Every step and tensor of a model of so many layers, for people and for programs.
+pub fn print_plan(plan: &Plan, layers: usize, output: &Output) {
     #[derive(Serialize)]
     struct StepFields<'a> {
         label: &'a str,
@@ -34,7 +34,7 @@ pub fn print_plan(plan: &Plan, output: &Output) {
     });
     let fields = PlanFields {
         dispatches_per_step: steps.len(),
-        layers: plan.layers.len(),
+        layers,
         bytes: plan.bytes(),
         steps: steps.iter().map(|step| StepFields { label: &step.label, operation: step.operation() }).collect(),
         tensors: tensors.collect(),

@@ -216,7 +216,7 @@ fn a_plan_is_printed_without_training() {
     let place = Place::new();
     let data = place.dataset("ten", 100, 10);
     let run = wgrad(&args(&data, &["--print-plan"]));
-    assert!(run.ok().contains("training step: 5 dispatches for L = 2"), "{run:?}");
+    assert!(run.ok().contains("training step: 5 dispatches"), "{run:?}");
     assert!(run.stdout.lines().all(|line| line.chars().count() <= 90) && run.stderr.is_empty(), "{run:?}");
     for settings in
         ["dense_forward [relu samples_u8]", "dense_input_gradient [relu]", "[activations adam 0.999 0.001 1e-8]"]
