@@ -17,7 +17,7 @@ use wgrad::data::Split;
 use wgrad::datasets::{MakeRegression, make_regression};
 use wgrad::{Adam, EarlyStopping, End, Error, Init, Loss, Sequential, Targets, Trainer, epochs};
 
-const ALPHA: f32 = 1e-4;
+const ALPHA: f64 = 1e-4;
 const BATCH: usize = 200;
 
 fn main() -> wgrad::Result<()> {
@@ -26,7 +26,7 @@ fn main() -> wgrad::Result<()> {
     let missing = || Error::Spec { field: "split".to_owned(), reason: "gave no test part".to_owned() };
     let test = parts.test.ok_or_else(missing)?;
     let model = Sequential::new(2).dense_with(10, Relu, Init::GlorotUniform).dense(1, Linear);
-    let adam = Adam::new(1e-3).weight_decay(f64::from(2.0 * ALPHA) / BATCH as f64);
+    let adam = Adam::new(1e-3).weight_decay(2.0 * ALPHA / BATCH as f64);
     let builder = Trainer::new(model, Loss::MeanSquaredError, adam).batch_size(BATCH).decay_biases(false);
     let mut trainer = builder.device(common::device()?).build()?;
     let fit = epochs(1000).early_stopping(EarlyStopping::scikit_learn(2e-4, 10));
