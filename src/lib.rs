@@ -52,6 +52,7 @@ pub mod ops;
 pub mod plan;
 mod platform;
 pub mod precision;
+mod predictor;
 pub mod pytorch;
 pub mod random;
 pub mod scalar;
@@ -67,6 +68,7 @@ pub use error::{Error, Result};
 pub use gpu::{Gpu, GpuOptions, GpuRequest};
 pub use ops::optimizer::Optimizer;
 pub use ops::{Activation, Loss};
+pub use predictor::{Predictor, Rows};
 pub use spec::{
     Adadelta, Adagrad, Adam, AdamW, Augment, Clip, DenseSpec, GradientDescent, Init, Lion, LossOptions, Nadam, Norm,
     OptimizerSpec, Precision, Replica, Rmsprop, Schedule, Sequential, Sgd, TrainSpec,

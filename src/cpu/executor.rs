@@ -3,9 +3,9 @@ use std::time::Instant;
 use super::scratch::scratch_bytes;
 use crate::error::Result;
 use crate::executor::{Clock, DeviceInfo, Executor, StepMetrics, Timing, own_weights, slot_metrics};
-use crate::host::{Compute, Memory, Own, Shared, side_by_side, tensor_bytes};
-use crate::ops::{Hyper, Operation};
-use crate::plan::{MemoryLimits, MemoryReport, Plan, ProgramId};
+use crate::host::{Compute, Memory, Own, Shared, alone, side_by_side, tensor_bytes};
+use crate::ops::{Hyper, Op, Operation};
+use crate::plan::{MemoryLimits, MemoryReport, Plan, Port, ProgramId};
 use crate::platform::available_memory;
 use crate::schedule::Pace;
 use crate::tensor::TensorData;
@@ -38,8 +38,12 @@ impl<T: Compute> CpuExecutor<T> {
     /// [`Error::Limit`](crate::Error::Limit) if the machine has less free memory than the plan needs.
     pub fn new(plan: Plan) -> Result<Self> {
         Self::footprint(&plan).check()?;
-        let replica =
-            |_| Replica { own: Own::new(&plan.tensors, plan.replicas), kept: Default::default(), losses: Vec::new() };
+        let turned = turned(&plan);
+        let replica = |_| Replica {
+            own: Own::new(&plan.tensors, plan.replicas, &turned),
+            kept: Default::default(),
+            losses: Vec::new(),
+        };
         let replicas = (0..plan.replicas).map(replica).collect();
         Ok(Self {
             shared: Shared::new(&plan.tensors, plan.replicas),
@@ -97,6 +101,36 @@ impl<T: Compute> CpuExecutor<T> {
         }
     }
 
+    /// Floating-point operations of so many rows below which it is done sooner on the caller's thread than the pool wakes up.
+    const SMALL: u64 = 1_000_000;
+
+    /// Applies the program that predicts to rows (N, I) that lie with the caller; their answers go to `into` (R, N, O).
+    fn apply(&mut self, rows: &[T], into: &mut [f32]) {
+        let program = self.plan.program(ProgramId::Predict);
+        let [samples, outputs] = [Port::Samples, Port::Outputs].map(|port| program.port(port));
+        let inputs = self.plan.tensor(samples).shape[1];
+        let count = rows.len() / inputs;
+        let flops = program.steps.iter().map(|step| step.op.flops()).sum::<u64>() / program.batch as u64 * count as u64;
+        let (batches, shared) = (count.div_ceil(program.batch), &self.shared);
+        let width = into.len() / count / self.plan.replicas;
+        let mut work: Vec<_> = self.replicas.iter_mut().zip(into.chunks_mut(count * width)).collect();
+        let run = |_: usize, (replica, into): &mut (&mut Replica<T>, &mut [f32])| {
+            let mut memory = Memory::new(&mut replica.own, shared);
+            let batches = rows.chunks(program.batch * inputs).zip(into.chunks_mut(program.batch * width));
+            for (rows, into) in batches {
+                memory.lend(samples, rows);
+                let iteration = Iteration { rows: (rows.len() / inputs) as u32, first: 0, slot: 0, number: 1 };
+                let hyper = Hyper::neutral(&iteration);
+                program.steps.iter().for_each(|step| step.op.run(&mut memory, &iteration, &hyper));
+                into.iter_mut().zip(memory.real(outputs)).for_each(|(to, value)| *to = value.value() as f32);
+            }
+        };
+        match work.as_mut_slice() {
+            [own] if flops < Self::SMALL => alone(|| run(0, own)),
+            all => side_by_side(all, batches, &run),
+        }
+    }
+
     /// One step, so many times over.
     fn repeat(&mut self, program: ProgramId, step: usize, iteration: Iteration, times: usize) {
         self.prepare(&[iteration], &[]);
@@ -109,8 +143,11 @@ impl<T: Compute> CpuExecutor<T> {
 
     /// The numbers of an f32 or f16 tensor, replica after replica.
     pub(crate) fn numbers(&self, id: TensorId) -> Vec<T> {
-        let own = self.replicas.iter().flat_map(|replica| replica.own.real(id));
-        self.shared.real(id).iter().chain(own).copied().collect()
+        let own = self.replicas.iter().map(|replica| replica.own.numbers(id));
+        own.fold(self.shared.real(id).to_vec(), |mut all, own| {
+            all.extend_from_slice(&own);
+            all
+        })
     }
 
     /// The numbers of a u32 tensor, replica after replica.
@@ -207,6 +244,13 @@ impl<T: Compute> Executor for CpuExecutor<T> {
         Ok(Timing { seconds: started.elapsed().as_secs_f64(), clock: Clock::Host })
     }
 
+    fn predict(&mut self, rows: &[f32], into: &mut [f32]) -> Result<()> {
+        if !rows.is_empty() {
+            self.apply(&T::reals(rows), into);
+        }
+        Ok(())
+    }
+
     fn metrics(&mut self, _wait: bool) -> Result<Vec<StepMetrics>> {
         Ok(std::mem::take(&mut self.finished))
     }
@@ -233,6 +277,16 @@ impl<T: Compute> Executor for CpuExecutor<T> {
         }
         Ok(())
     }
+}
+
+/// Weights that are stored by columns, as their products want them: those that nothing trains, since nothing else reads them.
+fn turned(plan: &Plan) -> Vec<TensorId> {
+    let steps = plan.programs.values().flat_map(|program| &program.steps);
+    let weights = steps.filter_map(|step| match &step.op {
+        Op::DenseForward(op) => Some(op.layer.weight),
+        _ => None,
+    });
+    if plan.hyper.is_some() { Vec::new() } else { weights.collect() }
 }
 
 /// For reports.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
-use crate::plan::{Plan, ProgramId};
+use crate::plan::{Plan, Port, ProgramId};
 use crate::schedule::Pace;
 use crate::tensor::{Iteration, Metrics, TensorData, TensorId};
 
@@ -170,6 +170,30 @@ pub trait Executor: Send {
     /// The kernels that run a program's steps, in order; none on the CPU.
     fn kernels(&self, _program: ProgramId) -> Vec<KernelChoice> {
         Vec::new()
+    }
+
+    /// Applies the program that predicts to rows (N, I), the plan's samples being f32 and its order that of the rows; their
+    /// answers go to `into` (R, N, O).
+    ///
+    /// # Errors
+    /// [`Error::Device`](crate::Error::Device).
+    fn predict(&mut self, rows: &[f32], into: &mut [f32]) -> Result<()> {
+        let (plan, program) = (self.plan(), self.plan().program(ProgramId::Predict));
+        let [samples, outputs] = [Port::Samples, Port::Outputs].map(|port| program.port(port));
+        let (batch, inputs, replicas) = (program.batch, plan.tensor(samples).shape[1], plan.replicas);
+        let width = plan.tensor(outputs).shape[2];
+        let count = rows.len() / inputs;
+        for (at, rows) in (0..count).step_by(batch).zip(rows.chunks(batch * inputs)) {
+            let own = rows.len() / inputs;
+            self.write(samples, 0, TensorData::F32(rows))?;
+            self.submit(ProgramId::Predict, &[Iteration { rows: own as u32, first: 0, slot: 0, number: 1 }])?;
+            let answers = self.read(outputs)?;
+            for r in 0..replicas {
+                let to = (r * count + at) * width;
+                into[to..to + own * width].copy_from_slice(&answers[r * batch * width..][..own * width]);
+            }
+        }
+        Ok(())
     }
 
     /// Metrics of iterations that have finished since the last call, in order; with `wait`, of all that were submitted.

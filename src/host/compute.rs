@@ -4,6 +4,7 @@ use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView2, ArrayViewMut2, CowArray};
 
 use super::columns::Columns;
+use super::few_rows::few_rows_f32;
 use super::matmul::matmul_f32;
 use crate::scalar::{Bounded, Scalar};
 
@@ -28,6 +29,11 @@ pub trait Compute: Scalar {
         c: ArrayViewMut2<Self>,
         finish: Finish<'_, Self>,
     );
+
+    /// `c = a b` where a has at most [`FEW_ROWS`](super::FEW_ROWS) and rows of b are contiguous; b is finite.
+    fn few_rows(a: ArrayView2<Self>, b: ArrayView2<Self>, c: ArrayViewMut2<Self>) {
+        Self::matmul(a, b, c);
+    }
 }
 
 impl Compute for f32 {
@@ -40,6 +46,10 @@ impl Compute for f32 {
         finish: Finish<'_, Self>,
     ) {
         matmul_f32(a, b, c, finish);
+    }
+
+    fn few_rows(a: ArrayView2<Self>, b: ArrayView2<Self>, c: ArrayViewMut2<Self>) {
+        few_rows_f32(a, b, c);
     }
 }
 

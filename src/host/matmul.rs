@@ -107,7 +107,7 @@ impl Product<'_> {
     fn run(mut self, kernels: &Kernels, copies: &mut Vec<f32>, finish: Finish<'_, f32>) {
         let (m, k) = self.left.dim();
         let in_blocks = self.result.len() > IN_CACHE;
-        let depth = k.div_ceil(k.div_ceil(DEPTH));
+        let depth = pass_depth(k);
         let rows = m.div_ceil(m.div_ceil(ROWS)).next_multiple_of(kernels.lanes);
         let wanted = rows * depth + LINE;
         if copies.len() < wanted {
@@ -220,6 +220,11 @@ impl Product<'_> {
     }
 }
 
+/// How much of K each pass takes.
+pub(crate) fn pass_depth(k: usize) -> usize {
+    k.div_ceil(k.div_ceil(DEPTH).max(1))
+}
+
 /// How a block's rows are cut into what kernels take: first row and width of each, whole vectors, the last of them
 /// perhaps not full. The last two share what is left, since narrow ones are slow.
 fn panels(kernels: &Kernels, rows: usize) -> impl Iterator<Item = (usize, usize)> + use<> {
@@ -246,6 +251,15 @@ fn copy_columns(
     to: &mut [f32],
 ) {
     let first = columns.places(of.clone()).start;
+    if from.row == 1 {
+        for (column, place, len) in columns.runs(of.clone()) {
+            for (k, to) in to[(place - first) * width..].chunks_mut(width).take(len).enumerate() {
+                // SAFETY: the panel's rows and columns are inside of the operand, and its rows are contiguous.
+                to[..live].copy_from_slice(unsafe { std::slice::from_raw_parts(from.at(0, column + k).start, live) });
+            }
+        }
+        return clear_rows(to, live, width);
+    }
     for row in (0..live).step_by(LINE) {
         for (column, place, len) in columns.runs(of.clone()) {
             let (start, extents) = (from.at(row, column).start, [LINE.min(live - row), len]);
@@ -261,6 +275,11 @@ fn copy_columns(
             }
         }
     }
+    clear_rows(to, live, width);
+}
+
+/// Zeros in the rows of a panel's copy, (depth, width), that are not there.
+fn clear_rows(to: &mut [f32], live: usize, width: usize) {
     if live < width {
         to.chunks_mut(width).for_each(|to| to[live..].fill(0.0));
     }
@@ -279,9 +298,7 @@ fn copy_panel(from: Block, turn: Turn, [live, width, depth]: [usize; 3], to: &mu
         let columns = to.chunks_mut(width).enumerate();
         columns.for_each(|(k, to)| (0..live).for_each(|i| to[i] = run(i, k, 1)[0]));
     }
-    if live < width {
-        to.chunks_mut(width).for_each(|to| to[live..].fill(0.0));
-    }
+    clear_rows(to, live, width);
 }
 
 /// Whether rows that lie so many numbers apart fall into the same few sets of a cache, so that few of them stay there.

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ndarray::ArrayView2;
@@ -28,6 +29,11 @@ enum Storage<T> {
     Real(Numbers<T>),
     /// Numbers that f16 has: what writes them rounds them.
     Half(Numbers<T>),
+    /// A matrix (O, I) as (I, O), by columns as products want it.
+    Turned {
+        values: Numbers<T>,
+        outputs: usize,
+    },
     Words(Vec<u32>),
     Bytes(Vec<u8>),
 }
@@ -58,6 +64,8 @@ pub(crate) struct Own<T> {
 pub(crate) struct Memory<'a, T: Compute> {
     own: &'a mut Own<T>,
     shared: &'a Shared<T>,
+    /// Samples that lie with the caller, in place of the tensor's.
+    lent: Option<(TensorId, &'a [T])>,
     /// The samples of one batch, gathered for the first layer's forward step and used again by its weight gradient.
     gathered: Gathered<T>,
 }
@@ -88,7 +96,7 @@ impl<T: Compute> Storage<T> {
 
     fn len(&self) -> usize {
         match self {
-            Self::Real(values) | Self::Half(values) => values.len(),
+            Self::Real(values) | Self::Half(values) | Self::Turned { values, .. } => values.len(),
             Self::Words(values) => values.len(),
             Self::Bytes(values) => values.len(),
         }
@@ -96,31 +104,41 @@ impl<T: Compute> Storage<T> {
 
     fn bytes(&self) -> usize {
         match self {
-            Self::Real(values) | Self::Half(values) => values.capacity() * size_of::<T>(),
+            Self::Real(values) | Self::Half(values) | Self::Turned { values, .. } => values.capacity() * size_of::<T>(),
             Self::Words(values) => values.capacity() * size_of::<u32>(),
             Self::Bytes(values) => values.capacity(),
         }
     }
 
-    /// An f32 or f16 tensor's numbers; empty for tensors of other types, which plans never ask for.
-    fn real(&self) -> &[T] {
+    fn name(&self) -> &'static str {
         match self {
-            Self::Real(values) | Self::Half(values) => values,
-            _ => &[],
+            Self::Real(_) => "f32",
+            Self::Half(_) => "f16",
+            Self::Turned { .. } => "f32 that is transposed",
+            Self::Words(_) => "u32",
+            Self::Bytes(_) => "u8",
         }
     }
 
-    fn real_mut(&mut self) -> &mut [T] {
+    /// An f32 or f16 tensor's numbers. Operations ask for no others of a plan that is sound.
+    fn real(&self) -> &[T] {
         match self {
             Self::Real(values) | Self::Half(values) => values,
-            _ => &mut [],
+            other => panic!("a tensor of {} is read as numbers", other.name()),
+        }
+    }
+
+    fn real_mut(&mut self) -> &mut Numbers<T> {
+        match self {
+            Self::Real(values) | Self::Half(values) => values,
+            other => panic!("a tensor of {} is written as numbers", other.name()),
         }
     }
 
     fn words(&self) -> &[u32] {
         match self {
             Self::Words(values) => values,
-            _ => &[],
+            other => panic!("a tensor of {} is read as u32", other.name()),
         }
     }
 
@@ -133,9 +151,15 @@ impl<T: Compute> Storage<T> {
             (Self::Half(to), TensorData::F32(from)) => {
                 to[offset..offset + from.len()].iter_mut().zip(from).for_each(|(t, f)| *t = T::stored_half(f.half()));
             }
+            (Self::Turned { values, outputs }, TensorData::F32(from)) => {
+                let inputs = values.len() / *outputs;
+                for (n, value) in (offset..).zip(from) {
+                    values[n % inputs * *outputs + n / inputs] = T::real(*value);
+                }
+            }
             (Self::Words(to), TensorData::U32(from)) => to[offset..offset + from.len()].copy_from_slice(from),
             (Self::Bytes(to), TensorData::U8(from)) => to[offset..offset + from.len()].copy_from_slice(from),
-            _ => {}
+            (to, data) => panic!("{data:?} is written to a tensor of {}", to.name()),
         }
     }
 }
@@ -196,10 +220,27 @@ impl<T: Compute> Shared<T> {
 }
 
 impl<T: Compute> Own<T> {
-    pub fn new(tensors: &[Tensor], replicas: usize) -> Self {
-        let tensors = tensors.iter();
-        let tensors = tensors.map(|tensor| Storage::new(tensor.element, tensor.share_of_a_replica(replicas)));
+    /// With the matrices `turned` stored as (I, O).
+    pub fn new(tensors: &[Tensor], replicas: usize, turned: &[TensorId]) -> Self {
+        let tensors = tensors.iter().enumerate().map(|(index, tensor)| {
+            let len = tensor.share_of_a_replica(replicas);
+            match turned.iter().any(|id| id.index() == index) {
+                true => Storage::Turned { values: zeros(len), outputs: tensor.shape[1] },
+                false => Storage::new(tensor.element, len),
+            }
+        });
         Self { tensors: tensors.collect() }
+    }
+
+    /// A tensor's numbers in the plan's order.
+    pub fn numbers(&self, id: TensorId) -> Cow<'_, [T]> {
+        match &self.tensors[id.index()] {
+            Storage::Turned { values, outputs } => {
+                let inputs = values.len() / outputs;
+                Cow::Owned((0..values.len()).map(|n| values[n % inputs * outputs + n / inputs]).collect())
+            }
+            other => Cow::Borrowed(other.real()),
+        }
     }
 
     /// Elements that it has of a tensor.
@@ -242,7 +283,13 @@ impl<T: Compute> Drop for Memory<'_, T> {
 impl<'a, T: Compute> Memory<'a, T> {
     pub(crate) fn new(own: &'a mut Own<T>, shared: &'a Shared<T>) -> Self {
         let gathered = lock(&shared.gathered).pop().unwrap_or_else(Gathered::new);
-        Self { own, shared, gathered }
+        Self { own, shared, lent: None, gathered }
+    }
+
+    /// Takes samples from the caller in place of those of a tensor.
+    pub fn lend(&mut self, id: TensorId, samples: &'a [T]) {
+        self.lent = Some((id, samples));
+        self.gathered.key = None;
     }
 
     /// A tensor, from the place that has its elements.
@@ -262,7 +309,18 @@ impl<'a, T: Compute> Memory<'a, T> {
 
     /// An f32 or f16 tensor's numbers.
     pub fn real(&self, id: TensorId) -> &[T] {
-        self.tensor(id).real()
+        match self.lent {
+            Some((lent, samples)) if lent == id => samples,
+            _ => self.tensor(id).real(),
+        }
+    }
+
+    /// Weights (O, I) as a matrix (I, O), and whether that is how they are stored.
+    pub fn weights(&self, id: TensorId, [outputs, inputs]: [usize; 2]) -> (ArrayView2<'_, T>, bool) {
+        match self.tensor(id) {
+            Storage::Turned { values, .. } => (matrix(values, inputs, outputs), true),
+            other => (matrix(other.real(), outputs, inputs).reversed_axes(), false),
+        }
     }
 
     /// The same, to be written: no step writes what replicas share.
@@ -280,7 +338,7 @@ impl<'a, T: Compute> Memory<'a, T> {
         debug_assert!(!self.shared.has(id));
         match &mut self.own.tensors[id.index()] {
             Storage::Words(values) => values,
-            _ => &mut [],
+            other => panic!("a tensor of {} is written as u32", other.name()),
         }
     }
 
@@ -288,25 +346,19 @@ impl<'a, T: Compute> Memory<'a, T> {
     pub fn bytes(&self, id: TensorId) -> &[u8] {
         match self.tensor(id) {
             Storage::Bytes(values) => values,
-            _ => &[],
+            other => panic!("a tensor of {} is read as u8", other.name()),
         }
     }
 
     /// Takes an f32 or f16 tensor out, to be written while others are read; [`Memory::put`] brings it back.
     pub fn take(&mut self, id: TensorId) -> Numbers<T> {
         debug_assert!(!self.shared.has(id));
-        match &mut self.own.tensors[id.index()] {
-            Storage::Real(values) | Storage::Half(values) => std::mem::replace(values, zeros(0)),
-            _ => zeros(0),
-        }
+        std::mem::replace(self.own.tensors[id.index()].real_mut(), zeros(0))
     }
 
     /// Brings back what [`Memory::take`] took.
     pub fn put(&mut self, id: TensorId, values: Numbers<T>) {
-        match &mut self.own.tensors[id.index()] {
-            Storage::Half(place) => *place = values,
-            place => *place = Storage::Real(values),
-        }
+        *self.own.tensors[id.index()].real_mut() = values;
     }
 
     /// What was gathered last.

@@ -2,6 +2,7 @@
 
 mod columns;
 mod compute;
+mod few_rows;
 mod gathered;
 mod kernels;
 mod matmul;
@@ -14,10 +15,11 @@ mod turn;
 
 pub use columns::Columns;
 pub use compute::Compute;
+pub(crate) use few_rows::FEW_ROWS;
 pub(crate) use gathered::{GatherKey, Gathered};
 pub(crate) use matmul::{apart, apart_len, in_same_sets};
 pub(crate) use memory::{Memory, Numbers, Own, Shared, matrix, tensor_bytes};
-pub(crate) use pool::{join, side_by_side};
+pub(crate) use pool::{alone, join, side_by_side};
 pub(crate) use scratch::Scratch;
 pub(crate) use simd::{prefetch, vectorized};
 pub(crate) use tiles::{in_chunks, in_tiles, share, tasks, tasks_within};

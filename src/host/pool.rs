@@ -66,6 +66,11 @@ fn within(width: usize, work: impl FnOnce()) {
     work();
 }
 
+/// Runs `work` on the caller's thread, where it forks onto no other.
+pub(crate) fn alone(work: impl FnOnce()) {
+    within(1, work);
+}
+
 /// How many threads the work on this one may fork onto.
 pub(crate) fn width() -> usize {
     match WIDTH.get() {

@@ -1,12 +1,12 @@
 //! `output = activation(input weightᵀ + bias)`, shapes (R, B, O) = (R, B, I) (R, O, I)ᵀ + (R, O).
 
-use ndarray::{ArrayView2, ArrayViewMut2, s};
+use ndarray::{ArrayViewMut2, s};
 
 use super::{
     Constant, Dense, DenseLayer, Hyper, InputKind, ModuleConstants, Operation, Param, Shader, SubgroupKernel, Variant,
     matmul, shader,
 };
-use crate::host::{Columns, Compute, Memory, in_tiles, matrix, tasks, vectorized};
+use crate::host::{Columns, Compute, FEW_ROWS, Memory, in_tiles, tasks, vectorized};
 use crate::tensor::{Iteration, TensorId};
 
 pub(super) static SHADER: Shader =
@@ -91,14 +91,15 @@ impl DenseLayer {
         let rows = output.len() / outputs;
         let (x, columns) = self.input.rows(memory, inputs, first..first + rows);
         let x = x.slice_move(s![.., ..columns.map_or(inputs, Columns::count)]);
-        let weight: ArrayView2<T> = matrix(memory.real(self.weight), outputs, inputs);
+        let (weight, turned) = memory.weights(self.weight, [outputs, inputs]);
+        let few = turned && rows <= FEW_ROWS && columns.is_none();
         let bias = memory.real(self.bias);
         let Ok(output) = ArrayViewMut2::from_shape((rows, outputs), output) else { return };
-        in_tiles(output, [0, 0], tasks, &|[row, unit], tile| {
+        in_tiles(output, [0, 0], tasks, &|[row, unit], mut tile| {
             let (rows, units) = tile.dim();
-            let (x, weight) = (x.slice(s![row..row + rows, ..]), weight.slice(s![unit..unit + units, ..]));
+            let (x, weight) = (x.slice(s![row..row + rows, ..]), weight.slice(s![.., unit..unit + units]));
             // While its numbers are in cache.
-            T::matmul_then(x, (weight.reversed_axes(), columns), tile, &mut |[_, column], mut block| {
+            let activate = &mut |[_, column]: [usize; 2], mut block: ArrayViewMut2<T>| {
                 let bias = &bias[unit + column..][..block.ncols()];
                 vectorized(
                     #[inline(always)]
@@ -113,7 +114,12 @@ impl DenseLayer {
                         }
                     },
                 );
-            });
+            };
+            if few {
+                T::few_rows(x, weight, tile.view_mut());
+                return activate([0, 0], tile);
+            }
+            T::matmul_then(x, (weight, columns), tile, activate);
         });
     }
 }

@@ -4,7 +4,9 @@ use std::ops::Range;
 use ndarray::{ArrayView2, s};
 
 use super::{Constant, Dense, Param};
-use crate::host::{Columns, Compute, GatherKey, Gathered, Memory, ROW_SHARD, in_chunks, matrix, prefetch, vectorized};
+use crate::host::{
+    Columns, Compute, FEW_ROWS, GatherKey, Gathered, Memory, ROW_SHARD, in_chunks, matrix, prefetch, vectorized,
+};
 use crate::tensor::{Iteration, TensorId};
 
 /// Samples that are asked for ahead of the one that is gathered: they lie anywhere in memory.
@@ -88,7 +90,7 @@ impl Input {
         let order = &memory.words(self.order)[iteration.first as usize..][..count];
         gathered.make_room(batch * inputs);
         let Gathered { rows, columns, looks, squeezed, .. } = &mut gathered;
-        *squeezed = memory.squeezes() && inputs >= FEWEST_COLUMNS && count > 0 && looks.due() && {
+        *squeezed = memory.squeezes() && inputs >= FEWEST_COLUMNS && count > FEW_ROWS && looks.due() && {
             self.look_for_zeros(memory, order, inputs, &mut looks.seen);
             columns.find(&looks.seen[..inputs]);
             looks.found(columns.worthwhile(count, outputs))

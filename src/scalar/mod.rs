@@ -10,6 +10,7 @@ pub(crate) mod special;
 
 pub use bounded::Bounded;
 
+use std::borrow::Cow;
 use std::fmt::Debug;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
@@ -62,6 +63,10 @@ pub trait Scalar:
     fn slice_sum(values: &[Self]) -> Self {
         Self::sum(values.iter().copied())
     }
+    /// Inputs, all exact.
+    fn reals(values: &[f32]) -> Cow<'_, [Self]> {
+        values.iter().map(|value| Self::real(*value)).collect()
+    }
     /// The numbers as f32, if that is what they are.
     fn as_f32(_: &mut [Self]) -> Option<&mut [f32]> {
         None
@@ -111,6 +116,7 @@ const LANES: usize = 16;
 macro_rules! float_scalar {
     (
         $float:ty,
+        $reals:path,
         $as_f32:path,
         $smallest:expr,
         $exp:path,
@@ -120,6 +126,9 @@ macro_rules! float_scalar {
         $half:path $(,)?
     ) => {
         impl Scalar for $float {
+            fn reals(values: &[f32]) -> Cow<'_, [Self]> {
+                $reals(values)
+            }
             fn as_f32(values: &mut [Self]) -> Option<&mut [f32]> {
                 $as_f32(values)
             }
@@ -200,6 +209,7 @@ macro_rules! float_scalar {
 // In f32 by the formulas that WGSL has too, in f64 exactly.
 float_scalar!(
     f32,
+    Cow::Borrowed,
     Some,
     f32::MIN_POSITIVE,
     special::exp_f32,
@@ -209,7 +219,21 @@ float_scalar!(
     binary16::rounded,
 );
 // The oracle of gradient checks does not round to f16 either, whose steps have no derivative.
-float_scalar!(f64, not_f32, f64::MIN_POSITIVE, f64::exp, f64::exp_m1, f64::ln_1p, libm::erfc, std::convert::identity,);
+float_scalar!(
+    f64,
+    as_f64,
+    not_f32,
+    f64::MIN_POSITIVE,
+    f64::exp,
+    f64::exp_m1,
+    f64::ln_1p,
+    libm::erfc,
+    std::convert::identity,
+);
+
+fn as_f64(values: &[f32]) -> Cow<'_, [f64]> {
+    values.iter().map(|value| f64::from(*value)).collect()
+}
 
 fn not_f32(_: &mut [f64]) -> Option<&mut [f32]> {
     None

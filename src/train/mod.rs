@@ -32,5 +32,6 @@ pub use metrics::{Classification, Deviation, Metrics, Rates, Regression};
 pub use model_file::{LayerWeights, ModelFile, NormWeights, TrainingFacts};
 pub use report::{Callback, End, EpochReport, Evaluation, History, Progress, RunInfo, Scores, StepReport};
 pub use saver::Checkpoints;
+pub(crate) use session::write_weights;
 pub use stopping::{EarlyStopping, Monitor, Reference};
 pub use trainer::Trainer;

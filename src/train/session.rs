@@ -126,26 +126,7 @@ impl Session {
 
     /// Writes the replicas' parameters.
     pub fn write_weights(&mut self, replicas: &[Vec<LayerWeights>]) -> Result<()> {
-        for n in 0..replicas[0].len() {
-            let mut write = |what: &str, part: &dyn Fn(&LayerWeights) -> Vec<f32>| {
-                let values: Vec<f32> = replicas.iter().flat_map(|layers| part(&layers[n])).collect();
-                let id = self.executor.plan().tensor_named(&format!("layers.{n}.{what}"));
-                self.executor.write(id, 0, TensorData::F32(&values))
-            };
-            write("weight", &|layer| layer.weight.iter().copied().collect())?;
-            write("bias", &|layer| layer.bias.iter().copied().collect())?;
-            let Some(norm) = &replicas[0][n].norm else { continue };
-            let norms = |layer: &LayerWeights| layer.norm.iter().cloned().collect::<Vec<_>>();
-            write("norm.scales", &|layer| {
-                norms(layer).iter().flat_map(|own| own.weight.iter().chain(&own.bias).copied()).collect()
-            })?;
-            if norm.running.is_some() {
-                write("norm.running", &|layer| {
-                    norms(layer).iter().flat_map(|own| own.running.iter().flatten().flatten().copied()).collect()
-                })?;
-            }
-        }
-        Ok(())
+        write_weights(self.executor.as_mut(), replicas)
     }
 
     /// Reads the replicas' parameters.
@@ -304,6 +285,30 @@ impl Session {
             }
         }
     }
+}
+
+/// Writes the replicas' parameters.
+pub(crate) fn write_weights(executor: &mut dyn Executor, replicas: &[Vec<LayerWeights>]) -> Result<()> {
+    for n in 0..replicas[0].len() {
+        let mut write = |what: &str, part: &dyn Fn(&LayerWeights) -> Vec<f32>| {
+            let values: Vec<f32> = replicas.iter().flat_map(|layers| part(&layers[n])).collect();
+            let id = executor.plan().tensor_named(&format!("layers.{n}.{what}"));
+            executor.write(id, 0, TensorData::F32(&values))
+        };
+        write("weight", &|layer| layer.weight.iter().copied().collect())?;
+        write("bias", &|layer| layer.bias.iter().copied().collect())?;
+        let Some(norm) = &replicas[0][n].norm else { continue };
+        let norms = |layer: &LayerWeights| layer.norm.iter().cloned().collect::<Vec<_>>();
+        write("norm.scales", &|layer| {
+            norms(layer).iter().flat_map(|own| own.weight.iter().chain(&own.bias).copied()).collect()
+        })?;
+        if norm.running.is_some() {
+            write("norm.running", &|layer| {
+                norms(layer).iter().flat_map(|own| own.running.iter().flatten().flatten().copied()).collect()
+            })?;
+        }
+    }
+    Ok(())
 }
 
 /// A plan's tensor of this name and shape.

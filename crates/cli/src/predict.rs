@@ -6,8 +6,7 @@ use clap::Args;
 use ndarray::Array2;
 use serde::Serialize;
 use wgrad::data::Preprocessing;
-use wgrad::plan::ProgramId;
-use wgrad::{Error, Loss, ModelFile, Trainer};
+use wgrad::{Error, Loss, ModelFile, Predictor};
 
 use crate::Result;
 use crate::args::{DeviceArgs, announce, kernel_line};
@@ -87,8 +86,8 @@ pub fn run(args: &PredictArgs, output: &Output) -> Result<()> {
     }
     let note = scaled_otherwise(&file, &rows);
     let device = args.device.open(file.spec.precision)?;
-    let mut trainer = Trainer::from_file(file, device.clone())?;
-    let mut predictions = trainer.predict(rows)?;
+    let predictor = Predictor::new(&file, &device)?;
+    let mut predictions = predictor.predict(&rows)?;
     if let Some(row) = predictions.outer_iter().position(|row| row.iter().any(|value| !value.is_finite())) {
         let reason = format!("its output for row {row} is not finite: the model has diverged, or the row is too large");
         return Err(Error::Model { path: args.model.clone(), reason }.into());
@@ -96,15 +95,15 @@ pub fn run(args: &PredictArgs, output: &Output) -> Result<()> {
     announce(&device, output);
     note.iter().for_each(|note| output.note(note));
     // Rows have no place for it, and the defaults go without saying.
-    let kernels = trainer.kernels(ProgramId::Predict);
+    let kernels = predictor.kernels();
     if let Some(line) = kernel_line(&kernels).filter(|_| kernels.iter().any(|kernel| kernel.tuned)) {
         output.note(&format!("kernels: {line}"));
     }
-    let known = trainer.preprocessing().cloned().unwrap_or_default();
+    let known = predictor.preprocessing();
     known.restore(&mut predictions);
     match known.is_regression() {
-        true => print_values(&known, &predictions, output),
-        false => print_classes(&known, &predictions, loss, output),
+        true => print_values(known, &predictions, output),
+        false => print_classes(known, &predictions, loss, output),
     }
     Ok(())
 }
