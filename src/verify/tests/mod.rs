@@ -5,6 +5,7 @@ mod fused;
 mod gradients;
 pub(crate) mod halves;
 mod inputs;
+mod nested_switches;
 mod parity;
 mod registry;
 mod subgroups;
