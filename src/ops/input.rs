@@ -3,7 +3,7 @@ use std::ops::Range;
 
 use ndarray::{ArrayView2, s};
 
-use super::{Constant, Dense, Param};
+use super::{Argument, Constant, Dense, Param};
 use crate::cpu::{Columns, Gathered, Memory, ROW_SHARD, in_chunks, matrix, prefetch, vectorized};
 use crate::plan::{Iteration, TensorId};
 use crate::scalar::Scalar;
@@ -47,8 +47,8 @@ impl InputKind {
 pub(crate) struct Input {
     /// The activations or the samples.
     pub tensor: TensorId,
-    /// Sample indices, (R, N) or (N); of no meaning for activations, where it is the tensor itself.
-    pub order: TensorId,
+    /// Sample indices, (R, N) or (N), of samples.
+    pub order: Option<TensorId>,
     /// N, or 0 when all replicas share one order.
     pub order_stride: usize,
     /// Which of the three.
@@ -60,7 +60,12 @@ pub(crate) struct Input {
 impl Input {
     /// The output of the layer before.
     pub fn activations(tensor: TensorId) -> Self {
-        Self { tensor, order: tensor, order_stride: 0, kind: InputKind::Activations, scale: 1.0 }
+        Self { tensor, order: None, order_stride: 0, kind: InputKind::Activations, scale: 1.0 }
+    }
+
+    /// The order that samples are read through.
+    pub fn order(&self) -> TensorId {
+        self.order.expect("samples are read through an order")
     }
 
     pub fn constant(&self) -> (&'static str, Constant) {
@@ -71,8 +76,8 @@ impl Input {
         [("order_stride", Param::Unsigned(self.order_stride)), ("scale", Param::Float(self.scale))]
     }
 
-    pub fn arguments(&self) -> [(&'static str, TensorId); 2] {
-        [("input", self.tensor), ("order", self.order)]
+    pub fn arguments(&self) -> [Argument; 2] {
+        [("input", Some(self.tensor)), ("order", self.order)]
     }
 
     /// Gathers a batch's samples where the input is samples, for a layer (O, I); with `anew` false only if they are not
@@ -85,7 +90,7 @@ impl Input {
         let Dense { batch, inputs, outputs } = dense;
         let count = iteration.rows as usize;
         let mut gathered = memory.take_gathered();
-        let order = &memory.words(self.order)[iteration.first as usize..][..count];
+        let order = &memory.words(self.order())[iteration.first as usize..][..count];
         gathered.make_room(batch * inputs);
         let Gathered { rows, columns, looks, squeezed, .. } = &mut gathered;
         *squeezed = memory.squeezes() && inputs >= FEWEST_COLUMNS && count > 0 && looks.due() && {

@@ -42,6 +42,7 @@ pub use loss::Loss;
 
 pub(crate) use dense::{Dense, DenseLayer};
 pub(crate) use dense_weight_gradient::{COLUMN_UNIT, Destination, GRADIENTS_AT_ONCE};
+pub(crate) use gradient_norm::StoredGradient;
 pub(crate) use input::{Input, InputKind};
 pub(crate) use loss::{Head, LossRows, LossWeights, TargetKind};
 pub(crate) use matmul::{ALIGNED, MATMUL_VARIANTS, adds_alike, tile};
@@ -50,7 +51,7 @@ pub(crate) use score_keys::{NO_KEY, score_key};
 pub(crate) use tail::{Dropout, Passed, Tail};
 pub(crate) use tail_backward::Incoming;
 pub(crate) use tail_forward::Running;
-pub(crate) use update::Updated;
+pub(crate) use update::{Updated, UpdatedTensors};
 
 use std::borrow::Cow;
 
@@ -80,7 +81,7 @@ impl Halves {
     /// Of an operation in a plan.
     pub fn of(op: &Op, plan: &Plan) -> Self {
         let is_half = |id: TensorId| plan.tensor(id).element == Element::F16;
-        let read = op.arguments().into_iter().any(|(name, id)| name == "input" && is_half(id));
+        let read = op.arguments().into_iter().any(|(name, id)| name == "input" && id.is_some_and(is_half));
         Self { read, stored: op.stored().is_some_and(is_half) }
     }
 }
@@ -190,6 +191,10 @@ pub(crate) enum Param {
     Named(&'static str),
 }
 
+/// A WGSL storage binding's name with its tensor; without one where this step neither reads nor writes it. Executors bind
+/// something of their own there: WebGPU lets no buffer be bound twice where one of the bindings is writable.
+pub(crate) type Argument = (&'static str, Option<TensorId>);
+
 /// WGSL constants of a module by name, such as tile sizes; known after reflection.
 pub(crate) trait ModuleConstants {
     /// The value of `const name` or of `override name` as it is specialized.
@@ -214,8 +219,8 @@ pub(crate) trait Operation {
     }
     /// Fields of `Params` by name.
     fn params(&self) -> Vec<(&'static str, Param)>;
-    /// The tensor behind each WGSL storage binding, by the binding's name.
-    fn arguments(&self) -> Vec<(&'static str, TensorId)>;
+    /// Each WGSL storage binding with its tensor.
+    fn arguments(&self) -> Vec<Argument>;
     /// The tensor that its shader reads or writes as `Stored`, of shaders that come in f32 and in f16: which of them runs
     /// follows from this tensor's element.
     fn stored(&self) -> Option<TensorId> {
@@ -263,7 +268,7 @@ macro_rules! operations {
             fn params(&self) -> Vec<(&'static str, Param)> {
                 match self { $(Self::$name(op) => op.params()),+ }
             }
-            fn arguments(&self) -> Vec<(&'static str, TensorId)> {
+            fn arguments(&self) -> Vec<Argument> {
                 match self { $(Self::$name(op) => op.arguments()),+ }
             }
             fn stored(&self) -> Option<TensorId> {

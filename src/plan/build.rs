@@ -142,10 +142,7 @@ impl Builder<'_> {
             activation: self.trained_activation(last),
             label_smoothing: self.request.spec.loss_options.label_smoothing,
             huber_delta: self.request.spec.loss_options.huber_delta,
-            weights: match pass.weights {
-                Some(tensor) => LossWeights { tensor, classes: LossWeights::classes(outputs) },
-                None => LossWeights::none(pass.targets),
-            },
+            weights: pass.weights.map(|tensor| LossWeights { tensor, classes: LossWeights::classes(outputs) }),
         }
     }
 

@@ -142,6 +142,6 @@ impl Builder<'_> {
         }
         let kind = self.request.samples;
         let scale = if kind == InputKind::SamplesU8 { self.request.spec.pixel_scale } else { 1.0 };
-        Input { tensor: pass.samples, order: pass.order, order_stride: pass.capacity.order, kind, scale }
+        Input { tensor: pass.samples, order: Some(pass.order), order_stride: pass.capacity.order, kind, scale }
     }
 }

@@ -4,7 +4,7 @@
 use super::build::{Builder, step};
 use super::forward::Pass;
 use super::{Element, LayerTensors, Metrics, Role};
-use crate::ops::{ClipNorm, GradientNorm, MaxNorm, Op, UpdateStep, Updated};
+use crate::ops::{ClipNorm, GradientNorm, MaxNorm, Op, StoredGradient, UpdateStep, Updated, UpdatedTensors};
 use crate::spec::Clip;
 
 impl Builder<'_> {
@@ -34,23 +34,21 @@ impl Builder<'_> {
     }
 
     /// The tensors that are updated together, by name, of plans that store gradients.
-    fn updated(&self) -> Vec<(String, [Updated; 2])> {
+    fn updated(&self) -> Vec<(String, UpdatedTensors)> {
         let shapes = self.request.model.shapes();
         let layers = self.layers.iter().zip(shapes).enumerate().filter_map(|(n, (layer, (outputs, inputs)))| {
             let LayerTensors { weight, bias, weight_state, bias_state, gradient, .. } = *layer;
             let [weight_gradient, bias_gradient] = gradient?;
-            let tensors = [
-                (weight, weight_gradient, weight_state, outputs * inputs, true),
-                (bias, bias_gradient, bias_state, outputs, false),
-            ];
-            let updated = tensors.map(|(value, gradient, state, len, is_weight)| Updated {
-                value,
-                gradient,
-                state,
-                len,
-                is_weight,
-            });
-            Some((format!("layers.{n}"), updated))
+            let first = Updated {
+                value: weight,
+                gradient: weight_gradient,
+                state: weight_state,
+                len: outputs * inputs,
+                is_weight: true,
+            };
+            let second =
+                Updated { value: bias, gradient: bias_gradient, state: bias_state, len: outputs, is_weight: false };
+            Some((format!("layers.{n}"), UpdatedTensors { first, second: Some(second) }))
         });
         let norms =
             self.layers.iter().enumerate().skip(self.request.spec.frozen).filter_map(|(n, layer)| {
@@ -61,14 +59,15 @@ impl Builder<'_> {
 
     fn clip_norm(&mut self, pass: &mut Pass, metrics: Metrics, limit: f32) {
         let (updated, replicas) = (self.updated(), self.replicas());
-        let own = |[first, second]: &[Updated; 2]| GradientNorm::blocks_of(first.len, second.len);
+        let own = |tensors: &UpdatedTensors| GradientNorm::blocks_of(tensors.each().map(|tensor| tensor.len).sum());
         let blocks: usize = updated.iter().map(|(_, tensors)| own(tensors)).sum();
         let squares = self.tensor("train.squares".to_owned(), &[replicas, blocks], Element::F32, Role::Activation);
         let scale = self.tensor("train.scale".to_owned(), &[replicas], Element::F32, Role::Activation);
         let mut offset = 0;
         for (name, tensors) in &updated {
-            let gradients = tensors.map(|tensor| (tensor.gradient, tensor.len));
-            let op = GradientNorm { gradients, squares, offset, blocks };
+            let gradient = |tensor: Updated| StoredGradient { tensor: tensor.gradient, len: tensor.len };
+            let (first, second) = (gradient(tensors.first), tensors.second.map(gradient));
+            let op = GradientNorm { first, second, squares, offset, blocks };
             pass.steps.push(step(format!("{name} gradient norm"), Op::GradientNorm(op)));
             offset += own(tensors);
         }

@@ -33,7 +33,7 @@ pub struct MemoryUse {
     pub metrics: u64,
     /// The model of two earlier epochs, which comes back when a loss is no number any more.
     pub kept: u64,
-    /// On a GPU the kernels' uniforms.
+    /// On a GPU the kernels' uniforms, and the few bytes that are bound where a step has no tensor.
     pub uniforms: u64,
 }
 

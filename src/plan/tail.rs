@@ -5,7 +5,7 @@ use super::forward::Pass;
 use super::{Element, NormTensors, Role, TensorId};
 use crate::ops::{
     BatchNormBackward, BatchNormForward, Dropout, Incoming, LayerNormBackward, LayerNormForward, LayerNormGradient, Op,
-    Passed, Running, Tail, TailBackward, TailForward, UpdateStep, Updated,
+    Passed, Running, Tail, TailBackward, TailForward, UpdateStep, Updated, UpdatedTensors,
 };
 use crate::spec::Norm;
 
@@ -142,11 +142,10 @@ impl Builder<'_> {
     }
 
     /// A norm's scales and shifts, which are one tensor, as an update takes them.
-    pub(super) fn norm_updated(&self, n: usize, norm: NormTensors) -> [Updated; 2] {
+    pub(super) fn norm_updated(&self, n: usize, norm: NormTensors) -> UpdatedTensors {
         let NormTensors { scales: value, state, gradient, .. } = norm;
         let len = 2 * self.request.model.layers[n].units;
-        let own = Updated { value, gradient, state, len, is_weight: false };
-        [own, own.without_numbers()]
+        UpdatedTensors { first: Updated { value, gradient, state, len, is_weight: false }, second: None }
     }
 
     /// Where layer `n` hands the gradient by the output of layer `source` that it adds.

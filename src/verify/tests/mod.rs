@@ -1,3 +1,4 @@
+mod bindings;
 pub(crate) mod broken;
 mod columns;
 mod determinism;

@@ -68,7 +68,7 @@ fn texts_with_f16_translate_to_every_backend() {
             let (op, halves) = (&step.op, Halves::of(&step.op, &suite.plan));
             let name = format!("{} {:?} {halves:?}", step.operation(), op.constants());
             let stored = op.stored().expect("has a text that stores f16");
-            let argument = op.arguments().into_iter().find(|(_, id)| *id == stored).unwrap().0;
+            let argument = op.arguments().into_iter().find(|(_, id)| *id == Some(stored)).unwrap().0;
             let binding = [format!(" {argument}: array<Stored>"), format!(" {argument}: array<vec4<Stored>>")];
             assert!(
                 op.shader().stores_halves() && binding.iter().any(|own| op.shader().source.contains(own)),
