@@ -164,6 +164,25 @@ pub(crate) struct SubgroupKernel {
     pub variant: Variant,
 }
 
+/// Who compiles WGSL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Compiler {
+    /// naga, in wgpu, for Vulkan, Metal and DX12.
+    Naga,
+    /// The browser's own, as WebGPU has it.
+    Browser,
+}
+
+/// A shader's text with a [`SubgroupKernel`]'s behind it. WGSL wants `enable subgroups;` before all that is no directive; naga
+/// knows the operations without it, and refuses it (naga 30, its issue 5555).
+pub(crate) fn with_subgroups(text: &str, kernel: &str, compiler: Compiler) -> String {
+    let directive = match compiler {
+        Compiler::Naga => "",
+        Compiler::Browser => "enable subgroups;\n",
+    };
+    format!("{directive}{text}\n{kernel}")
+}
+
 /// The value of a WGSL `override` constant.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Constant {

@@ -10,7 +10,7 @@ use super::nested_switches::nested_switch;
 use super::registry::{files, operations, parsed, specialized, stem};
 use crate::gpu::reflect::Reflection;
 use crate::gpu::{PROBES, specializations};
-use crate::ops::{Halves, Operation, Shader, shaders};
+use crate::ops::{Compiler, Halves, Operation, Shader, shaders, with_subgroups};
 use crate::spec::Precision;
 use crate::verify::cases::suites;
 
@@ -40,7 +40,7 @@ fn subgroup_variants_translate_to_every_backend() {
     for (name, op) in operations() {
         let Some(kernel) = op.subgroup() else { continue };
         known.insert(kernel.shader.stem.replace("subgroup/", ""));
-        let source = format!("{}\n{}", op.shader().source, kernel.shader.source);
+        let source = with_subgroups(op.shader().source, kernel.shader.source, Compiler::Naga);
         let module = naga::front::wgsl::parse_str(&source).unwrap();
         let capabilities = Capabilities::default() | Capabilities::SUBGROUP;
         let mut validator = Validator::new(ValidationFlags::all(), capabilities);
