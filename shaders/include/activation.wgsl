@@ -131,6 +131,8 @@ fn activation_derivative(a: f32) -> f32 {
 
 // The derivative in terms of the sum z.
 fn activation_slope(z: f32) -> f32 {
+    // Before the switch, since FXC fails with an internal error on a switch in a case of another.
+    let from_value = activation_derivative(activate(z));
     switch params.activation {
         case GELU: {
             // Beyond 16 the density is zero; the square of a large sum would overflow.
@@ -147,6 +149,6 @@ fn activation_slope(z: f32) -> f32 {
             let s = sigmoid(z);
             return s + z * s * sigmoid(-z);
         }
-        default: { return activation_derivative(activate(z)); }
+        default: { return from_value; }
     }
 }

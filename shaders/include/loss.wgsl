@@ -44,7 +44,7 @@ fn row_loss(r: u32, b: u32) -> vec2<f32> {
     return vec2(weight * result.x, result.y);
 }
 
-// `weights` are those of C classes, then those of N samples; without weights C is 0, and the tensor another one.
+// `weights` are those of C classes, then those of N samples; without weights C is 0, and nothing is read.
 fn class_weight(class_index: u32) -> f32 {
     if params.class_weights == 0u {
         return 1.0;

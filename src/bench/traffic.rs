@@ -15,13 +15,9 @@ pub(super) fn bytes(plan: &Plan, program: ProgramId, step: &Step) -> Result<u64>
         let mut bindings = reflection.bindings.iter();
         bindings.any(|binding| binding.name == name && binding.access == Access::ReadWrite)
     };
-    let (mut seen, mut total) = (Vec::<TensorId>::new(), 0);
+    let mut total = 0;
     for (name, id) in step.op.arguments() {
-        // A tensor may stand in for another binding that is of no meaning there.
-        if seen.contains(&id) {
-            continue;
-        }
-        seen.push(id);
+        let Some(id) = id else { continue };
         let lasting = matches!(plan.tensor(id).role, Role::Parameter | Role::OptimizerState);
         let passes = if lasting && written(name) { 2 } else { 1 };
         total += passes * part(plan, program, id);

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::Tuning;
 use crate::error::{Error, Result};
 use crate::executor::DeviceInfo;
-use crate::ops::Shader;
+use crate::ops::{Compiler, Shader};
 use crate::plan::Plan;
 use crate::tensor::Element;
 
@@ -198,6 +198,14 @@ impl Gpu {
     /// True for a rasterizer that runs on the CPU.
     pub fn is_software(&self) -> bool {
         self.info.device_type == wgpu::DeviceType::Cpu
+    }
+
+    /// Who compiles its shaders.
+    pub(crate) fn compiler(&self) -> Compiler {
+        match self.info.backend {
+            wgpu::Backend::BrowserWebGpu => Compiler::Browser,
+            _ => Compiler::Naga,
+        }
     }
 
     /// Bytes that the device's allocator has handed out, where the backend keeps count.

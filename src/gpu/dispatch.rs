@@ -3,10 +3,11 @@
 use super::Gpu;
 use super::footprint::PARAMS_BYTES;
 use super::pipelines::{Kernel, Pipelines};
-use super::reflect::Access;
+use super::reflect::{Access, Binding, Reflection};
 use crate::error::{Error, Result};
 use crate::ops::{Halves, Operation};
 use crate::plan::{Plan, Step};
+use crate::tensor::TensorId;
 
 /// One dispatch, ready.
 #[derive(Clone, Debug)]
@@ -18,7 +19,8 @@ pub(super) struct Dispatch {
 }
 
 impl Dispatch {
-    /// Makes a step's pipeline and uniforms, and binds its tensors; of the variant `named`, or the one that fits best.
+    /// Makes a step's pipeline and uniforms, and binds its tensors; of the variant `named`, or the one that fits best. The
+    /// buffers are those of the plan's tensors, and behind them its stand-ins.
     pub fn new(
         gpu: &Gpu,
         pipelines: &mut Pipelines<'_>,
@@ -38,16 +40,13 @@ impl Dispatch {
             mapped_at_creation: false,
         });
         gpu.queue.write_buffer(&params_buffer, 0, &params);
-        let arguments = step.op.arguments();
+        let (tensors, mut stand_ins) = (&buffers[..plan.tensors.len()], buffers[plan.tensors.len()..].iter());
         let mut entries = Vec::new();
-        for binding in &pipelines.reflection(&kernel).bindings {
-            let buffer = match binding.access {
-                Access::Uniform(_) => &params_buffer,
-                _ => {
-                    let argument = arguments.iter().find(|(name, _)| *name == binding.name);
-                    let missing = || Error::Device(format!("{}.wgsl: no tensor for {}", kernel.stem, binding.name));
-                    &buffers[argument.ok_or_else(missing)?.1.index()]
-                }
+        for (binding, tensor) in bound(plan, step, pipelines.reflection(&kernel))? {
+            let buffer = match (binding.access, tensor) {
+                (Access::Uniform(_), _) => &params_buffer,
+                (_, Some(id)) => &tensors[id.index()],
+                (_, None) => stand_ins.next().expect("there are as many stand-ins as any step lacks tensors"),
             };
             entries.push(wgpu::BindGroupEntry { binding: binding.index, resource: buffer.as_entire_binding() });
         }
@@ -66,6 +65,40 @@ impl Dispatch {
         pass.set_bind_group(1, &self.bind_group, &[]);
         pass.dispatch_workgroups(x, y, z);
     }
+}
+
+/// Each of a step's bindings with its tensor; none where the step lacks one, and for the uniforms.
+///
+/// # Errors
+/// [`Error::Device`] if the operation does not name a binding, or if a tensor is bound twice and may be written: WebGPU
+/// forbids it, though wgpu on Vulkan lets two writable bindings pass.
+pub(crate) fn bound<'a>(
+    plan: &Plan,
+    step: &Step,
+    reflection: &'a Reflection,
+) -> Result<Vec<(&'a Binding, Option<TensorId>)>> {
+    let (stem, arguments) = (step.operation(), step.op.arguments());
+    let mut all: Vec<(&Binding, Option<TensorId>)> = Vec::new();
+    for binding in &reflection.bindings {
+        if matches!(binding.access, Access::Uniform(_)) {
+            all.push((binding, None));
+            continue;
+        }
+        let argument = arguments.iter().find(|(name, _)| *name == binding.name);
+        let missing = || Error::Device(format!("{stem}.wgsl: no tensor for {}", binding.name));
+        let tensor = argument.ok_or_else(missing)?.1;
+        let writable = |other: &Binding| [binding.access, other.access].contains(&Access::ReadWrite);
+        let twice = all.iter().find(|(other, own)| own.is_some() && *own == tensor && writable(other));
+        if let (Some(id), Some((other, _))) = (tensor, twice) {
+            let (label, name) = (&step.label, &plan.tensor(id).name);
+            return Err(Error::Device(format!(
+                "{label} ({stem}.wgsl) binds tensor {name} twice, as {} and as {}, and may write it",
+                other.name, binding.name
+            )));
+        }
+        all.push((binding, tensor));
+    }
+    Ok(all)
 }
 
 /// Workgroup counts along each dimension, within the device's limit.

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use super::Gpu;
 use super::clock::time_pass;
 use super::dispatch::Dispatch;
-use super::footprint::{at_once, iteration_bound, iterations_bytes, padded, stride};
+use super::footprint::{at_once, iteration_bound, iterations_bytes, padded, stand_ins, stride};
 use super::pipelines::{Choice, Pipelines};
 use super::queue::Flight;
 use super::upload::Uploads;
@@ -20,6 +20,7 @@ use crate::tensor::{Element, Iteration, TensorId};
 pub struct GpuExecutor {
     gpu: Gpu,
     plan: Plan,
+    /// Of the plan's tensors, then the stand-ins for those that steps lack.
     buffers: Vec<wgpu::Buffer>,
     kept: [Vec<(TensorId, wgpu::Buffer)>; 2],
     programs: BTreeMap<ProgramId, Vec<Dispatch>>,
@@ -49,7 +50,9 @@ impl GpuExecutor {
     }
 
     fn build(gpu: Gpu, plan: Plan, choice: Choice) -> Result<Self> {
-        let buffers: Vec<_> = plan.tensors.iter().map(|t| storage(&gpu, &t.name, t.bytes())).collect();
+        let tensors = plan.tensors.iter().map(|t| storage(&gpu, &t.name, t.bytes()));
+        let stand_ins = (0..stand_ins(&plan)).map(|_| storage(&gpu, "stand-in", 0));
+        let buffers: Vec<_> = tensors.chain(stand_ins).collect();
         let parameters: Vec<_> = plan.ids().filter(|id| plan.trains() && plan.tensor(*id).role.is_model()).collect();
         let keep = || parameters.iter().map(|id| (*id, storage(&gpu, "kept", plan.tensor(*id).bytes()))).collect();
         let kept = [keep(), keep()];

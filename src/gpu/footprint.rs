@@ -4,9 +4,9 @@ use super::Gpu;
 use super::executor::GpuExecutor;
 use super::queue::DEPTH;
 use super::upload::CHUNK;
-use crate::ops::Hyper;
 use crate::ops::optimizer::MAX_REPLICAS;
-use crate::plan::{MemoryLimits, MemoryReport, MemoryUse, Plan, Program, ProgramId};
+use crate::ops::{Hyper, Operation};
+use crate::plan::{MemoryLimits, MemoryReport, MemoryUse, Plan, Program, ProgramId, Step};
 use crate::tensor::Tensor;
 
 /// The smallest stride that every adapter at default limits allows between dynamic uniform offsets.
@@ -41,7 +41,7 @@ fn held(plan: &Plan) -> MemoryUse {
     let mut own = plan.memory(|tensor| padded(tensor.bytes()));
     let programs = || at_once(plan).map(|(_, program)| program);
     let kernels: usize = programs().map(|program| program.steps.len()).sum();
-    own.uniforms = iterations_bytes(plan) + kernels as u64 * PARAMS_BYTES;
+    own.uniforms = iterations_bytes(plan) + kernels as u64 * PARAMS_BYTES + stand_ins(plan) as u64 * padded(0);
     let staged = programs().filter_map(|program| Some(plan.tensor(program.metrics?.tensor).bytes()));
     own.metrics = staged.fold(own.metrics, |total, bytes| total.saturating_add(bytes.saturating_mul(DEPTH as u64)));
     own
@@ -54,6 +54,13 @@ fn transfer_bytes(plan: &Plan) -> u64 {
     let uploads = [parameters, dataset, evaluation].into_iter().fold(0, u64::saturating_add);
     let submissions = (DEPTH as u64 + 1) * plan.slots as u64 * stride(plan);
     uploads.min(2 * CHUNK as u64).max(read.max().unwrap_or(0)).saturating_add(submissions)
+}
+
+/// Buffers that are bound where a step has no tensor for a binding: as many as one step lacks, so that it binds none twice.
+pub(super) fn stand_ins(plan: &Plan) -> usize {
+    let steps = plan.programs.values().flat_map(|program| &program.steps);
+    let lacking = |step: &Step| step.op.arguments().iter().filter(|(_, tensor)| tensor.is_none()).count();
+    steps.map(lacking).max().unwrap_or(0)
 }
 
 /// Bytes of a tensor's buffer: whole vec4s. An optimizer without memory has states of no bytes, which cannot be bound.

@@ -17,6 +17,8 @@ mod upload;
 pub use adapters::{
     AdapterReport, Gpu, GpuOptions, GpuRequest, HOW_TO_GET_ONE, adapters, adapters_blocking, automatic,
 };
+#[cfg(test)]
+pub(crate) use dispatch::bound;
 pub use executor::GpuExecutor;
 #[cfg(test)]
 pub(crate) use footprint::ITERATION_HEADER;

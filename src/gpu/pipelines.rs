@@ -6,7 +6,7 @@ use super::Gpu;
 use super::reflect::{Access, Reflection, Specialized};
 use crate::error::{Error, Result};
 use crate::executor::{KernelRecord, KernelRecords};
-use crate::ops::{Constant, Halves, Op, Operation, Param, SUBGROUP, SubgroupKernel, Variant};
+use crate::ops::{Constant, Halves, Op, Operation, Param, SUBGROUP, SubgroupKernel, Variant, with_subgroups};
 use crate::plan::{Plan, ProgramId, Step};
 
 /// Which variant of each kernel an executor takes.
@@ -134,7 +134,6 @@ impl<'a> Pipelines<'a> {
 
     fn module(&self, op: &Op, subgroup: Option<&'static SubgroupKernel>, halves: Halves) -> Result<Module> {
         let own = self.gpu.shader(op.shader());
-        let more = subgroup.map_or("", |kernel| self.gpu.shader(&kernel.shader).source);
         // Of the text with f32: names, layout and constants are the same.
         let reflection = Reflection::of(own)?;
         let entries: Vec<_> = reflection
@@ -159,10 +158,14 @@ impl<'a> Pipelines<'a> {
             .gpu
             .device
             .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(own.stem), entries: &entries });
-        let text = own.text(halves, |part| self.gpu.shader(part));
+        let mut text = own.text(halves, |part| self.gpu.shader(part));
+        if let Some(kernel) = subgroup {
+            let kernel = self.gpu.shader(&kernel.shader);
+            text = with_subgroups(&text, kernel.source, self.gpu.compiler()).into();
+        }
         let shader = self.gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some(own.stem),
-            source: wgpu::ShaderSource::Wgsl(format!("{text}\n{more}").into()),
+            source: wgpu::ShaderSource::Wgsl(text),
         });
         Ok(Module { shader, reflection, layout })
     }

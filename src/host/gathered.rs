@@ -10,7 +10,7 @@ use crate::tensor::{Iteration, TensorId};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct GatherKey {
     pub samples: TensorId,
-    pub order: TensorId,
+    pub order: Option<TensorId>,
     pub iteration: Iteration,
     pub outputs: usize,
 }

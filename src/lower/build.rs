@@ -215,10 +215,10 @@ impl<'a> Builder<'a> {
             activation: self.trained_activation(last),
             label_smoothing: self.request.spec.loss_options.label_smoothing,
             huber_delta: self.request.spec.loss_options.huber_delta,
-            weights: match pass.ports.get(&Port::Weights) {
-                Some(tensor) => LossWeights { tensor: *tensor, classes: LossWeights::classes(outputs) },
-                None => LossWeights::none(pass.port(Port::Targets)),
-            },
+            weights: pass
+                .ports
+                .get(&Port::Weights)
+                .map(|tensor| LossWeights { tensor: *tensor, classes: LossWeights::classes(outputs) }),
         }
     }
 

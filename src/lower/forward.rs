@@ -172,6 +172,6 @@ impl Builder<'_> {
         let kind = self.request.samples;
         let scale = if kind == InputKind::SamplesU8 { self.request.spec.pixel_scale } else { 1.0 };
         let (tensor, order) = (pass.port(Port::Samples), pass.port(Port::Order));
-        Input { tensor, order, order_stride: pass.capacity.order, kind, scale }
+        Input { tensor, order: Some(order), order_stride: pass.capacity.order, kind, scale }
     }
 }

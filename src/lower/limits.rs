@@ -3,7 +3,7 @@
 
 use super::build::{Builder, LayerTensors, TrainedTensors};
 use super::forward::Pass;
-use crate::ops::{ClipNorm, Dense, GradientNorm, MaxNorm, Op, UpdateStep, Updated};
+use crate::ops::{ClipNorm, Dense, GradientNorm, MaxNorm, Op, StoredGradient, UpdateStep, Updated, UpdatedTensors};
 use crate::plan::Step;
 use crate::spec::Clip;
 use crate::tensor::{Element, Metrics, Role};
@@ -35,23 +35,23 @@ impl Builder<'_> {
     }
 
     /// The tensors that are updated together, by name, of plans that store gradients.
-    fn updated(&self) -> Vec<(String, [Updated; 2])> {
+    fn updated(&self) -> Vec<(String, UpdatedTensors)> {
         let all = || self.layers.iter().zip(&self.trained).enumerate().skip(self.request.spec.frozen);
         let layers = all().map(|(n, (layer, trained))| {
             let LayerTensors { weight, bias, .. } = *layer;
             let TrainedTensors { weight_state, bias_state, gradient, .. } = *trained;
             let [weight_gradient, bias_gradient] = gradient.expect("a plan that clips by norm stores gradients");
             let Dense { outputs, inputs, .. } = self.dense(n, 0);
-            let of_weight = Updated {
+            let first = Updated {
                 value: weight,
                 gradient: weight_gradient,
                 state: weight_state,
                 len: outputs * inputs,
                 is_weight: true,
             };
-            let of_bias =
+            let bias =
                 Updated { value: bias, gradient: bias_gradient, state: bias_state, len: outputs, is_weight: false };
-            (format!("layers.{n}"), [of_weight, of_bias])
+            (format!("layers.{n}"), UpdatedTensors { first, second: Some(bias) })
         });
         let norms = all().filter_map(|(n, (layer, trained))| {
             let (norm, trained) = layer.norm.zip(trained.norm)?;
@@ -62,14 +62,15 @@ impl Builder<'_> {
 
     fn clip_norm(&mut self, pass: &mut Pass, metrics: Metrics, limit: f32) {
         let (updated, replicas) = (self.updated(), self.replicas());
-        let own = |[first, second]: &[Updated; 2]| GradientNorm::blocks_of(first.len, second.len);
+        let own = |tensors: &UpdatedTensors| GradientNorm::blocks_of(tensors.each().map(|tensor| tensor.len).sum());
         let blocks: usize = updated.iter().map(|(_, tensors)| own(tensors)).sum();
         let squares = self.tensor(pass.name("squares"), &[replicas, blocks], Element::F32, Role::Activation);
         let scale = self.tensor(pass.name("scale"), &[replicas], Element::F32, Role::Activation);
         let mut offset = 0;
         for (name, tensors) in &updated {
-            let gradients = tensors.map(|tensor| (tensor.gradient, tensor.len));
-            let op = GradientNorm { gradients, squares, offset, blocks };
+            let gradient = |tensor: Updated| StoredGradient { tensor: tensor.gradient, len: tensor.len };
+            let (first, second) = (gradient(tensors.first), tensors.second.map(gradient));
+            let op = GradientNorm { first, second, squares, offset, blocks };
             pass.steps.push(Step::new(format!("{name} gradient norm"), Op::GradientNorm(op)));
             offset += own(tensors);
         }

@@ -4,7 +4,7 @@ use super::build::{Builder, NormTensors, TrainedNorm};
 use super::forward::Pass;
 use crate::ops::{
     BatchNormBackward, BatchNormForward, Dropout, Incoming, LayerNormBackward, LayerNormForward, LayerNormGradient, Op,
-    Passed, Running, Tail, TailBackward, TailForward, UpdateStep, Updated,
+    Passed, Running, Tail, TailBackward, TailForward, UpdateStep, Updated, UpdatedTensors,
 };
 use crate::plan::Step;
 use crate::spec::Norm;
@@ -23,11 +23,12 @@ impl Builder<'_> {
     /// A norm's scales and shifts, and the running statistics of one that has them.
     pub(super) fn norm(&mut self, n: usize) -> Option<NormTensors> {
         let layer = &self.request.model.layers[n];
+        let norm = layer.norm?;
         let shape = [self.replicas(), 2, layer.units];
         let mut tensor = |what: &str, role| self.tensor(format!("layers.{n}.norm.{what}"), &shape, Element::F32, role);
         Some(NormTensors {
             scales: tensor("scales", Role::Parameter),
-            running: matches!(layer.norm?, Norm::Batch { .. }).then(|| tensor("running", Role::Statistics)),
+            running: matches!(norm, Norm::Batch { .. }).then(|| tensor("running", Role::Statistics)),
         })
     }
 
@@ -149,11 +150,10 @@ impl Builder<'_> {
     }
 
     /// A norm's scales and shifts, which are one tensor, as an update takes them.
-    pub(super) fn norm_updated(&self, n: usize, norm: NormTensors, trained: TrainedNorm) -> [Updated; 2] {
+    pub(super) fn norm_updated(&self, n: usize, norm: NormTensors, trained: TrainedNorm) -> UpdatedTensors {
         let (value, TrainedNorm { state, gradient }) = (norm.scales, trained);
         let len = 2 * self.request.model.layers[n].units;
-        let own = Updated { value, gradient, state, len, is_weight: false };
-        [own, own.without_numbers()]
+        UpdatedTensors { first: Updated { value, gradient, state, len, is_weight: false }, second: None }
     }
 
     /// Where layer `n` hands the gradient by the output of layer `source` that it adds.

@@ -7,7 +7,7 @@ use ndarray::{ArrayViewMut2, s};
 
 use super::tail::{Tail, in_columns, round, rows_mut};
 use super::tail_backward::Incoming;
-use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
+use super::{Argument, Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
 use crate::host::{Compute, Memory, Scratch, matrix, vectorized};
 use crate::tensor::{Iteration, TensorId};
 
@@ -45,10 +45,11 @@ impl Operation for BatchNormBackward {
         self.tail.params().into_iter().chain(self.incoming.params()).collect()
     }
 
-    fn arguments(&self) -> Vec<(&'static str, TensorId)> {
-        let own = [("sums", self.tail.sums), ("scales", self.scales), ("statistics", self.statistics)];
-        let incoming = self.incoming.arguments(&self.tail);
-        own.into_iter().chain(incoming).chain([("scales_gradient", self.scales_gradient)]).collect()
+    fn arguments(&self) -> Vec<Argument> {
+        let own =
+            [("sums", Some(self.tail.sums)), ("scales", Some(self.scales)), ("statistics", Some(self.statistics))];
+        let incoming = self.incoming.arguments();
+        own.into_iter().chain(incoming).chain([("scales_gradient", Some(self.scales_gradient))]).collect()
     }
 
     fn stored(&self) -> Option<TensorId> {

@@ -8,7 +8,7 @@
 use ndarray::{ArrayViewMut2, s};
 
 use super::tail::{Tail, flag, in_columns, rows_mut};
-use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
+use super::{Argument, Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
 use crate::host::{Compute, Memory, Scratch, vectorized};
 use crate::tensor::{Iteration, TensorId};
 
@@ -48,14 +48,14 @@ impl Operation for BatchNormForward {
         self.tail.params().into_iter().chain(own).collect()
     }
 
-    fn arguments(&self) -> Vec<(&'static str, TensorId)> {
+    fn arguments(&self) -> Vec<Argument> {
         vec![
-            ("sums", self.tail.sums),
-            ("scales", self.scales),
-            ("running", self.running),
-            ("residual", self.residual.unwrap_or(self.tail.sums)),
-            ("statistics", self.statistics),
-            ("output", self.output),
+            ("sums", Some(self.tail.sums)),
+            ("scales", Some(self.scales)),
+            ("running", Some(self.running)),
+            ("residual", self.residual),
+            ("statistics", Some(self.statistics)),
+            ("output", Some(self.output)),
         ]
     }
 

@@ -3,7 +3,7 @@
 //! far the second is above the first. Whole numbers, so that they are exact in any order.
 
 use super::softmax::largest;
-use super::{Constant, Hyper, ModuleConstants, Operation, Param, Shader, TargetKind, Variant, shader};
+use super::{Argument, Constant, Hyper, ModuleConstants, Operation, Param, Shader, TargetKind, Variant, shader};
 use crate::host::{Compute, Memory};
 use crate::scalar::Scalar;
 use crate::tensor::{Iteration, TensorId};
@@ -80,14 +80,14 @@ impl Operation for ClassCounts {
         ]
     }
 
-    fn arguments(&self) -> Vec<(&'static str, TensorId)> {
+    fn arguments(&self) -> Vec<Argument> {
         vec![
-            ("outputs", self.given),
-            ("targets", self.targets),
-            ("order", self.order),
-            ("confusion", self.confusion),
-            ("ranks", self.ranks),
-            ("scores", self.scores),
+            ("outputs", Some(self.given)),
+            ("targets", Some(self.targets)),
+            ("order", Some(self.order)),
+            ("confusion", Some(self.confusion)),
+            ("ranks", Some(self.ranks)),
+            ("scores", Some(self.scores)),
         ]
     }
 

@@ -3,7 +3,7 @@
 //! scale = min(1, limit / (norm + 1e-6)), over all parameters of a replica: PyTorch's
 //! `torch.nn.utils.clip_grad_norm_` (Pascanu, Mikolov and Bengio, ICML 2013).
 
-use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
+use super::{Argument, Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
 use crate::host::{Compute, Memory};
 use crate::tensor::{Iteration, TensorId};
 
@@ -41,8 +41,8 @@ impl Operation for ClipNorm {
         ]
     }
 
-    fn arguments(&self) -> Vec<(&'static str, TensorId)> {
-        vec![("squares", self.squares), ("scale", self.scale), ("metrics", self.metrics)]
+    fn arguments(&self) -> Vec<Argument> {
+        vec![("squares", Some(self.squares)), ("scale", Some(self.scale)), ("metrics", Some(self.metrics))]
     }
 
     fn grid(&self, _: &Variant, _: &dyn ModuleConstants) -> [usize; 2] {

@@ -3,8 +3,8 @@
 use ndarray::{ArrayViewMut2, s};
 
 use super::{
-    Constant, Dense, DenseLayer, Hyper, InputKind, ModuleConstants, Operation, Param, Shader, SubgroupKernel, Variant,
-    matmul, shader,
+    Argument, Constant, Dense, DenseLayer, Hyper, InputKind, ModuleConstants, Operation, Param, Shader, SubgroupKernel,
+    Variant, matmul, shader,
 };
 use crate::host::{Columns, Compute, FEW_ROWS, Memory, in_tiles, tasks, vectorized};
 use crate::tensor::{Iteration, TensorId};
@@ -43,8 +43,8 @@ impl Operation for DenseForward {
         self.layer.dense.params().into_iter().chain(self.layer.input.params()).chain(own).collect()
     }
 
-    fn arguments(&self) -> Vec<(&'static str, TensorId)> {
-        let own = [("weight", self.layer.weight), ("bias", self.layer.bias), ("output", self.output)];
+    fn arguments(&self) -> Vec<Argument> {
+        let own = [("weight", Some(self.layer.weight)), ("bias", Some(self.layer.bias)), ("output", Some(self.output))];
         self.layer.input.arguments().into_iter().chain(own).collect()
     }
 

@@ -3,8 +3,8 @@
 use ndarray::{ArrayView2, ArrayViewMut2, s};
 
 use super::{
-    Activation, Constant, Dense, Hyper, InputKind, ModuleConstants, Operation, Param, Shader, SubgroupKernel, Variant,
-    matmul, shader,
+    Activation, Argument, Constant, Dense, Hyper, InputKind, ModuleConstants, Operation, Param, Shader, SubgroupKernel,
+    Variant, matmul, shader,
 };
 use crate::host::{Compute, Memory, in_tiles, matrix, tasks, vectorized};
 use crate::tensor::{Iteration, TensorId};
@@ -51,12 +51,12 @@ impl Operation for DenseInputGradient {
         params
     }
 
-    fn arguments(&self) -> Vec<(&'static str, TensorId)> {
+    fn arguments(&self) -> Vec<Argument> {
         vec![
-            ("output_gradient", self.output_gradient),
-            ("weight", self.weight),
-            ("input", self.input),
-            ("input_gradient", self.input_gradient),
+            ("output_gradient", Some(self.output_gradient)),
+            ("weight", Some(self.weight)),
+            ("input", Some(self.input)),
+            ("input_gradient", Some(self.input_gradient)),
         ]
     }
 

@@ -3,8 +3,8 @@
 //! the logits.
 
 use super::{
-    Constant, Dense, DenseLayer, Hyper, InputKind, LossRows, ModuleConstants, Operation, Param, SUBGROUP, Shader,
-    SubgroupKernel, Variant, shader,
+    Argument, Constant, Dense, DenseLayer, Hyper, InputKind, LossRows, ModuleConstants, Operation, Param, SUBGROUP,
+    Shader, SubgroupKernel, Variant, shader,
 };
 use crate::host::{Compute, Memory, Scratch, tasks};
 use crate::tensor::{Iteration, TensorId};
@@ -64,16 +64,16 @@ impl Operation for DenseLoss {
         params
     }
 
-    fn arguments(&self) -> Vec<(&'static str, TensorId)> {
+    fn arguments(&self) -> Vec<Argument> {
         vec![
-            ("input", self.layer.input.tensor),
-            ("order", self.rows.order),
-            ("weight", self.layer.weight),
-            ("bias", self.layer.bias),
-            ("targets", self.rows.targets),
-            ("gradient", self.rows.gradient),
-            ("metrics", self.rows.metrics.tensor),
-            ("weights", self.rows.weights.tensor),
+            ("input", Some(self.layer.input.tensor)),
+            ("order", Some(self.rows.order)),
+            ("weight", Some(self.layer.weight)),
+            ("bias", Some(self.layer.bias)),
+            ("targets", Some(self.rows.targets)),
+            ("gradient", Some(self.rows.gradient)),
+            ("metrics", Some(self.rows.metrics.tensor)),
+            ("weights", self.rows.weights.map(|weights| weights.tensor)),
         ]
     }
 

@@ -7,8 +7,8 @@ use ndarray::{ArrayView2, ArrayViewMut2, s};
 
 use super::optimizer::{SLOTS, Update, split_slots, state_slots};
 use super::{
-    Constant, Dense, Hyper, Input, InputKind, ModuleConstants, Operation, Param, Shader, SubgroupKernel, Variant,
-    matmul, shader,
+    Argument, Constant, Dense, Hyper, Input, InputKind, ModuleConstants, Operation, Param, Shader, SubgroupKernel,
+    Variant, matmul, shader,
 };
 use crate::host::{
     Columns, Compute, Memory, Scratch, apart, apart_len, in_same_sets, join, matrix, prefetch, share, tasks,
@@ -70,18 +70,17 @@ impl Operation for DenseWeightGradient {
         self.dense.params().into_iter().chain(self.input.params()).chain(own).collect()
     }
 
-    fn arguments(&self) -> Vec<(&'static str, TensorId)> {
-        // Without an update the states are not touched: the gradients stand in for them, so that the layout is one.
-        let (weight, bias, weight_state, bias_state) = match self.destination {
-            Destination::Gradient { weight, bias } => (weight, bias, weight, bias),
+    fn arguments(&self) -> Vec<Argument> {
+        let (weight, bias, [weight_state, bias_state]) = match self.destination {
+            Destination::Gradient { weight, bias } => (weight, bias, [None; 2]),
             Destination::Update { weight, bias, weight_state, bias_state, .. } => {
-                (weight, bias, weight_state, bias_state)
+                (weight, bias, [Some(weight_state), Some(bias_state)])
             }
         };
         let own = [
-            ("output_gradient", self.output_gradient),
-            ("first", weight),
-            ("second", bias),
+            ("output_gradient", Some(self.output_gradient)),
+            ("first", Some(weight)),
+            ("second", Some(bias)),
             ("first_state", weight_state),
             ("second_state", bias_state),
         ];

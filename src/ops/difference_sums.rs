@@ -2,7 +2,7 @@
 //! the blocks in f64. How far the targets are from their mean is no matter of the model's, so that R² needs no difference
 //! of large sums.
 
-use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
+use super::{Argument, Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
 use crate::host::{Compute, Memory};
 use crate::tensor::{Iteration, TensorId};
 
@@ -52,8 +52,13 @@ impl Operation for DifferenceSums {
         ]
     }
 
-    fn arguments(&self) -> Vec<(&'static str, TensorId)> {
-        vec![("outputs", self.given), ("targets", self.targets), ("order", self.order), ("sums", self.sums)]
+    fn arguments(&self) -> Vec<Argument> {
+        vec![
+            ("outputs", Some(self.given)),
+            ("targets", Some(self.targets)),
+            ("order", Some(self.order)),
+            ("sums", Some(self.sums)),
+        ]
     }
 
     fn grid(&self, _: &Variant, module: &dyn ModuleConstants) -> [usize; 2] {

@@ -1,17 +1,27 @@
 //! Sums of squares of stored gradients, of two tensors at a time, over blocks in a fixed order: what the global norm is
 //! the root of.
 
-use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
+use super::{Argument, Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
 use crate::host::{Compute, Memory, in_chunks, tasks};
 use crate::tensor::{Iteration, TensorId};
 
 pub(super) static SHADER: Shader = shader!("gradient_norm", "iteration", "group_sum");
 
-/// The squares of two tensors' numbers, summed over blocks.
+/// A gradient that was stored.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StoredGradient {
+    /// (R, len)
+    pub tensor: TensorId,
+    pub len: usize,
+}
+
+/// The squares of one or two tensors' numbers, summed over blocks.
 #[derive(Clone, Debug)]
 pub(crate) struct GradientNorm {
-    /// (R, I) and (R, J), with I and J
-    pub gradients: [(TensorId, usize); 2],
+    /// (R, I)
+    pub first: StoredGradient,
+    /// (R, J)
+    pub second: Option<StoredGradient>,
     /// (R, blocks)
     pub squares: TensorId,
     /// Where the blocks of these tensors start.
@@ -24,14 +34,18 @@ impl GradientNorm {
     /// Numbers of a block: WGSL's `NORM_BLOCK`, which a test compares with it.
     pub const BLOCK: usize = 4096;
 
-    /// Blocks that two tensors of so many numbers come in.
-    pub fn blocks_of(first: usize, second: usize) -> usize {
-        (first + second).div_ceil(Self::BLOCK)
+    /// Blocks that so many numbers come in.
+    pub fn blocks_of(numbers: usize) -> usize {
+        numbers.div_ceil(Self::BLOCK)
+    }
+
+    /// J
+    fn second_len(&self) -> usize {
+        self.second.map_or(0, |gradient| gradient.len)
     }
 
     fn own_blocks(&self) -> usize {
-        let [(_, first), (_, second)] = self.gradients;
-        Self::blocks_of(first, second)
+        Self::blocks_of(self.first.len + self.second_len())
     }
 }
 
@@ -41,18 +55,20 @@ impl Operation for GradientNorm {
     }
 
     fn params(&self) -> Vec<(&'static str, Param)> {
-        let [(_, first), (_, second)] = self.gradients;
         vec![
-            ("first_len", Param::Unsigned(first)),
-            ("second_len", Param::Unsigned(second)),
+            ("first_len", Param::Unsigned(self.first.len)),
+            ("second_len", Param::Unsigned(self.second_len())),
             ("offset", Param::Unsigned(self.offset)),
             ("blocks", Param::Unsigned(self.blocks)),
         ]
     }
 
-    fn arguments(&self) -> Vec<(&'static str, TensorId)> {
-        let [(first, _), (second, _)] = self.gradients;
-        vec![("first_gradient", first), ("second_gradient", second), ("squares", self.squares)]
+    fn arguments(&self) -> Vec<Argument> {
+        vec![
+            ("first_gradient", Some(self.first.tensor)),
+            ("second_gradient", self.second.map(|gradient| gradient.tensor)),
+            ("squares", Some(self.squares)),
+        ]
     }
 
     fn grid(&self, _: &Variant, _: &dyn ModuleConstants) -> [usize; 2] {
@@ -60,13 +76,13 @@ impl Operation for GradientNorm {
     }
 
     fn flops(&self) -> u64 {
-        self.gradients.iter().map(|(_, len)| 2 * *len as u64).sum()
+        2 * (self.first.len + self.second_len()) as u64
     }
 
     fn run<T: Compute>(&self, memory: &mut Memory<T>, _: &Iteration, _: &Hyper) {
         let mut squares = memory.take(self.squares);
-        let [(first, first_len), (second, second_len)] = self.gradients;
-        let (first, second) = (&memory.real(first)[..first_len], &memory.real(second)[..second_len]);
+        let numbers = |gradient: StoredGradient| &memory.real(gradient.tensor)[..gradient.len];
+        let (first, second) = (numbers(self.first), self.second.map(numbers).unwrap_or_default());
         let own = &mut squares[self.offset..][..self.own_blocks()];
         let at_once = own.len().div_ceil(tasks(self.flops()));
         in_chunks([own], [at_once], &|chunk, [sums]| {
@@ -76,7 +92,7 @@ impl Operation for GradientNorm {
                         [block, block + 1].map(|n| (n * Self::BLOCK).saturating_sub(before).min(of.len()));
                     start..end
                 };
-                let values = first[part(first, 0)].iter().chain(&second[part(second, first_len)]);
+                let values = first[part(first, 0)].iter().chain(&second[part(second, first.len())]);
                 *sum = T::sum(values.map(|value| *value * *value));
             }
         });

@@ -3,7 +3,7 @@ use std::ops::Range;
 
 use ndarray::{ArrayView2, s};
 
-use super::{Constant, Dense, Param};
+use super::{Argument, Constant, Dense, Param};
 use crate::host::{
     Columns, Compute, FEW_ROWS, GatherKey, Gathered, Memory, ROW_SHARD, in_chunks, matrix, prefetch, vectorized,
 };
@@ -48,8 +48,8 @@ impl InputKind {
 pub(crate) struct Input {
     /// The activations or the samples.
     pub tensor: TensorId,
-    /// Sample indices, (R, N) or (N); of no meaning for activations, where it is the tensor itself.
-    pub order: TensorId,
+    /// Sample indices, (R, N) or (N), of samples.
+    pub order: Option<TensorId>,
     /// N, or 0 when all replicas share one order.
     pub order_stride: usize,
     /// Which of the three.
@@ -61,7 +61,12 @@ pub(crate) struct Input {
 impl Input {
     /// The output of the layer before.
     pub fn activations(tensor: TensorId) -> Self {
-        Self { tensor, order: tensor, order_stride: 0, kind: InputKind::Activations, scale: 1.0 }
+        Self { tensor, order: None, order_stride: 0, kind: InputKind::Activations, scale: 1.0 }
+    }
+
+    /// The order that samples are read through.
+    pub fn order(&self) -> TensorId {
+        self.order.expect("samples are read through an order")
     }
 
     pub fn constant(&self) -> (&'static str, Constant) {
@@ -72,8 +77,8 @@ impl Input {
         [("order_stride", Param::Unsigned(self.order_stride)), ("scale", Param::Float(self.scale))]
     }
 
-    pub fn arguments(&self) -> [(&'static str, TensorId); 2] {
-        [("input", self.tensor), ("order", self.order)]
+    pub fn arguments(&self) -> [Argument; 2] {
+        [("input", Some(self.tensor)), ("order", self.order)]
     }
 
     /// Gathers a batch's samples where the input is samples, for a layer (O, I); with `anew` false only if they are not
@@ -87,7 +92,7 @@ impl Input {
         let Dense { batch, inputs, .. } = dense;
         let count = iteration.rows as usize;
         let mut gathered = memory.take_gathered();
-        let order = &memory.words(self.order)[iteration.first as usize..][..count];
+        let order = &memory.words(self.order())[iteration.first as usize..][..count];
         gathered.make_room(batch * inputs);
         let Gathered { rows, columns, looks, squeezed, .. } = &mut gathered;
         *squeezed = memory.squeezes() && inputs >= FEWEST_COLUMNS && count > FEW_ROWS && looks.due() && {

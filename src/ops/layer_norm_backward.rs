@@ -4,7 +4,7 @@
 
 use super::tail::{Tail, round};
 use super::tail_backward::Incoming;
-use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
+use super::{Argument, Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
 use crate::host::{Compute, Memory, Scratch, vectorized};
 use crate::tensor::{Iteration, TensorId};
 
@@ -41,9 +41,10 @@ impl Operation for LayerNormBackward {
         self.tail.params().into_iter().chain(self.incoming.params()).collect()
     }
 
-    fn arguments(&self) -> Vec<(&'static str, TensorId)> {
-        let own = [("sums", self.tail.sums), ("scales", self.scales), ("statistics", self.statistics)];
-        own.into_iter().chain(self.incoming.arguments(&self.tail)).collect()
+    fn arguments(&self) -> Vec<Argument> {
+        let own =
+            [("sums", Some(self.tail.sums)), ("scales", Some(self.scales)), ("statistics", Some(self.statistics))];
+        own.into_iter().chain(self.incoming.arguments()).collect()
     }
 
     fn stored(&self) -> Option<TensorId> {

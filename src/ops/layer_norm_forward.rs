@@ -3,7 +3,7 @@
 //! Source: Ba, Kiros and Hinton, "Layer normalization", 2016.
 
 use super::tail::{Tail, flag};
-use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
+use super::{Argument, Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
 use crate::host::{Compute, Memory, Scratch, in_chunks, vectorized};
 use crate::tensor::{Iteration, TensorId};
 
@@ -35,13 +35,13 @@ impl Operation for LayerNormForward {
         self.tail.params().into_iter().chain(own).collect()
     }
 
-    fn arguments(&self) -> Vec<(&'static str, TensorId)> {
+    fn arguments(&self) -> Vec<Argument> {
         vec![
-            ("sums", self.tail.sums),
-            ("scales", self.scales),
-            ("residual", self.residual.unwrap_or(self.tail.sums)),
-            ("statistics", self.statistics),
-            ("output", self.output),
+            ("sums", Some(self.tail.sums)),
+            ("scales", Some(self.scales)),
+            ("residual", self.residual),
+            ("statistics", Some(self.statistics)),
+            ("output", Some(self.output)),
         ]
     }
 

@@ -5,7 +5,7 @@
 use ndarray::{ArrayViewMut2, s};
 
 use super::tail::{Tail, flag, in_columns};
-use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
+use super::{Argument, Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
 use crate::host::{Compute, Memory, Scratch, matrix, vectorized};
 use crate::tensor::{Iteration, TensorId};
 
@@ -46,14 +46,14 @@ impl Operation for LayerNormGradient {
         self.tail.params().into_iter().chain([("skips", flag(self.skipped.is_some()))]).collect()
     }
 
-    fn arguments(&self) -> Vec<(&'static str, TensorId)> {
+    fn arguments(&self) -> Vec<Argument> {
         vec![
-            ("sums", self.tail.sums),
-            ("scales", self.scales),
-            ("statistics", self.statistics),
-            ("skipped", self.skipped.unwrap_or(self.tail.sums)),
-            ("gradient", self.gradient),
-            ("scales_gradient", self.scales_gradient),
+            ("sums", Some(self.tail.sums)),
+            ("scales", Some(self.scales)),
+            ("statistics", Some(self.statistics)),
+            ("skipped", self.skipped),
+            ("gradient", Some(self.gradient)),
+            ("scales_gradient", Some(self.scales_gradient)),
         ]
     }
 

@@ -1,7 +1,7 @@
 //! The loss of each row of outputs that an earlier step gave, of any width: value, gradient by the logits, and whether
 //! the answer is right.
 
-use super::{Constant, Hyper, LossRows, ModuleConstants, Operation, Param, Shader, Variant, shader};
+use super::{Argument, Constant, Hyper, LossRows, ModuleConstants, Operation, Param, Shader, Variant, shader};
 use crate::host::{Compute, Memory};
 use crate::tensor::{Iteration, TensorId};
 
@@ -39,14 +39,14 @@ impl Operation for LossStep {
         own.into_iter().chain(self.rows.own_params()).collect()
     }
 
-    fn arguments(&self) -> Vec<(&'static str, TensorId)> {
+    fn arguments(&self) -> Vec<Argument> {
         vec![
-            ("outputs", self.outputs),
-            ("targets", self.rows.targets),
-            ("order", self.rows.order),
-            ("gradient", self.rows.gradient),
-            ("metrics", self.rows.metrics.tensor),
-            ("weights", self.rows.weights.tensor),
+            ("outputs", Some(self.outputs)),
+            ("targets", Some(self.rows.targets)),
+            ("order", Some(self.rows.order)),
+            ("gradient", Some(self.rows.gradient)),
+            ("metrics", Some(self.rows.metrics.tensor)),
+            ("weights", self.rows.weights.map(|weights| weights.tensor)),
         ]
     }
 

@@ -3,7 +3,7 @@
 //! other", 1947. Twice U is a whole number and is counted as such.
 
 use super::score_keys::{UNORDERED, score_key};
-use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
+use super::{Argument, Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
 use crate::host::{Compute, Memory};
 use crate::tensor::{Iteration, TensorId};
 
@@ -33,8 +33,13 @@ impl Operation for MannWhitney {
         vec![("samples", Param::Unsigned(self.samples))]
     }
 
-    fn arguments(&self) -> Vec<(&'static str, TensorId)> {
-        vec![("scores", self.scores), ("classes", self.classes), ("keys", self.keys), ("counts", self.counts)]
+    fn arguments(&self) -> Vec<Argument> {
+        vec![
+            ("scores", Some(self.scores)),
+            ("classes", Some(self.classes)),
+            ("keys", Some(self.keys)),
+            ("counts", Some(self.counts)),
+        ]
     }
 
     fn grid(&self, _: &Variant, module: &dyn ModuleConstants) -> [usize; 2] {

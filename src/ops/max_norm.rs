@@ -3,7 +3,7 @@
 //! w = w * min(norm, limit) / (norm + 1e-7): Keras' `MaxNorm` with its default axis 0, whose kernel is ours transposed
 //! (Srebro, Rennie and Jaakkola, NIPS 2004; Srivastava et al., JMLR 15, 2014).
 
-use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
+use super::{Argument, Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
 use crate::host::{Compute, Memory, in_chunks, tasks};
 use crate::tensor::{Iteration, TensorId};
 
@@ -35,8 +35,8 @@ impl Operation for MaxNorm {
         ]
     }
 
-    fn arguments(&self) -> Vec<(&'static str, TensorId)> {
-        vec![("weight", self.weight)]
+    fn arguments(&self) -> Vec<Argument> {
+        vec![("weight", Some(self.weight))]
     }
 
     fn grid(&self, _: &Variant, _: &dyn ModuleConstants) -> [usize; 2] {

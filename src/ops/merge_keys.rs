@@ -1,6 +1,6 @@
 //! One pass of a merge sort of keys: of each two neighbouring sorted runs one of twice their length.
 
-use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
+use super::{Argument, Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
 use crate::host::{Compute, Memory};
 use crate::tensor::{Iteration, TensorId};
 
@@ -28,8 +28,8 @@ impl Operation for MergeKeys {
         vec![("samples", Param::Unsigned(self.samples)), ("run", Param::Unsigned(self.run))]
     }
 
-    fn arguments(&self) -> Vec<(&'static str, TensorId)> {
-        vec![("keys", self.keys), ("merged", self.merged)]
+    fn arguments(&self) -> Vec<Argument> {
+        vec![("keys", Some(self.keys)), ("merged", Some(self.merged))]
     }
 
     fn grid(&self, _: &Variant, module: &dyn ModuleConstants) -> [usize; 2] {

@@ -44,6 +44,7 @@ pub use loss::Loss;
 
 pub(crate) use dense::{Dense, DenseLayer};
 pub(crate) use dense_weight_gradient::Destination;
+pub(crate) use gradient_norm::StoredGradient;
 pub(crate) use input::{Input, InputKind};
 pub(crate) use loss::{Head, LossRows, LossWeights, TargetKind};
 pub(crate) use matmul::{ALIGNED, MATMUL_VARIANTS, adds_alike, tile};
@@ -52,7 +53,7 @@ pub(crate) use score_keys::{NO_KEY, score_key};
 pub(crate) use tail::{Dropout, Passed, Tail};
 pub(crate) use tail_backward::Incoming;
 pub(crate) use tail_forward::Running;
-pub(crate) use update::Updated;
+pub(crate) use update::{Updated, UpdatedTensors};
 
 use std::borrow::Cow;
 
@@ -164,6 +165,25 @@ pub(crate) struct SubgroupKernel {
     pub variant: Variant,
 }
 
+/// Who compiles WGSL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Compiler {
+    /// naga, in wgpu, for Vulkan, Metal and DX12.
+    Naga,
+    /// The browser's own, as WebGPU has it.
+    Browser,
+}
+
+/// A shader's text with a [`SubgroupKernel`]'s behind it. WGSL wants `enable subgroups;` before all that is no directive; naga
+/// knows the operations without it, and refuses it (naga 30, its issue 5555).
+pub(crate) fn with_subgroups(text: &str, kernel: &str, compiler: Compiler) -> String {
+    let directive = match compiler {
+        Compiler::Naga => "",
+        Compiler::Browser => "enable subgroups;\n",
+    };
+    format!("{directive}{text}\n{kernel}")
+}
+
 /// The value of a WGSL `override` constant.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Constant {
@@ -191,6 +211,10 @@ pub(crate) enum Param {
     Named(&'static str),
 }
 
+/// A WGSL storage binding's name with its tensor; without one where this step neither reads nor writes it. Executors bind
+/// something of their own there: WebGPU lets no buffer be bound twice where one of the bindings is writable.
+pub(crate) type Argument = (&'static str, Option<TensorId>);
+
 /// WGSL constants of a module by name, such as tile sizes; known after reflection.
 pub(crate) trait ModuleConstants {
     /// The value of `const name` or of `override name` as it is specialized.
@@ -215,8 +239,8 @@ pub(crate) trait Operation {
     }
     /// Fields of `Params` by name.
     fn params(&self) -> Vec<(&'static str, Param)>;
-    /// The tensor behind each WGSL storage binding, by the binding's name.
-    fn arguments(&self) -> Vec<(&'static str, TensorId)>;
+    /// Each WGSL storage binding with its tensor.
+    fn arguments(&self) -> Vec<Argument>;
     /// The tensor that its shader reads or writes as `Stored`, of shaders that come in f32 and in f16: which of them runs
     /// follows from this tensor's element.
     fn stored(&self) -> Option<TensorId> {
@@ -272,7 +296,7 @@ macro_rules! operations {
             fn params(&self) -> Vec<(&'static str, Param)> {
                 match self { $(Self::$name(op) => op.params()),+ }
             }
-            fn arguments(&self) -> Vec<(&'static str, TensorId)> {
+            fn arguments(&self) -> Vec<Argument> {
                 match self { $(Self::$name(op) => op.arguments()),+ }
             }
             fn stored(&self) -> Option<TensorId> {

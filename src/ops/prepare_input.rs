@@ -7,7 +7,7 @@
 //! `c + k R(angle) (t - c) + shift + elastic · field(t)`, with the centre c ([`Augment`] has the sources).
 
 use super::augment::Augment;
-use super::{Constant, Hyper, Input, ModuleConstants, Operation, Param, Shader, Variant, shader};
+use super::{Argument, Constant, Hyper, Input, ModuleConstants, Operation, Param, Shader, Variant, shader};
 use crate::host::{Compute, Memory, ROW_SHARD, Scratch, in_chunks};
 use crate::random::{Purpose, normal_of, step_words, unit_of};
 use crate::scalar::Scalar;
@@ -61,8 +61,8 @@ impl Operation for PrepareInput {
         sizes.into_iter().chain(self.input.params()).chain(own).collect()
     }
 
-    fn arguments(&self) -> Vec<(&'static str, TensorId)> {
-        self.input.arguments().into_iter().chain([("prepared", self.prepared)]).collect()
+    fn arguments(&self) -> Vec<Argument> {
+        self.input.arguments().into_iter().chain([("prepared", Some(self.prepared))]).collect()
     }
 
     fn read(&self) -> Option<TensorId> {
@@ -85,7 +85,7 @@ impl Operation for PrepareInput {
     fn run<T: Compute>(&self, memory: &mut Memory<T>, iteration: &Iteration, hyper: &Hyper) {
         let mut prepared = memory.take(self.prepared);
         let weights = self.augment.map(|augment| [augment.width, augment.height].map(spline_weights::<T>));
-        let samples = &memory.words(self.input.order)[iteration.first as usize..];
+        let samples = &memory.words(self.input.order())[iteration.first as usize..];
         let live = &mut prepared[..iteration.rows as usize * self.inputs];
         in_chunks([live], [ROW_SHARD * self.inputs], &|shard, [rows]| {
             for (b, row) in (shard * ROW_SHARD..).zip(rows.chunks_mut(self.inputs)) {

@@ -1,7 +1,7 @@
 //! The keys by which the scores of a two-class model are sorted: whole numbers in the order of the scores, for the samples of
 //! class 0; those of class 1 are looked up among them (`mann_whitney`).
 
-use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
+use super::{Argument, Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
 use crate::host::{Compute, Memory};
 use crate::tensor::{Iteration, TensorId};
 
@@ -44,8 +44,8 @@ impl Operation for ScoreKeys {
         vec![("samples", Param::Unsigned(self.samples))]
     }
 
-    fn arguments(&self) -> Vec<(&'static str, TensorId)> {
-        vec![("scores", self.scores), ("classes", self.classes), ("keys", self.keys)]
+    fn arguments(&self) -> Vec<Argument> {
+        vec![("scores", Some(self.scores)), ("classes", Some(self.classes)), ("keys", Some(self.keys))]
     }
 
     fn grid(&self, _: &Variant, module: &dyn ModuleConstants) -> [usize; 2] {

@@ -1,7 +1,7 @@
 //! `probabilities = exp(z - max z) / sum exp(z - max z)` over each row of logits z; shapes (R, B, O). Subtracting the
 //! largest logit keeps the exponentials from overflowing (Goodfellow et al., "Deep Learning", section 4.1).
 
-use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
+use super::{Argument, Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
 use crate::host::{Compute, Memory, vectorized};
 use crate::scalar::Scalar;
 use crate::tensor::{Iteration, TensorId};
@@ -28,8 +28,8 @@ impl Operation for Softmax {
         vec![("batch", Param::Unsigned(self.batch)), ("outputs", Param::Unsigned(self.outputs))]
     }
 
-    fn arguments(&self) -> Vec<(&'static str, TensorId)> {
-        vec![("logits", self.logits), ("probabilities", self.probabilities)]
+    fn arguments(&self) -> Vec<Argument> {
+        vec![("logits", Some(self.logits)), ("probabilities", Some(self.probabilities))]
     }
 
     fn grid(&self, _: &Variant, module: &dyn ModuleConstants) -> [usize; 2] {

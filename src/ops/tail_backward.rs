@@ -2,7 +2,7 @@
 //! (R, B, O). The gradient by the activation goes to the residual's source too.
 
 use super::tail::{Passed, Tail, flag, round};
-use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
+use super::{Argument, Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
 use crate::host::{Compute, Memory, Numbers, Scratch, vectorized};
 use crate::tensor::{Iteration, TensorId};
 
@@ -36,8 +36,8 @@ impl Operation for TailBackward {
         self.tail.params().into_iter().chain(self.incoming.params()).collect()
     }
 
-    fn arguments(&self) -> Vec<(&'static str, TensorId)> {
-        [("sums", self.tail.sums)].into_iter().chain(self.incoming.arguments(&self.tail)).collect()
+    fn arguments(&self) -> Vec<Argument> {
+        [("sums", Some(self.tail.sums))].into_iter().chain(self.incoming.arguments()).collect()
     }
 
     fn stored(&self) -> Option<TensorId> {
@@ -79,13 +79,10 @@ impl Incoming {
         [("skips", flag(self.skipped.is_some())), ("passing", Passed::param(self.passed))]
     }
 
-    /// The tensors by WGSL's names; others of the same access stand in for what is not there, so that the layout is one.
-    pub fn arguments(&self, tail: &Tail) -> [(&'static str, TensorId); 3] {
-        [
-            ("skipped", self.skipped.unwrap_or(tail.sums)),
-            ("gradient", self.gradient),
-            ("passed", self.passed.map_or(self.gradient, |passed| passed.tensor)),
-        ]
+    /// The tensors by WGSL's names.
+    pub fn arguments(&self) -> [Argument; 3] {
+        let passed = self.passed.map(|passed| passed.tensor);
+        [("skipped", self.skipped), ("gradient", Some(self.gradient)), ("passed", passed)]
     }
 
     /// Takes the gradient out, which is by activation(n) + residual then; the residual's source has been given it.

@@ -2,7 +2,7 @@
 //! training, `n = scale (z - mean) / sqrt(variance + epsilon) + shift` with the running mean and variance.
 
 use super::tail::{Tail, flag};
-use super::{Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
+use super::{Argument, Hyper, ModuleConstants, Operation, Param, Shader, Variant, shader};
 use crate::host::{Compute, Memory, Scratch, vectorized};
 use crate::tensor::{Iteration, TensorId};
 
@@ -44,15 +44,13 @@ impl Operation for TailForward {
         self.tail.params().into_iter().chain(own).collect()
     }
 
-    fn arguments(&self) -> Vec<(&'static str, TensorId)> {
-        // The sums stand in for what is not there, so that the layout is one.
-        let sums = self.tail.sums;
+    fn arguments(&self) -> Vec<Argument> {
         vec![
-            ("sums", sums),
-            ("scales", self.running.map_or(sums, |running| running.scales)),
-            ("running", self.running.map_or(sums, |running| running.statistics)),
-            ("residual", self.residual.unwrap_or(sums)),
-            ("output", self.output),
+            ("sums", Some(self.tail.sums)),
+            ("scales", self.running.map(|running| running.scales)),
+            ("running", self.running.map(|running| running.statistics)),
+            ("residual", self.residual),
+            ("output", Some(self.output)),
         ]
     }
 

@@ -1,8 +1,9 @@
 //! The optimizer's update from gradients that were stored, for those that something else must see first, as clipping by
-//! global norm must: two tensors of parameters at a time, (R, I) and (R, J).
+//! global norm must: two tensors of parameters at a time, (R, I) and (R, J), or one.
 
 use super::optimizer::{Hyper, SLOTS, Update, split_slots, state_slots};
-use super::{Constant, ModuleConstants, Operation, Param, Shader, Variant, shader};
+use super::tail::flag;
+use super::{Argument, Constant, ModuleConstants, Operation, Param, Shader, Variant, shader};
 use crate::host::{Compute, Memory, Scratch, join, share, tasks, vectorized};
 use crate::tensor::{Iteration, TensorId};
 
@@ -29,17 +30,24 @@ pub(crate) struct Updated {
     pub is_weight: bool,
 }
 
-impl Updated {
-    /// The second of two tensors where there is only one.
-    pub fn without_numbers(self) -> Self {
-        Self { len: 0, ..self }
+/// What one step updates: a layer's weight and bias, or a norm's scales and shifts, which are one tensor.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UpdatedTensors {
+    pub first: Updated,
+    pub second: Option<Updated>,
+}
+
+impl UpdatedTensors {
+    /// Those that there are.
+    pub fn each(&self) -> impl Iterator<Item = Updated> + use<> {
+        [self.first].into_iter().chain(self.second)
     }
 }
 
-/// The update of two tensors.
+/// The update of one or two tensors.
 #[derive(Clone, Debug)]
 pub(crate) struct UpdateStep {
-    pub tensors: [Updated; 2],
+    pub tensors: UpdatedTensors,
     /// (R): what gradients are multiplied by first, if anything.
     pub scale: Option<TensorId>,
     pub update: Update,
@@ -55,41 +63,40 @@ impl Operation for UpdateStep {
     }
 
     fn params(&self) -> Vec<(&'static str, Param)> {
-        let [first, second] = &self.tensors;
-        let decays = |tensor: &Updated| Param::Unsigned(usize::from(tensor.is_weight || self.update.decay_biases));
+        let UpdatedTensors { first, second } = self.tensors;
+        let decays = |tensor: Updated| tensor.is_weight || self.update.decay_biases;
         let [slots, clip_value, _] = self.update.params();
         vec![
             ("first_len", Param::Unsigned(first.len)),
-            ("second_len", Param::Unsigned(second.len)),
-            ("scaled", Param::Unsigned(usize::from(self.scale.is_some()))),
-            ("decay_first", decays(first)),
-            ("decay_second", decays(second)),
+            ("second_len", Param::Unsigned(second.map_or(0, |tensor| tensor.len))),
+            ("scaled", flag(self.scale.is_some())),
+            ("decay_first", flag(decays(first))),
+            ("decay_second", flag(second.is_some_and(decays))),
             slots,
             clip_value,
         ]
     }
 
-    fn arguments(&self) -> Vec<(&'static str, TensorId)> {
-        let [first, second] = &self.tensors;
+    fn arguments(&self) -> Vec<Argument> {
+        let UpdatedTensors { first, second } = self.tensors;
         vec![
-            ("first_gradient", first.gradient),
-            ("second_gradient", second.gradient),
-            // Where nothing is scaled it is not read.
-            ("scale", self.scale.unwrap_or(first.gradient)),
-            ("first", first.value),
-            ("second", second.value),
-            ("first_state", first.state),
-            ("second_state", second.state),
+            ("first_gradient", Some(first.gradient)),
+            ("second_gradient", second.map(|tensor| tensor.gradient)),
+            ("scale", self.scale),
+            ("first", Some(first.value)),
+            ("second", second.map(|tensor| tensor.value)),
+            ("first_state", Some(first.state)),
+            ("second_state", second.map(|tensor| tensor.state)),
         ]
     }
 
     fn grid(&self, _: &Variant, module: &dyn ModuleConstants) -> [usize; 2] {
-        let total: usize = self.tensors.iter().map(|tensor| tensor.len).sum();
+        let total: usize = self.tensors.each().map(|tensor| tensor.len).sum();
         [total.div_ceil(EACH * module.value("UPDATE_GROUP") as usize).min(MOST_GROUPS), 1]
     }
 
     fn flops(&self) -> u64 {
-        self.tensors.iter().map(|tensor| 4 * tensor.len as u64).sum()
+        self.tensors.each().map(|tensor| 4 * tensor.len as u64).sum()
     }
 
     fn scratch(&self, _: usize) -> Scratch {
@@ -97,8 +104,7 @@ impl Operation for UpdateStep {
     }
 
     fn run<T: Compute>(&self, memory: &mut Memory<T>, _: &Iteration, hyper: &Hyper) {
-        for tensor in &self.tensors {
-            let Updated { value, gradient, state, len, is_weight } = *tensor;
+        for Updated { value, gradient, state, len, is_weight } in self.tensors.each() {
             let (mut values, mut states) = (memory.take(value), memory.take(state));
             let slots = state_slots(&mut states, len, &self.update);
             let part = Part { values: &mut values[..len], gradients: &memory.real(gradient)[..len], state: slots };

@@ -35,7 +35,7 @@ pub struct MemoryUse {
     pub metrics: u64,
     /// The model of two earlier epochs, which comes back when a loss is no number any more.
     pub kept: u64,
-    /// On a GPU the kernels' uniforms.
+    /// On a GPU the kernels' uniforms, and the few bytes that are bound where a step has no tensor.
     pub uniforms: u64,
 }
 
@@ -186,7 +186,7 @@ impl Plan {
 
     /// What makes a tensor smaller.
     fn way_out(&self, id: TensorId) -> &'static str {
-        let uses = |step: &Step| step.op.arguments().iter().any(|(_, own)| *own == id);
+        let uses = |step: &Step| step.op.arguments().iter().any(|(_, own)| *own == Some(id));
         let trained = || self.find(ProgramId::Train).is_some_and(|train| train.steps.iter().any(uses));
         match self.tensor(id).role {
             Role::Parameter | Role::OptimizerState | Role::Gradient | Role::Statistics => {

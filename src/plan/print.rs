@@ -24,15 +24,9 @@ impl Plan {
     fn write_program(&self, f: &mut Formatter<'_>, title: &str, program: &Program) -> Result {
         writeln!(f, "\n{title}: {} dispatches", program.steps.len())?;
         for (index, step) in program.steps.iter().enumerate() {
-            let arguments = step.op.arguments();
-            let mut names: Vec<String> = Vec::new();
-            for (binding, id) in arguments {
-                // Where a tensor stands in for a binding that this variant of the operation does not use, say it once.
-                let tensor = &self.tensor(id).name;
-                if !names.iter().any(|name| name.ends_with(&format!("={tensor}"))) {
-                    names.push(format!("{binding}={tensor}"));
-                }
-            }
+            let arguments = step.op.arguments().into_iter();
+            let names: Vec<String> =
+                arguments.filter_map(|(binding, id)| Some(format!("{binding}={}", self.tensor(id?).name))).collect();
             let settings = settings(&step.op);
             let settings = if settings.is_empty() { String::new() } else { format!(" [{}]", settings.join(" ")) };
             writeln!(f, "  {index}  {:<24} {}{settings}", step.label, step.operation())?;

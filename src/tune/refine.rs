@@ -93,7 +93,7 @@ impl Contest<'_> {
         // Nothing but the step, in every variant.
         let mut alone = plan.with_steps(vec![step.clone(); variants.len()]);
         // What it does not touch takes no room.
-        let own: Vec<_> = step.op.arguments().into_iter().map(|(_, id)| id).collect();
+        let own: Vec<_> = step.op.arguments().into_iter().filter_map(|(_, id)| id).collect();
         for (id, tensor) in plan.ids().zip(&mut alone.tensors) {
             if !own.contains(&id) && !matches!(tensor.role, Role::Metric | Role::Order | Role::Input) {
                 tensor.shape = vec![4];

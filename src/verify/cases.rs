@@ -166,7 +166,7 @@ pub(super) fn input(suite: &mut SuiteBuilder, kind: InputKind, batch: usize, inp
     let tensor = suite.shared("samples", &[samples, inputs], fill);
     let (order, order_stride) = order(suite, own_order, order_len, samples);
     let label = format!("{kind:?}{}", if own_order { "" } else { ", shared order" });
-    (Input { tensor, order, order_stride, kind, scale }, first, label)
+    (Input { tensor, order: Some(order), order_stride, kind, scale }, first, label)
 }
 
 /// An order for each replica, or one for all; and its stride.

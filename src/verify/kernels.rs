@@ -90,7 +90,7 @@ pub(crate) fn written(steps: &[Step]) -> Result<Vec<Vec<TensorId>>> {
         let names = &writable[stem];
         let arguments = step.op.arguments().into_iter();
         let mut ids: Vec<_> =
-            arguments.filter(|(name, _)| names.iter().any(|own| own == name)).map(|(_, id)| id).collect();
+            arguments.filter(|(name, _)| names.iter().any(|own| own == name)).filter_map(|(_, id)| id).collect();
         ids.sort_unstable();
         ids.dedup();
         all.push(ids);

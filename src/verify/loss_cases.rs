@@ -58,7 +58,7 @@ pub(super) fn loss_steps(seed: u64, replicas: usize, loss: Loss, stored: Element
             let given = suite.tensor("outputs", &shape, Fill::Activated(setting.activation));
             let rows = loss_rows(&mut suite, loss, setting, [batch, outputs], LossStep::BLOCK_ROWS);
             let live = self::rows(batch, case);
-            let weights = if rows.weights.classes > 0 { ", weighted" } else { "" };
+            let weights = if rows.weights.is_some() { ", weighted" } else { "" };
             let label = format!("B={batch} O={outputs} rows={live} {setting}{weights}");
             suite.case(label, Op::LossStep(LossStep { outputs: given, rows }), live, AROUND);
         }
@@ -86,13 +86,10 @@ fn loss_rows(
     };
     // Two cases of three, so that every setting meets both full and short batches with weights.
     let classes = LossWeights::classes(outputs);
-    let weights = match case % 3 {
-        0 => LossWeights::none(targets),
-        _ => {
-            let tensor = suite.shared("weights", &[classes + samples], Fill::Activated(Activation::Relu));
-            LossWeights { tensor, classes }
-        }
-    };
+    let weights = (!case.is_multiple_of(3)).then(|| {
+        let tensor = suite.shared("weights", &[classes + samples], Fill::Activated(Activation::Relu));
+        LossWeights { tensor, classes }
+    });
     let (order, order_stride) = order(suite, !case.is_multiple_of(3), batch + 2 * AROUND, samples);
     let blocks = [replicas, SLOTS, batch.div_ceil(block_rows), 2];
     LossRows {
@@ -162,7 +159,7 @@ pub(super) fn dense_losses(seed: u64, replicas: usize, loss: Loss, quick: bool, 
         let samples = input.kind != InputKind::Activations;
         if samples {
             // Samples and targets go through one order.
-            (rows.order, rows.order_stride) = (input.order, input.order_stride);
+            (rows.order, rows.order_stride) = (input.order(), input.order_stride);
         }
         let layer = layer(&mut suite, Dense { batch, inputs, outputs }, input, setting.activation);
         let live = self::rows(batch, case);

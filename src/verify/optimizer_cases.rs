@@ -5,7 +5,9 @@ use super::suite::{Fill, SLOTS, Suite, SuiteBuilder};
 use crate::error::Result;
 use crate::gpu::reflect::Reflection;
 use crate::ops::optimizer::{Optimizer, Update};
-use crate::ops::{Activation, ClipNorm, GradientNorm, MaxNorm, Op, UpdateStep, Updated};
+use crate::ops::{
+    Activation, ClipNorm, GradientNorm, MaxNorm, Op, StoredGradient, UpdateStep, Updated, UpdatedTensors,
+};
 
 /// Made-up gradients are about 1.
 const CLIP_VALUE: f32 = 0.5;
@@ -21,14 +23,16 @@ pub(super) fn update(optimizer: Optimizer, case: usize) -> Update {
     Update { optimizer, clip_value, decay_biases: !case.is_multiple_of(4) }
 }
 
-/// Around the edge of a workgroup, several workgroups, and more parameters than invocations.
+/// Around the edge of a workgroup, several workgroups, more parameters than invocations, and a norm's one tensor.
 pub(super) fn updates(seed: u64, replicas: usize, name: &str, optimizer: Optimizer) -> Result<Suite> {
     let group = match super::cases::shader("update") {
         Some(shader) => Reflection::of(shader)?.constant("UPDATE_GROUP").unwrap_or(1) as usize,
         None => 1,
     };
     let mut suite = SuiteBuilder::new("update", replicas, seed);
-    for [first, second] in [[1, 1], [group - 1, 1], [7, group + 1], [785, 104], [8 * group + 1, group]] {
+    let pairs = [[1, 1], [group - 1, 1], [7, group + 1], [785, 104], [8 * group + 1, group]];
+    let norm = (group + 1, None);
+    for (first, second) in pairs.map(|[first, second]| (first, Some(second))).into_iter().chain([norm]) {
         let case = suite.next();
         let scale = (case % 2 == 1).then(|| suite.tensor("scale", &[replicas], Fill::Signed));
         let mut tensor = |len: usize, is_weight| {
@@ -41,27 +45,32 @@ pub(super) fn updates(seed: u64, replicas: usize, name: &str, optimizer: Optimiz
                 is_weight,
             }
         };
-        // A layer's, or a norm's.
-        let tensors = [tensor(first, case != 3), tensor(second, false)];
-        let label = format!("I={first} J={second} {name}{}", if scale.is_some() { " scaled" } else { "" });
+        let is_weight = case != 3 && second.is_some();
+        let tensors =
+            UpdatedTensors { first: tensor(first, is_weight), second: second.map(|second| tensor(second, false)) };
+        let (second, scaled) = (second.unwrap_or(0), if scale.is_some() { " scaled" } else { "" });
+        let label = format!("I={first} J={second} {name}{scaled}");
         let op = UpdateStep { tensors, scale, update: update(optimizer, case) };
         suite.case(label, Op::UpdateStep(op), 1, 0);
     }
     Ok(suite.suite(name, optimizer))
 }
 
-/// Around the edge of a block, several blocks, both tensors in one block, and blocks of another layer before them.
+/// Around the edge of a block, several blocks, both tensors in one block, one alone, and blocks of another layer before them.
 pub(super) fn gradient_norms(seed: u64, replicas: usize) -> Suite {
     let block = GradientNorm::BLOCK;
     let mut suite = SuiteBuilder::new("gradient_norm", replicas, seed);
-    for (offset, [first, second]) in
-        [[1, 1], [block - 1, 1], [block, 7], [13, block + 104], [2 * block + 1, 785]].into_iter().enumerate()
-    {
-        let mut gradient = |len: usize| (suite.tensor("gradient", &[replicas, len], Fill::Signed), len);
-        let gradients = [gradient(first), gradient(second)];
-        let blocks = offset + GradientNorm::blocks_of(first, second) + 1;
+    let pairs = [[1, 1], [block - 1, 1], [block, 7], [13, block + 104], [2 * block + 1, 785]];
+    let norm = (block + 1, None);
+    let all = pairs.map(|[first, second]| (first, Some(second))).into_iter().chain([norm]);
+    for (offset, (first, second)) in all.enumerate() {
+        let mut gradient =
+            |len: usize| StoredGradient { tensor: suite.tensor("gradient", &[replicas, len], Fill::Signed), len };
+        let (first_gradient, second_gradient) = (gradient(first), second.map(&mut gradient));
+        let second = second.unwrap_or(0);
+        let blocks = offset + GradientNorm::blocks_of(first + second) + 1;
         let squares = suite.tensor("squares", &[replicas, blocks], Fill::Signed);
-        let op = GradientNorm { gradients, squares, offset, blocks };
+        let op = GradientNorm { first: first_gradient, second: second_gradient, squares, offset, blocks };
         suite.case(format!("I={first} J={second}"), Op::GradientNorm(op), 1, 0);
     }
     suite.suite("", ANY)

@@ -31,24 +31,20 @@ pub(crate) struct LossRows {
     pub activation: Activation,
     pub label_smoothing: f32,
     pub huber_delta: f32,
-    pub weights: LossWeights,
+    /// What rows count, if not all the same.
+    pub weights: Option<LossWeights>,
 }
 
 /// What samples and classes count in a loss: f32 (C + N), class weights before those of samples.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LossWeights {
-    /// The tensor; without weights, any that is only read.
+    /// (C + N)
     pub tensor: TensorId,
-    /// C, or 0 without weights.
+    /// C
     pub classes: usize,
 }
 
 impl LossWeights {
-    /// No weights; the shader wants a tensor all the same.
-    pub fn none(stand_in: TensorId) -> Self {
-        Self { tensor: stand_in, classes: 0 }
-    }
-
     /// Class weights for `outputs` outputs: a single one tells two classes apart.
     pub fn classes(outputs: usize) -> usize {
         outputs.max(2)
@@ -71,7 +67,7 @@ impl LossRows {
         [
             ("slots", Param::Unsigned(self.slots)),
             ("blocks", Param::Unsigned(self.metrics.pairs(self.batch))),
-            ("class_weights", Param::Unsigned(self.weights.classes)),
+            ("class_weights", Param::Unsigned(self.weights.map_or(0, |weights| weights.classes))),
             ("label_smoothing", Param::Float(self.label_smoothing)),
             ("huber_delta", Param::Float(self.huber_delta)),
         ]
@@ -139,11 +135,11 @@ impl LossRows {
         }
     }
 
-    /// The weights of classes (C) and samples (N); both empty without weights.
+    /// The weights of classes (C) and samples (N); both empty where there are none.
     fn weights<'a, T: Compute>(&self, memory: &'a Memory<T>) -> (&'a [T], &'a [T]) {
-        match self.weights.classes {
-            0 => (&[], &[]),
-            classes => memory.real(self.weights.tensor).split_at(classes),
+        match self.weights {
+            None => (&[], &[]),
+            Some(LossWeights { tensor, classes }) => memory.real(tensor).split_at(classes),
         }
     }
 

@@ -1,3 +1,4 @@
+mod bindings;
 pub(crate) mod broken;
 mod columns;
 mod determinism;
@@ -5,6 +6,7 @@ mod fused;
 mod gradients;
 pub(crate) mod halves;
 mod inputs;
+mod nested_switches;
 mod parity;
 mod registry;
 mod subgroups;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::gpu::{Gpu, GpuOptions, GpuRequest};
-use crate::ops::{Op, Operation, SUBGROUP, Shader};
+use crate::ops::{Compiler, Halves, Op, Operation, SUBGROUP, Shader, with_subgroups};
 use crate::plan::ProgramId;
 use crate::precision::Precision;
 use crate::verify::cases::suites;
@@ -54,6 +54,47 @@ fn others_never_see_them() {
     for answered in answered() {
         assert!(answered.variants(&gpu).all(|variant| variant != SUBGROUP));
     }
+}
+
+/// Browsers want `enable subgroups;` among the directives, which come before all else; naga refuses it.
+#[test]
+fn texts_for_browsers_begin_with_the_directive() {
+    let mut seen = BTreeSet::new();
+    for suite in [Precision::F32, Precision::F16].into_iter().flat_map(|own| suites(0, true, own).unwrap()) {
+        for step in &suite.plan.program(ProgramId::Steps).steps {
+            let (Some(kernel), halves) = (step.op.subgroup(), Halves::of(&step.op, &suite.plan.tensors)) else {
+                continue;
+            };
+            if !seen.insert((step.operation(), halves.read, halves.stored)) {
+                continue;
+            }
+            let text = step.op.shader().text(halves, |part| part);
+            let written = |compiler| with_subgroups(&text, kernel.shader.source, compiler);
+            let (browser, naga) = (written(Compiler::Browser), written(Compiler::Naga));
+            let code = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with("//");
+            let directives: Vec<_> =
+                browser.lines().filter(code).take_while(|line| line.starts_with("enable ")).collect();
+            let wanted: &[_] =
+                if halves.stored { &["enable subgroups;", "enable f16;"] } else { &["enable subgroups;"] };
+            assert_eq!(directives, wanted, "{} {halves:?}", step.operation());
+            assert_eq!(browser.matches("enable ").count(), directives.len(), "{} {halves:?}", step.operation());
+            assert_eq!(browser, format!("enable subgroups;\n{naga}"));
+            naga::front::wgsl::parse_str(&naga).unwrap_or_else(|error| panic!("{}", error.emit_to_string(&naga)));
+            let refused = naga::front::wgsl::parse_str(&browser).unwrap_err().emit_to_string(&browser);
+            assert!(refused.contains("`subgroups` enable-extension"), "naga takes the directive: {refused}");
+        }
+    }
+    let stems: BTreeSet<_> = seen.iter().map(|(stem, ..)| *stem).collect();
+    assert_eq!(stems.len(), 4, "forward, loss, input gradient, weight gradient");
+    assert!(seen.iter().any(|(_, _, stored)| *stored), "with f16 too");
+}
+
+#[test]
+fn browsers_compile_their_own_shaders() {
+    let mut gpu = test_gpu().unwrap();
+    assert_eq!(gpu.compiler(), Compiler::Naga);
+    gpu.info.backend = wgpu::Backend::BrowserWebGpu;
+    assert_eq!(gpu.compiler(), Compiler::Browser);
 }
 
 /// Kernel, what stands there, what a mistake would make of it.
