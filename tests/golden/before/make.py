@@ -25,7 +25,7 @@ To compare a later binary on this machine, on the CPU and on an adapter:
 To compare what it writes, files included:
 
     tests/golden/before/make.py write target/release/wgrad /tmp/after
-    diff -r -x made_by.json -x '*.safetensors' -x config.toml tests/golden/before /tmp/after
+    diff -r -x '*.safetensors' -x config.toml tests/golden/before /tmp/after | grep -v '^Only in'
 
 Model files and checkpoints are left out there, since they hold times and the wgrad version; their tensors are in the JSON
 files as "TYPE SHAPE HASH", HASH being the first 128 bits of the little-endian bytes' SHA-256.
@@ -53,6 +53,10 @@ TIMES = {"seconds", "samples_per_second"}
 CHECKPOINTS = ["checkpoint.0.safetensors", "checkpoint.1.safetensors"]
 
 
+class Failed(SystemExit):
+    """A command ended with an error. Where nothing catches it, it is the script's."""
+
+
 class Wgrad:
     """A binary on a device."""
 
@@ -63,9 +67,10 @@ class Wgrad:
 
     def run(self, *words):
         """Its standard output. It runs here, so that paths in cases.json and in run directories are found."""
-        done = subprocess.run([self.binary, *map(str, words)], cwd=HERE, env=self.environment, capture_output=True, text=True)
+        command = [self.binary, *map(str, words)]
+        done = subprocess.run(command, cwd=HERE, env=self.environment, capture_output=True, text=True)
         if done.returncode != 0:
-            raise SystemExit(f"wgrad {' '.join(map(str, words))}\n{done.stderr}")
+            raise Failed(f"wgrad {' '.join(map(str, words))}\n{done.stderr}")
         return done.stdout
 
     def train(self, line, out, *more):
@@ -198,60 +203,80 @@ def write(wgrad, cases, directory, commit):
     directory.mkdir(parents=True, exist_ok=True)
     for name in ["models", "checkpoints"]:
         shutil.rmtree(directory / name, ignore_errors=True)
-    for kind, make, found in [("models", make_model, judged), ("checkpoints", make_checkpoint, None)]:
-        for name, case in cases[kind].items():
-            own = directory / kind / name
-            with tempfile.TemporaryDirectory() as place:
-                whole = make(wgrad, case, own, pathlib.Path(place))
-                result = found(wgrad, case, own) if found else resumed(wgrad, own, pathlib.Path(place))
-            save(own / "expected.json", result)
-            wrong = list(differences(whole, result["end"], name)) if whole else []
-            if wrong:
-                raise SystemExit("resumed and whole run differ\n" + "\n".join(wrong))
-    save(directory / "settings.json", {name: trained(wgrad, line) for name, line in cases["settings"].items()})
-    show = ["git", "-C", str(REPOSITORY), "show", "-s", "--format=%H %cI", commit]
-    made = subprocess.run(show, capture_output=True, text=True, check=True).stdout.split() if commit else [None, None]
-    save(directory / "made_by.json", {
-        "commit": made[0], "date": made[1], "version": wgrad.run("--version").strip(), "device": wgrad.device,
-        "sha256 of the binary": hashlib.sha256(wgrad.binary.read_bytes()).hexdigest(),
-        "machine": f"{platform.system()} {platform.machine()}, {' '.join(platform.libc_ver())}"})
+    for name, case in cases["models"].items():
+        own = directory / "models" / name
+        with tempfile.TemporaryDirectory() as place:
+            make_model(wgrad, case, own, pathlib.Path(place))
+        save(own / "expected.json", judged(wgrad, case, own))
+    for name, case in cases["checkpoints"].items():
+        own = directory / "checkpoints" / name
+        with tempfile.TemporaryDirectory() as place:
+            whole = make_checkpoint(wgrad, case, own, pathlib.Path(place))
+            result = resumed(wgrad, own, pathlib.Path(place))
+        wrong = list(differences(whole, result["end"], name))
+        if wrong:
+            raise SystemExit("resumed and whole run differ\n" + "\n".join(wrong))
+        save(own / "expected.json", result)
+    settings = {}
+    for name, line in cases["settings"].items():
+        with tempfile.TemporaryDirectory() as place:
+            settings[name] = trained(wgrad, line, pathlib.Path(place))
+    save(directory / "settings.json", settings)
+    save(directory / "made_by.json", made_by(wgrad, commit))
 
 
-def trained(wgrad, line):
-    with tempfile.TemporaryDirectory() as place:
-        wgrad.train(line, pathlib.Path(place) / "run")
-        return outcome(pathlib.Path(place) / "run")
+def made_by(wgrad, commit):
+    """Where the files come from."""
+    show = ["git", "-C", str(REPOSITORY), "show", "-s", "--format=%H %cI"]
+    made = [None, None]
+    if commit:
+        made = subprocess.run([*show, commit], capture_output=True, text=True, check=True).stdout.split()
+    return {"commit": made[0], "date": made[1], "version": wgrad.run("--version").strip(), "device": wgrad.device,
+            "sha256 of the binary": hashlib.sha256(wgrad.binary.read_bytes()).hexdigest(),
+            "machine": f"{platform.system()} {platform.machine()}, {' '.join(platform.libc_ver())}"}
+
+
+def trained(wgrad, line, place):
+    wgrad.train(line, place / "run")
+    return outcome(place / "run")
 
 
 def check(wgrad, cases, directory):
     """All differences from what is expected."""
-    expected = lambda path: json.loads((directory / path).read_text())
-    for name, case in cases["models"].items():
-        own = directory / "models" / name
-        yield from differences(expected(own / "expected.json"), judged(wgrad, case, own), f"models/{name}")
-    for name in cases["checkpoints"]:
-        own = directory / "checkpoints" / name
+    def case(name, wanted, get):
         with tempfile.TemporaryDirectory() as place:
-            got = resumed(wgrad, own, pathlib.Path(place))
-        yield from differences(expected(own / "expected.json"), got, f"checkpoints/{name}")
-    settings = expected("settings.json")
+            try:
+                yield from differences(wanted, get(pathlib.Path(place)), name)
+            except Failed as error:
+                yield f"{name}: {error}"
+
+    for kind in ["models", "checkpoints"]:
+        for name, about in cases[kind].items():
+            own = directory / kind / name
+            get = {"models": lambda _: judged(wgrad, about, own),
+                   "checkpoints": lambda place: resumed(wgrad, own, place)}
+            yield from case(f"{kind}/{name}", json.loads((own / "expected.json").read_text()), get[kind])
+    settings = json.loads((directory / "settings.json").read_text())
     for name, line in cases["settings"].items():
-        yield from differences(settings[name], trained(wgrad, line), f"settings/{name}")
+        yield from case(f"settings/{name}", settings[name], lambda place: trained(wgrad, line, place))
 
 
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("what", choices=["write", "check"])
     parser.add_argument("wgrad")
-    parser.add_argument("directory", nargs="?", default=str(HERE))
+    parser.add_argument("directory", nargs="?")
     parser.add_argument("--adapter")
     parser.add_argument("--commit")
     args = parser.parse_args()
     processor = pathlib.Path("/proc/cpuinfo")
-    if not args.adapter and processor.exists() and platform.machine() == "x86_64" and " fma " not in processor.read_text():
+    known = platform.machine() == "x86_64" and processor.exists()
+    if known and not args.adapter and " fma " not in processor.read_text():
         raise SystemExit("this CPU has no FMA: its last digits are others than those of the committed files")
     cases = json.loads((HERE / "cases.json").read_text())
-    directory = pathlib.Path(args.directory).resolve()
+    if args.what == "write" and not args.directory:
+        parser.error("write needs DIR")
+    directory = pathlib.Path(args.directory or HERE).resolve()
     with tempfile.TemporaryDirectory() as cache:
         wgrad = Wgrad(args.wgrad, args.adapter, cache)
         if args.what == "write":
