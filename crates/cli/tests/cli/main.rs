@@ -6,6 +6,7 @@ mod bad_models;
 mod classics;
 mod config;
 mod files;
+mod golden_before;
 mod gpu;
 mod help;
 mod idle;
