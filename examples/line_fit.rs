@@ -16,8 +16,9 @@ fn main() -> wgrad::Result<()> {
     let builder = Trainer::new(model, Loss::MeanSquaredError, Sgd::new(0.01)).batch_size(32);
     let mut trainer = builder.device(common::device()?).build()?;
     trainer.fit(&line, epochs(1000), &mut ())?;
-    let layer = trainer.weights(0)?.remove(0);
+    let weights = trainer.weights(0)?;
+    let (slope, intercept) = (weights.matrix("layers.0.weight")?[[0, 0]], weights.vector("layers.0.bias")?[0]);
     let loss = trainer.evaluate(&line)?.loss;
-    println!("RESULT slope={:.4} intercept={:.4} loss={loss:.5}", layer.weight[[0, 0]], layer.bias[0]);
+    println!("RESULT slope={slope:.4} intercept={intercept:.4} loss={loss:.5}");
     Ok(())
 }

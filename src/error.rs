@@ -49,6 +49,18 @@ pub enum Error {
         /// The shape that was given, as text.
         got: String,
     },
+    /// State without a tensor that is needed.
+    #[error("{operation}: tensor {tensor} {wanted} is missing{hint}")]
+    MissingTensor {
+        /// The operation that was asked for, such as `load weights`.
+        operation: &'static str,
+        /// The tensor's name.
+        tensor: String,
+        /// The shape that is needed, as text.
+        wanted: String,
+        /// A name that is near, or nothing.
+        hint: String,
+    },
     /// The operating system refused a file operation.
     #[error("{}: cannot {action}: {source}", path.display())]
     Io {

@@ -58,6 +58,7 @@ pub mod random;
 pub mod scalar;
 pub mod schedule;
 pub mod spec;
+pub mod state;
 pub mod tensor;
 pub mod train;
 pub mod tune;
@@ -73,10 +74,11 @@ pub use spec::{
     Adadelta, Adagrad, Adam, AdamW, Augment, Clip, DenseSpec, GradientDescent, Init, Lion, LossOptions, Nadam, Norm,
     OptimizerSpec, Precision, Replica, Rmsprop, Schedule, Sequential, Sgd, TrainSpec,
 };
+pub use state::{NamedTensor, State};
 pub use train::{
     Callback, Checkpoints, Classification, Deviation, Device, EarlyStopping, End, EpochReport, Evaluation, Fit,
-    History, LayerWeights, Metrics, ModelFile, Monitor, NormWeights, Progress, Rates, Reference, Regression, RunInfo,
-    SampleRecord, Scores, StepReport, Trainer, TrainerBuilder, TrainingFacts, epochs,
+    History, Metrics, ModelFile, Monitor, Progress, Rates, Reference, Regression, RunInfo, SampleRecord, Scores,
+    StepReport, Trainer, TrainerBuilder, TrainingFacts, epochs,
 };
 
 /// The README's examples, compiled.

@@ -13,7 +13,7 @@ use crate::ops::InputKind;
 use crate::plan::{MemoryReport, Plan, Port, ProgramId};
 use crate::spec::{Sequential, TrainSpec};
 use crate::tensor::TensorData;
-use crate::train::{Device, ModelFile, write_weights};
+use crate::train::{Device, ModelFile};
 
 /// Rows of a batch on the CPU: so few that more columns of images are zero in all of them and are left out.
 const CPU_BATCH: usize = 128;
@@ -116,15 +116,17 @@ impl Predictor {
     /// A model on a device.
     ///
     /// # Errors
-    /// [`Error::Spec`] if the model's spec is not sound; [`Error::Limit`]; what the device reports.
+    /// [`Error::Spec`] if the model's spec is not sound; [`Error::Shape`] or [`Error::MissingTensor`] where its weights are
+    /// not those of the model; [`Error::Limit`]; what the device reports.
     pub fn new(file: &ModelFile, device: &Device) -> Result<Self> {
+        file.model.check_state(&file.weights)?;
         let plan = Self::plan(&file.model, &file.spec, device)?;
         device.check_precision(&plan)?;
         let order: Vec<u32> = (0..plan.program(ProgramId::Predict).batch as u32).collect();
         let mut executor = device.executor(plan, None)?;
         let id = executor.plan().program(ProgramId::Predict).port(Port::Order);
         executor.write(id, 0, TensorData::U32(&order))?;
-        write_weights(executor.as_mut(), std::slice::from_ref(&file.weights))?;
+        executor.write_state(&file.weights.clone().repeated(1))?;
         Ok(Self {
             model: file.model.clone(),
             pixel_scale: file.spec.pixel_scale,

@@ -12,6 +12,7 @@ const FLOORS: [&str; 28] = [
     "platform",
     "files",
     "tensor",
+    "state",
     "scalar",
     "random",
     "init",

@@ -15,7 +15,7 @@ use crate::plan::{Port, Program, ProgramId};
 use crate::spec::Sequential;
 use crate::tensor::Iteration;
 use crate::tensor::TensorData;
-use crate::train::{Device, LayerWeights};
+use crate::train::Device;
 
 /// The most repetitions of a step in one timing.
 const MOST: usize = 1 << 16;
@@ -106,13 +106,7 @@ pub(super) fn filled(device: &Device, network: &Network, replicas: usize) -> Res
 /// Writes weights, and samples, targets and orders where a plan's program has them.
 pub(crate) fn fill(executor: &mut dyn Executor, program: &Program, model: &Sequential, data: &Dataset) -> Result<()> {
     let replicas = executor.plan().replicas;
-    for (n, layer) in LayerWeights::initial(model, 0).iter().enumerate() {
-        let id = executor.plan().tensor_named(&format!("layers.{n}.weight"));
-        for r in 0..replicas {
-            let weight = layer.weight.as_slice().expect("initial weights are contiguous");
-            executor.write(id, r * weight.len(), TensorData::F32(weight))?;
-        }
-    }
+    executor.write_state(&model.initial(&vec![0; replicas]))?;
     let [samples, targets, order] = [Port::Samples, Port::Targets, Port::Order].map(|port| program.port(port));
     let (Features::U8(images), Targets::Classes(labels)) = (data.features(), data.targets()) else {
         panic!("benchmarks have images as samples and classes as targets");

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::Result;
 use crate::plan::{Plan, Port, ProgramId};
 use crate::schedule::Pace;
-use crate::tensor::{Iteration, Metrics, TensorData, TensorId};
+use crate::state::{NamedTensor, State};
+use crate::tensor::{Iteration, Metrics, Role, TensorData, TensorId};
 
 pub(crate) use probe::{Probe, copy_source};
 
@@ -128,6 +129,36 @@ pub trait Executor: Send {
     /// # Errors
     /// [`Error::Device`].
     fn read(&mut self, id: TensorId) -> Result<Vec<f32>>;
+
+    /// The tensors of some roles, by name, all f32: (R, ...).
+    ///
+    /// # Errors
+    /// As [`Executor::read`].
+    fn read_state(&mut self, wanted: fn(Role) -> bool) -> Result<State> {
+        let ids: Vec<_> = self.plan().ids().filter(|id| wanted(self.plan().tensor(*id).role)).collect();
+        let read = |id: TensorId| {
+            let values = self.read(id)?;
+            let tensor = self.plan().tensor(id);
+            NamedTensor::new(&tensor.name, &tensor.shape, values)
+        };
+        State::from_tensors(ids.into_iter().map(read).collect::<Result<Vec<_>>>()?)
+    }
+
+    /// Writes tensors by name, (R, ...), and leaves the others as they are.
+    ///
+    /// # Errors
+    /// [`Error::Shape`](crate::Error::Shape) for a tensor that the plan does not have, or has in another shape, and as
+    /// [`Executor::write`].
+    fn write_state(&mut self, state: &State) -> Result<()> {
+        state.iter().try_for_each(|tensor| {
+            let id = self.plan().find_tensor(tensor.name());
+            let shape = id.map(|id| self.plan().tensor(id).shape.as_slice());
+            match id.filter(|_| shape == Some(tensor.shape())) {
+                Some(id) => self.write(id, 0, TensorData::F32(tensor.values())),
+                None => Err(tensor.misfit("take over state", shape)),
+            }
+        })
+    }
 
     /// A u32 tensor's numbers, after all work submitted so far.
     ///

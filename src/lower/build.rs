@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::forward::Pass;
 use crate::error::{Error, Result};
 use crate::ops::{
-    Activation, Dense, DenseInputGradient, DenseLoss, DenseWeightGradient, Destination, InputKind, LossRows, LossStep,
+    Activation, DenseInputGradient, DenseLoss, DenseWeightGradient, Destination, InputKind, LossRows, LossStep,
     LossWeights, Op, Softmax, TargetKind,
 };
 use crate::plan::{HyperSource, Plan, Port, Program, ProgramId, Step};
@@ -163,27 +163,43 @@ impl<'a> Builder<'a> {
     }
 
     fn parameters(&mut self, n: usize, trains: bool) {
-        let (replicas, slots) = (self.replicas(), self.request.spec.optimizer.slots());
         let stores_gradient = self.stores_gradients() && n >= self.request.spec.frozen;
-        let Dense { outputs, inputs, .. } = self.dense(n, 0);
-        let mut tensor =
-            |what: &str, shape: &[usize], role| self.tensor(format!("layers.{n}.{what}"), shape, Element::F32, role);
-        let weight = tensor("weight", &[replicas, outputs, inputs], Role::Parameter);
-        let bias = tensor("bias", &[replicas, outputs], Role::Parameter);
-        if !trains {
-            let norm = self.norm(n);
-            return self.layers.push(LayerTensors { weight, bias, norm });
-        }
-        let weight_state = tensor("weight.state", &[replicas, slots, outputs, inputs], Role::OptimizerState);
-        let bias_state = tensor("bias.state", &[replicas, slots, outputs], Role::OptimizerState);
-        let gradient = stores_gradient.then(|| {
-            let weight = tensor("weight.gradient", &[replicas, outputs, inputs], Role::Gradient);
-            [weight, tensor("bias.gradient", &[replicas, outputs], Role::Gradient)]
+        let own = self.request.model.layer_tensors(n);
+        let dense = [&own.weight.tensor, &own.bias.tensor];
+        let [weight, bias] = dense.map(|own| self.replicated(own));
+        let trained = trains.then(|| {
+            let [weight_state, bias_state] = dense.map(|own| self.optimizer_state(own));
+            let gradient = stores_gradient.then(|| dense.map(|own| self.gradient(own)));
+            TrainedTensors { weight_state, bias_state, gradient, norm: None }
         });
-        let norm = self.norm(n);
-        let trained = self.trained_norm(n);
+        let norm = own.norm.as_ref().map(|own| NormTensors {
+            scales: self.replicated(&own.scales.tensor),
+            running: own.running.as_ref().map(|own| self.replicated(&own.tensor)),
+        });
         self.layers.push(LayerTensors { weight, bias, norm });
-        self.trained.push(TrainedTensors { weight_state, bias_state, gradient, norm: trained });
+        let Some(trained) = trained else { return };
+        let norm = own.norm.as_ref().map(|own| TrainedNorm {
+            state: self.optimizer_state(&own.scales.tensor),
+            gradient: self.gradient(&own.scales.tensor),
+        });
+        self.trained.push(TrainedTensors { norm, ..trained });
+    }
+
+    /// One of the model's tensors, (R, ...).
+    fn replicated(&mut self, Tensor { name, shape, element, role }: &Tensor) -> TensorId {
+        self.tensor(name.clone(), &[&[self.replicas()], shape.as_slice()].concat(), *element, *role)
+    }
+
+    /// What the optimizer keeps of one, (R, S, ...).
+    fn optimizer_state(&mut self, Tensor { name, shape, element, .. }: &Tensor) -> TensorId {
+        let shape = [&[self.replicas(), self.request.spec.optimizer.slots()], shape.as_slice()].concat();
+        self.tensor(format!("{name}.state"), &shape, *element, Role::OptimizerState)
+    }
+
+    /// The gradient of the loss by one, (R, ...).
+    fn gradient(&mut self, Tensor { name, shape, element, .. }: &Tensor) -> TensorId {
+        let shape = [&[self.replicas()], shape.as_slice()].concat();
+        self.tensor(format!("{name}.gradient"), &shape, *element, Role::Gradient)
     }
 
     /// What steps hand on to each other is stored as: outputs of hidden layers, gradients by outputs and sums.

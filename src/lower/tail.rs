@@ -20,32 +20,6 @@ pub(super) struct TailTensors {
 }
 
 impl Builder<'_> {
-    /// A norm's scales and shifts, and the running statistics of one that has them.
-    pub(super) fn norm(&mut self, n: usize) -> Option<NormTensors> {
-        let layer = &self.request.model.layers[n];
-        let norm = layer.norm?;
-        let shape = [self.replicas(), 2, layer.units];
-        let mut tensor = |what: &str, role| self.tensor(format!("layers.{n}.norm.{what}"), &shape, Element::F32, role);
-        Some(NormTensors {
-            scales: tensor("scales", Role::Parameter),
-            running: matches!(norm, Norm::Batch { .. }).then(|| tensor("running", Role::Statistics)),
-        })
-    }
-
-    /// What training has of a norm.
-    pub(super) fn trained_norm(&mut self, n: usize) -> Option<TrainedNorm> {
-        let layer = &self.request.model.layers[n];
-        layer.norm?;
-        let (replicas, slots, units) = (self.replicas(), self.request.spec.optimizer.slots(), layer.units);
-        let mut tensor = |what: &str, shape: &[usize], role| {
-            self.tensor(format!("layers.{n}.norm.scales.{what}"), shape, Element::F32, role)
-        };
-        Some(TrainedNorm {
-            state: tensor("state", &[replicas, slots, 2, units], Role::OptimizerState),
-            gradient: tensor("gradient", &[replicas, 2, units], Role::Gradient),
-        })
-    }
-
     /// Whether layer `n` has steps of its own after its sums. In training that is so too where its gradient comes from
     /// several layers, or from its sums.
     pub(super) fn is_tailed(&self, n: usize, training: bool) -> bool {

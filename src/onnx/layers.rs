@@ -1,48 +1,59 @@
 //! Layers, what the loss makes of the last one's sums, and the outputs as `wgrad predict` gives them.
 
 use super::graph::{Graph, Name, float, int, string};
-use super::proto::DataType;
+use super::proto::{AttributeProto, DataType};
 use super::{Port, listed};
 use crate::data::Target;
+use crate::error::Result;
 use crate::ops::{Activation, Onnx, OnnxValue};
-use crate::spec::{DenseSpec, Norm};
-use crate::train::{LayerWeights, ModelFile, NormWeights};
+use crate::spec::{DenseSpec, Module, Norm, parts};
+use crate::train::ModelFile;
 
 /// Adds the layers, from their inputs (N, I) to what a prediction is, (N, O).
-pub(super) fn add(graph: &mut Graph, file: &ModelFile, inputs: &str) -> Name {
+pub(super) fn add(graph: &mut Graph, file: &ModelFile, inputs: &str) -> Result<Name> {
     let last = file.model.layers.len() - 1;
+    let specs = file.model.tensors();
+    let parts = parts(&specs, &file.weights)?;
     let mut outputs: Vec<Name> = Vec::new();
-    for (n, (layer, weights)) in file.model.layers.iter().zip(&file.weights).enumerate() {
+    for (n, layer) in file.model.layers.iter().enumerate() {
         let input = outputs.last().map_or(inputs, |name| name.as_str());
         let label = format!("layers.{n}");
-        let sums = dense(graph, weights, input, &label);
-        let sums = norm(graph, layer, weights.norm.as_ref(), sums, &label);
-        let applied = if n == last { file.spec.loss.predicted_activation(layer.activation) } else { layer.activation };
-        let mut output = activation(graph, applied, sums, &label);
+        let mut constants = |module| {
+            let own = parts.iter().filter(|own| own.spec.layer == n && own.spec.module == module);
+            own.map(|own| graph.floats(&own.spec.file_name(own.part), own.spec.part_shape(), own.values))
+                .collect::<Vec<_>>()
+        };
+        let [dense_tensors, norm_tensors] = [Module::Dense, Module::Norm].map(&mut constants);
+        // z = x Wᵀ + b
+        let sums = applied(graph, "Gemm", input, &dense_tensors, &format!("{label}.sums"), vec![int("transB", 1)]);
+        let sums = norm(graph, layer, sums, &norm_tensors, &label);
+        let activated =
+            if n == last { file.spec.loss.predicted_activation(layer.activation) } else { layer.activation };
+        let mut output = activation(graph, activated, sums, &label);
         if let Some(back) = layer.residual {
             // Layer 0 has none, and 1 is the layer's own input (`Sequential::validate`).
             output = graph.node("Add", &[&output, &outputs[n - back]], &format!("{label}.residual"), Vec::new());
         }
         outputs.push(output);
     }
-    outputs.pop().unwrap_or_else(|| inputs.to_owned())
+    Ok(outputs.pop().unwrap_or_else(|| inputs.to_owned()))
 }
 
-/// z = x Wᵀ + b
-fn dense(graph: &mut Graph, weights: &LayerWeights, input: &str, label: &str) -> Name {
-    let (outputs, inputs) = weights.weight.dim();
-    let weight = graph.floats(&format!("{label}.weight"), &[outputs, inputs], &weights.weight);
-    let bias = graph.floats(&format!("{label}.bias"), &[outputs], &weights.bias);
-    graph.node("Gemm", &[input, &weight, &bias], &format!("{label}.sums"), vec![int("transB", 1)])
+/// An operator with an input and constants.
+fn applied(
+    graph: &mut Graph,
+    operator: &str,
+    input: &str,
+    constants: &[Name],
+    output: &str,
+    attributes: Vec<AttributeProto>,
+) -> Name {
+    let names: Vec<&str> = std::iter::once(input).chain(constants.iter().map(String::as_str)).collect();
+    graph.node(operator, &names, output, attributes)
 }
 
-fn norm(graph: &mut Graph, layer: &DenseSpec, weights: Option<&NormWeights>, sums: Name, label: &str) -> Name {
-    let (Some(kind), Some(weights)) = (layer.norm, weights) else { return sums };
-    let tensors = weights.tensors().collect::<Vec<_>>();
-    let tensors =
-        tensors.into_iter().map(|(name, values)| graph.floats(&format!("{label}.{name}"), &[values.len()], values));
-    let names: Vec<Name> = std::iter::once(sums).chain(tensors).collect();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+fn norm(graph: &mut Graph, layer: &DenseSpec, sums: Name, constants: &[Name], label: &str) -> Name {
+    let Some(kind) = layer.norm else { return sums };
     let mut attributes = vec![float("epsilon", kind.epsilon())];
     let operator = match kind {
         Norm::Batch { .. } => "BatchNormalization",
@@ -51,7 +62,7 @@ fn norm(graph: &mut Graph, layer: &DenseSpec, weights: Option<&NormWeights>, sum
             "LayerNormalization"
         }
     };
-    graph.node(operator, &names, &format!("{label}.normed"), attributes)
+    applied(graph, operator, &sums, constants, &format!("{label}.normed"), attributes)
 }
 
 /// An activation, as its file in `src/ops/activation/` has it.

@@ -139,7 +139,7 @@ impl Model {
             let reason = format!("bytes cannot be, since column `{}` holds categories; leave it out", text.name);
             return Err(Error::spec("rows", reason));
         }
-        let predictions = layers::add(&mut graph, file, &x);
+        let predictions = layers::add(&mut graph, file, &x)?;
         let outputs = layers::outputs(&mut graph, file, predictions);
         let domains = [("", OPSET)].into_iter().chain(graph.has_ml().then_some((ML_DOMAIN, ML_OPSET)));
         let domains = domains.map(|(domain, version)| OperatorSetIdProto { domain: domain.to_owned(), version });

@@ -183,10 +183,10 @@ fn what_makes_no_sense_is_refused() {
     let text = message(&file("people_classes"), Some(Rows::Bytes));
     assert!(text.contains("job") && text.contains("categories"), "{text}");
     let mut broken = file("mnist");
-    broken.weights[1].bias[3] = f32::NAN;
-    assert!(message(&broken, None).contains("layers.1"));
-    broken.weights.pop();
-    assert!(message(&broken, None).contains("784-12-10"));
+    broken.weights.get_mut("layers.1.bias").unwrap().values_mut()[3] = f32::NAN;
+    assert!(message(&broken, None).contains("layers.1.bias has NaN at 3"));
+    broken.weights.remove("layers.1.bias");
+    assert!(message(&broken, None).contains("layers.1.bias (10) is missing"));
     let text = super::check_size(1 << 31).unwrap_err().to_string();
     assert!(text.contains("2147483648") && text.contains("2147483647"), "{text}");
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 use safetensors::tensor::{Dtype, TensorView};
 
 use crate::error::{Error, Result};
-use crate::spec::{DenseSpec, Norm};
-use crate::train::{LayerWeights, ModelFile, NormWeights};
+use crate::spec::{self, Norm, PartValues, parts};
+use crate::train::ModelFile;
 
 /// A model as the state dict of an `nn.Sequential` of its layers: of each `nn.Linear`, its norm if it has one, its
 /// activation unless that is linear, and `nn.Dropout` if it drops anything. They are numbered in that order from 0, and
@@ -47,8 +47,9 @@ impl StateDict {
                           are called layers.N.weight, into a module of yours";
             return Err(Error::spec(format!("layers.{n}.residual"), reason));
         }
-        let layers = file.model.layers.iter().zip(&file.weights);
-        let modules: Vec<Module> = layers.flat_map(|(layer, weights)| modules(layer, weights, file)).collect();
+        let specs = file.model.tensors();
+        let parts = parts(&specs, &file.weights)?;
+        let modules: Vec<Module> = (0..file.model.layers.len()).flat_map(|n| modules(n, &parts, file)).collect();
         let tensors = modules
             .iter()
             .enumerate()
@@ -80,34 +81,31 @@ impl StateDict {
     }
 }
 
-/// What a layer is in an `nn.Sequential`.
-fn modules(layer: &DenseSpec, weights: &LayerWeights, file: &ModelFile) -> Vec<Module> {
-    let (outputs, inputs) = weights.weight.dim();
-    let mut modules = vec![Module {
-        code: format!("nn.Linear({inputs}, {outputs})"),
-        tensors: vec![float("weight", &[outputs, inputs], &weights.weight), float("bias", &[outputs], &weights.bias)],
-    }];
-    if let Some((norm, own)) = layer.norm.zip(weights.norm.as_ref()) {
-        let named = own.tensors().map(|(name, values)| float(short(name), &[outputs], values));
+/// What layer `n` is in an `nn.Sequential`.
+fn modules(n: usize, parts: &[PartValues<'_>], file: &ModelFile) -> Vec<Module> {
+    let layer = &file.model.layers[n];
+    let tensors = |module| {
+        let own = parts.iter().filter(move |own| own.spec.layer == n && own.spec.module == module);
+        own.map(|own| {
+            let bytes = bytemuck::cast_slice(own.values).to_vec();
+            (own.part.name, Dtype::F32, own.spec.part_shape().to_vec(), bytes)
+        })
+    };
+    let (outputs, inputs) = file.model.shapes().nth(n).expect("the model has this layer");
+    let linear = format!("nn.Linear({inputs}, {outputs})");
+    let mut modules = vec![Module { code: linear, tensors: tensors(spec::Module::Dense).collect() }];
+    if let Some(norm) = layer.norm {
         // PyTorch counts the steps of a batch norm.
         let steps = i64::from(file.facts.steps).to_le_bytes().to_vec();
         let counted = matches!(norm, Norm::Batch { .. });
         let counter = counted.then(|| ("num_batches_tracked", Dtype::I64, Vec::new(), steps));
-        modules.push(Module { code: norm_code(norm, outputs), tensors: named.chain(counter).collect() });
+        let tensors = tensors(spec::Module::Norm).chain(counter).collect();
+        modules.push(Module { code: norm_code(norm, outputs), tensors });
     }
     let plain = |code: String| Module { code, tensors: Vec::new() };
     modules.extend(layer.activation.pytorch().map(|code| plain(code.to_owned())));
     modules.extend((layer.dropout > 0.0).then(|| plain(format!("nn.Dropout({})", layer.dropout))));
     modules
-}
-
-fn float<'a>(name: &'static str, shape: &[usize], values: impl IntoIterator<Item = &'a f32>) -> Tensor {
-    (name, Dtype::F32, shape.to_vec(), values.into_iter().flat_map(|value| value.to_le_bytes()).collect())
-}
-
-/// A norm's tensor within its module.
-fn short(name: &'static str) -> &'static str {
-    name.strip_prefix(NormWeights::PREFIX).unwrap_or(name)
 }
 
 fn norm_code(norm: Norm, outputs: usize) -> String {

@@ -3,15 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use ndarray::{Array1, Array2};
-
 use super::names::{Piece, natural, places_between};
 use super::tensors::{Tensor, read};
 use crate::data::{Preprocessing, Task};
 use crate::error::{Error, Result};
 use crate::ops::{Activation, Loss};
-use crate::spec::{DenseSpec, Norm, OptimizerSpec, Replica, Sequential, TrainSpec};
-use crate::train::{LayerWeights, ModelFile, NormWeights, TrainingFacts};
+use crate::spec::{self, DenseSpec, Norm, OptimizerSpec, Part, Replica, Sequential, TensorSpec, TrainSpec};
+use crate::train::{ModelFile, TrainingFacts};
 
 /// What the tensors of a module do not say.
 #[derive(Clone, Debug)]
@@ -106,18 +104,21 @@ pub struct Imported {
 pub fn import(path: &Path, options: &Import) -> Result<Imported> {
     let bytes = std::fs::read(path).map_err(|e| Error::io(path, "read", e))?;
     let mut notes = Vec::new();
-    let layers = read(&bytes)
+    let refused = |reason| Error::model(path, reason);
+    let modules = read(&bytes)
         .and_then(|tensors| grouped(tensors, &mut notes))
         .and_then(|modules| ordered(modules, &options.order))
-        .and_then(|modules| layers(&modules, &mut notes))
-        .map_err(|reason| Error::model(path, reason))?;
-    let inputs = layers.first().map_or(0, |layer| layer.weight.ncols());
-    let last = layers.len().saturating_sub(1);
-    let mut model = Sequential::new(inputs);
+        .map_err(refused)?;
+    let layers = layers(&modules, &mut notes).map_err(refused)?;
+    let last = layers.len() - 1;
+    let mut model = Sequential::new(layers[0].inputs);
     for (n, layer) in layers.iter().enumerate() {
         let spec = if n == last { output(layer, options) } else { hidden(layer, model.layers.last(), options) };
         model.layers.push(spec);
     }
+    // Before anything is made in its widths.
+    model.validate()?;
+    let weights = model.state(|spec, part| layers[spec.layer].values(spec, part)).map_err(refused)?;
     let adam = OptimizerSpec::from(crate::Adam::new(1e-3));
     let spec = TrainSpec::new(options.loss, adam.optimizer, BATCH, vec![Replica::new(0, &adam)]);
     let facts = TrainingFacts {
@@ -126,7 +127,7 @@ pub fn import(path: &Path, options: &Import) -> Result<Imported> {
         ..TrainingFacts::default()
     };
     let preprocessing = options.preprocessing(model.outputs())?;
-    let file = ModelFile { model, spec, facts, preprocessing, weights: layers };
+    let file = ModelFile { model, spec, facts, preprocessing, weights };
     file.check()?;
     Ok(Imported { file, notes })
 }
@@ -134,15 +135,15 @@ pub fn import(path: &Path, options: &Import) -> Result<Imported> {
 /// For further training, unless told otherwise.
 const BATCH: usize = 128;
 
-fn output(layer: &LayerWeights, options: &Import) -> DenseSpec {
+fn output(layer: &Layer<'_>, options: &Import) -> DenseSpec {
     let activation = options.output_activation;
-    DenseSpec::new(layer.bias.len(), activation, activation.default_init())
+    DenseSpec::new(layer.outputs, activation, activation.default_init())
 }
 
-fn hidden(layer: &LayerWeights, before: Option<&DenseSpec>, options: &Import) -> DenseSpec {
+fn hidden(layer: &Layer<'_>, before: Option<&DenseSpec>, options: &Import) -> DenseSpec {
     let Import { activation, norm_epsilon: epsilon, residual, dropout, .. } = *options;
-    let units = layer.bias.len();
-    let norm = layer.norm.as_ref().map(|norm| match (&norm.running, Norm::BATCH) {
+    let units = layer.outputs;
+    let norm = layer.norm.map(|norm| match (norm.get("running_mean"), Norm::BATCH) {
         (Some(_), Norm::Batch { momentum, .. }) => Norm::Batch { momentum, epsilon },
         _ => Norm::Layer { epsilon },
     });
@@ -154,10 +155,19 @@ fn hidden(layer: &LayerWeights, before: Option<&DenseSpec>, options: &Import) ->
 #[derive(Debug, Default)]
 struct Module {
     name: String,
-    weight: Option<Tensor>,
-    bias: Option<Tensor>,
-    mean: Option<Tensor>,
-    variance: Option<Tensor>,
+    /// By their names within it, which are among [`PARTS`].
+    tensors: BTreeMap<String, Tensor>,
+}
+
+/// What the tensors of modules are called.
+const PARTS: [&str; 4] = ["weight", "bias", "running_mean", "running_var"];
+
+/// A dense layer: its modules, and the extents of its weight.
+struct Layer<'a> {
+    dense: &'a Module,
+    norm: Option<&'a Module>,
+    outputs: usize,
+    inputs: usize,
 }
 
 /// Tensors by module, sorted as names count.
@@ -171,14 +181,10 @@ fn grouped(tensors: Vec<(String, Tensor)>, notes: &mut Vec<String>) -> Result<Ve
         let (module, part) = name.rsplit_once('.').unwrap_or(("", &name));
         let own = modules.entry(natural(module)).or_default();
         module.clone_into(&mut own.name);
-        let place = match part {
-            "weight" => &mut own.weight,
-            "bias" => &mut own.bias,
-            "running_mean" => &mut own.mean,
-            "running_var" => &mut own.variance,
-            _ => return Err(format!("tensor {name} is of no dense layer, batch norm or layer norm: {KNOWN}")),
-        };
-        *place = Some(tensor);
+        if !PARTS.contains(&part) {
+            return Err(format!("tensor {name} is of no dense layer, batch norm or layer norm: {KNOWN}"));
+        }
+        own.tensors.insert(part.to_owned(), tensor);
     }
     if modules.is_empty() { Err(format!("it has no tensors: {KNOWN}")) } else { Ok(modules.into_values().collect()) }
 }
@@ -205,37 +211,32 @@ fn ordered(mut modules: Vec<Module>, order: &[String]) -> Result<Vec<Module>, St
     }
 }
 
-/// Dense layers with their norms.
-fn layers(modules: &[Module], notes: &mut Vec<String>) -> Result<Vec<LayerWeights>, String> {
+/// Dense layers with their norms, at least one.
+fn layers<'a>(modules: &'a [Module], notes: &mut Vec<String>) -> Result<Vec<Layer<'a>>, String> {
     let order = order_of(modules);
-    let mut layers: Vec<LayerWeights> = Vec::new();
-    let mut dense: Option<&str> = None;
+    let mut layers: Vec<Layer<'a>> = Vec::new();
     for module in modules {
+        let name = &module.name;
         if !module.is_dense()? {
-            let (Some(before), Some(layer)) = (dense, layers.last_mut()) else {
+            let Some(layer) = layers.last_mut() else {
                 let reason = "comes before the first dense layer; wgrad normalizes the sums of dense layers only";
-                return Err(format!("the norm `{}` {reason}{order}", module.name));
+                return Err(format!("the norm `{name}` {reason}{order}"));
             };
-            add_norm(layer, before, module, &order)?;
+            add_norm(layer, module, &order)?;
             continue;
         }
         let layer = module.dense(notes)?;
-        if let (Some(before), Some(last)) = (dense, layers.last()) {
-            let (made, taken) = (last.bias.len(), layer.weight.ncols());
-            if made != taken {
-                let name = &module.name;
-                return Err(format!("`{before}` gives {made} numbers, but `{name}` behind it takes {taken}{order}"));
-            }
+        if let Some(Layer { dense, outputs, .. }) = layers.last().filter(|last| last.outputs != layer.inputs) {
+            let (before, taken) = (&dense.name, layer.inputs);
+            return Err(format!("`{before}` gives {outputs} numbers, but `{name}` behind it takes {taken}{order}"));
         }
-        dense = Some(&module.name);
         layers.push(layer);
     }
     match layers.last() {
         None => Err(format!("it has no dense layer: no *.weight has two extents; {KNOWN}")),
-        Some(last) if last.norm.is_some() => Err(format!(
-            "a norm follows the last dense layer, `{}`; wgrad's output layer has none{order}",
-            dense.unwrap_or_default()
-        )),
+        Some(Layer { dense, norm: Some(_), .. }) => {
+            Err(format!("a norm follows the last dense layer, `{}`; wgrad's output layer has none{order}", dense.name))
+        }
         Some(_) => Ok(layers),
     }
 }
@@ -246,9 +247,9 @@ fn order_of(modules: &[Module]) -> String {
     format!("; they were taken in the order {}: give the right one with --order", names.join(","))
 }
 
-/// Puts a norm behind the layer of the module `before`.
-fn add_norm(layer: &mut LayerWeights, before: &str, module: &Module, order: &str) -> Result<(), String> {
-    let name = &module.name;
+/// Puts a norm behind a layer.
+fn add_norm<'a>(layer: &mut Layer<'a>, module: &'a Module, order: &str) -> Result<(), String> {
+    let (name, before) = (&module.name, &layer.dense.name);
     if layer.norm.is_some() {
         return Err(format!("the norm `{name}` is the second behind `{before}`; wgrad has one a layer{order}"));
     }
@@ -257,8 +258,27 @@ fn add_norm(layer: &mut LayerWeights, before: &str, module: &Module, order: &str
         let reason = "does not stand right behind it; wgrad normalizes sums, before the activation";
         return Err(format!("the norm `{name}` of `{before}` {reason}"));
     }
-    layer.norm = Some(module.norm(layer.bias.len())?);
+    module.check_norm()?;
+    layer.norm = Some(module);
     Ok(())
+}
+
+impl Layer<'_> {
+    /// A part of one of its tensors; where the file does not have it, its initial value, which is PyTorch's too.
+    fn values(&self, spec: &TensorSpec, part: &Part) -> Result<Vec<f32>, String> {
+        let module = match spec.module {
+            spec::Module::Dense => self.dense,
+            spec::Module::Norm => self.norm.expect("the model has the norms of its layers"),
+        };
+        match module.get(part.name) {
+            None => Ok(spec.initial(part, 0)),
+            Some(tensor) if tensor.shape == spec.part_shape() => Ok(tensor.values.clone()),
+            Some(Tensor { shape, .. }) => {
+                let (name, wanted) = (module.tensor(part.name), spec.part_shape());
+                Err(format!("tensor {name} has shape {shape:?}, but {wanted:?} is needed; {KNOWN}"))
+            }
+        }
+    }
 }
 
 impl Module {
@@ -267,61 +287,47 @@ impl Module {
         if self.name.is_empty() { part.to_owned() } else { format!("{}.{part}", self.name) }
     }
 
+    fn get(&self, part: &str) -> Option<&Tensor> {
+        self.tensors.get(part)
+    }
+
     /// Whether it is a dense layer; else it is a norm.
     fn is_dense(&self) -> Result<bool, String> {
         let name = self.tensor("weight");
-        match &self.weight {
-            None if self.mean.is_none() && self.variance.is_none() => Err(format!("tensor {name} is missing")),
+        match self.get("weight") {
+            None if self.get("running_mean").or(self.get("running_var")).is_none() => {
+                Err(format!("tensor {name} is missing"))
+            }
             None => Ok(false),
             Some(Tensor { shape, .. }) if [1, 2].contains(&shape.len()) => Ok(shape.len() == 2),
             Some(Tensor { shape, .. }) => Err(format!("tensor {name} has shape {shape:?}: {KNOWN}")),
         }
     }
 
-    fn dense(&self, notes: &mut Vec<String>) -> Result<LayerWeights, String> {
-        let missing = || format!("tensor {} is missing", self.tensor("weight"));
-        let Tensor { shape, values, .. } = self.weight.clone().ok_or_else(missing)?;
-        let (outputs, inputs) = (shape[0], shape[1]);
-        for (part, tensor) in [("running_mean", &self.mean), ("running_var", &self.variance)] {
-            if tensor.is_some() {
-                return Err(format!("tensor {} stands beside a dense layer's weight {shape:?}", self.tensor(part)));
-            }
+    /// The dense layer that it is.
+    fn dense(&self, notes: &mut Vec<String>) -> Result<Layer<'_>, String> {
+        let shape = &self.tensors["weight"].shape;
+        if let Some(part) = ["running_mean", "running_var"].into_iter().find(|part| self.get(part).is_some()) {
+            return Err(format!("tensor {} stands beside a dense layer's weight {shape:?}", self.tensor(part)));
         }
-        let weight = Array2::from_shape_vec((outputs, inputs), values).map_err(|e| e.to_string())?;
-        if self.bias.is_none() {
+        if self.get("bias").is_none() {
             notes.push(format!("{} is not there: zeros", self.tensor("bias")));
         }
-        let bias = self.vector("bias", self.bias.as_ref(), outputs)?.unwrap_or_else(|| Array1::zeros(outputs));
-        Ok(LayerWeights { weight, bias, norm: None })
+        Ok(Layer { dense: self, norm: None, outputs: shape[0], inputs: shape[1] })
     }
 
-    /// A norm of a layer with so many outputs.
-    fn norm(&self, outputs: usize) -> Result<NormWeights, String> {
-        let weight = self.vector("weight", self.weight.as_ref(), outputs)?.unwrap_or_else(|| Array1::ones(outputs));
-        let bias = self.vector("bias", self.bias.as_ref(), outputs)?.unwrap_or_else(|| Array1::zeros(outputs));
-        let mean = self.vector("running_mean", self.mean.as_ref(), outputs)?;
-        let variance = self.vector("running_var", self.variance.as_ref(), outputs)?;
-        let running = match (mean, variance) {
-            (Some(mean), Some(variance)) => Some([mean, variance]),
-            (None, None) if self.weight.is_some() => None,
-            (None, None) => return Err(format!("tensor {} is missing", self.tensor("weight"))),
-            (Some(_), None) => return Err(format!("tensor {} is missing", self.tensor("running_var"))),
-            (None, Some(_)) => return Err(format!("tensor {} is missing", self.tensor("running_mean"))),
-        };
-        if let Some(at) = running.iter().flat_map(|[_, variance]| variance).position(|value| *value < 0.0) {
-            return Err(format!("tensor {} has a variance below 0 at {at}", self.tensor("running_var")));
-        }
-        Ok(NormWeights { weight, bias, running })
-    }
-
-    /// One of its tensors, which must be (wanted).
-    fn vector(&self, part: &str, tensor: Option<&Tensor>, wanted: usize) -> Result<Option<Array1<f32>>, String> {
-        match tensor {
-            None => Ok(None),
-            Some(tensor) if tensor.shape == [wanted] => Ok(Some(Array1::from(tensor.values.clone()))),
-            Some(Tensor { shape, .. }) => {
-                Err(format!("tensor {} has shape {shape:?}, but [{wanted}] is needed; {KNOWN}", self.tensor(part)))
+    /// Whether it has both running statistics or none, and no variance below 0.
+    fn check_norm(&self) -> Result<(), String> {
+        let missing = match (self.get("running_mean"), self.get("running_var")) {
+            (Some(_), None) => "running_var",
+            (None, Some(_)) => "running_mean",
+            (_, None) => return Ok(()),
+            (_, Some(variance)) => {
+                let at = variance.values.iter().position(|value| *value < 0.0);
+                let name = self.tensor("running_var");
+                return at.map_or(Ok(()), |at| Err(format!("tensor {name} has a variance below 0 at {at}")));
             }
-        }
+        };
+        Err(format!("tensor {} is missing", self.tensor(missing)))
     }
 }

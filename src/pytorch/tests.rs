@@ -12,7 +12,7 @@ use super::{Import, StateDict, import};
 use crate::data::Task;
 use crate::train::{Device, Trainer};
 use crate::verify::test_gpu;
-use crate::{Activation, Error, Loss, Norm};
+use crate::{Activation, Error, Loss, NamedTensor, Norm};
 
 /// How far logits may be from PyTorch's in f32, relative to 1 or the number itself: both are good to a few units of 1e-7
 /// an operation, over three layers.
@@ -81,7 +81,9 @@ fn residuals_and_own_epsilons() {
     let modules = StateDict::new(&file).unwrap().modules;
     assert_eq!(modules[1], "nn.BatchNorm1d(7, eps=1e-3, momentum=0.2)");
     assert_eq!(modules[5], "nn.LayerNorm(6, eps=1e-3)");
-    file.weights[1].weight = Array2::zeros((7, 7));
+    file.weights.remove("layers.1.weight");
+    assert!(matches!(StateDict::new(&file), Err(Error::MissingTensor { .. })));
+    file.weights.insert(NamedTensor::new("layers.1.weight", &[7, 7], vec![0.0; 49]).unwrap()).unwrap();
     assert!(matches!(StateDict::new(&file), Err(Error::Shape { .. })));
     let mut square = crate::Sequential::new(4).dense(4, Activation::Relu).dense(4, Activation::Relu).residual(1);
     square = square.dense(2, Activation::Linear);

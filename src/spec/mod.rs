@@ -3,6 +3,7 @@
 mod loss;
 mod model;
 mod norm;
+mod tensors;
 mod train;
 
 pub use crate::init::Init;
@@ -11,6 +12,8 @@ pub use crate::precision::Precision;
 pub use loss::LossOptions;
 pub use model::{DenseSpec, Sequential};
 pub use norm::Norm;
+pub use tensors::{DenseTensors, Module, NormTensors, Part, TensorSpec};
+pub(crate) use tensors::{PartValues, parts};
 
 pub use crate::ops::optimizer::{Adadelta, Adagrad, Adam, AdamW, GradientDescent, Lion, Nadam, Rmsprop, Sgd};
 pub use crate::ops::optimizer::{MAX_REPLICAS, OptimizerSpec, Replica};

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use super::{Init, Norm};
 use crate::error::{Error, Result};
 use crate::ops::Activation;
-use crate::tensor::MAX_WIDTH;
+use crate::tensor::{MAX_WIDTH, Role};
 
 /// One dense layer, `y = activation(W x + b)`, W of shape (O, I), b of shape (O), and what may go with it:
 ///
@@ -139,8 +139,8 @@ impl Sequential {
 
     /// Trained numbers: weights, biases, and the norms' scales and shifts.
     pub fn parameters(&self) -> usize {
-        let dense: usize = self.shapes().map(|(outputs, inputs)| outputs * inputs + outputs).sum();
-        dense + self.layers.iter().filter(|layer| layer.norm.is_some()).map(|layer| 2 * layer.units).sum::<usize>()
+        let trained = self.tensors().into_iter().filter(|own| own.tensor.role == Role::Parameter);
+        trained.map(|own| own.tensor.len()).sum()
     }
 
     /// Whether a layer has a batch norm, which needs at least two rows in every batch.

@@ -1,12 +1,13 @@
+use super::Device;
 use super::session::Shape;
 use super::trainer::Trainer;
-use super::{Device, LayerWeights};
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::ops::{InputKind, Loss};
 use crate::plan::{MemoryReport, Plan};
 use crate::precision::Precision;
 use crate::spec::{Augment, Clip, LossOptions, OptimizerSpec, Replica, Sequential, TrainSpec};
+use crate::state::State;
 
 /// Copies of the parameters that a trainer has in host memory at one time, those of the executor not counted: the initial
 /// ones, and the one on its way to the device.
@@ -151,9 +152,9 @@ impl TrainerBuilder {
     pub fn build(self) -> Result<Trainer> {
         let own = self.complete()?;
         own.check_size()?;
-        let replicas = own.spec.replicas.iter();
-        let weights = replicas.map(|replica| LayerWeights::initial(&own.model, replica.seed)).collect();
-        Ok(Trainer::assemble(own.model, own.spec, own.device, weights, own.streaming_bytes))
+        let seeds: Vec<u64> = own.spec.replicas.iter().map(|replica| replica.seed).collect();
+        let initial = own.model.initial(&seeds);
+        Ok(Trainer::assemble(own.model, own.spec, own.device, initial, own.streaming_bytes))
     }
 
     /// What training on `data` will take of the device's memory, and what there is: without weights being drawn, buffers
@@ -176,7 +177,7 @@ impl TrainerBuilder {
     /// do not fit.
     pub fn memory(&self, data: &Dataset) -> Result<MemoryReport> {
         let Self { model, spec, device, streaming_bytes, .. } = self.clone().complete()?;
-        Trainer::assemble(model, spec, device, Vec::new(), streaming_bytes).memory(data)
+        Trainer::assemble(model, spec, device, State::default(), streaming_bytes).memory(data)
     }
 
     /// With its replicas, and checked.

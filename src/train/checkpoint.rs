@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::executor::{DeviceInfo, KernelRecord, KernelRecords};
 use crate::plan::ProgramId;
 use crate::spec::{Sequential, TrainSpec};
+use crate::state::{NamedTensor, State};
 
 /// The metadata key under which a checkpoint carries everything but its tensors.
 pub(super) const METADATA_KEY: &str = "wgrad-checkpoint";
@@ -21,14 +22,6 @@ const METADATA_CHECKSUM_KEY: &str = "wgrad-checkpoint-checksum";
 const FORMAT: u32 = 1;
 /// Names of the best epoch's tensors start like this.
 const BEST: &str = "best.";
-
-/// One of a plan's tensors on the host.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct NamedTensor {
-    pub name: String,
-    pub shape: Vec<usize>,
-    pub values: Vec<f32>,
-}
 
 /// What ran so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,7 +60,7 @@ impl DeviceRecord {
 
 /// Everything but the tensors.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct State {
+pub(super) struct Header {
     pub model: Sequential,
     pub spec: TrainSpec,
     pub device: DeviceRecord,
@@ -92,10 +85,11 @@ pub(super) struct State {
 /// `wgrad-checkpoint` a JSON object.
 #[derive(Clone, Debug)]
 pub(super) struct Checkpoint {
+    pub header: Header,
+    /// (R, ...)
     pub state: State,
-    pub tensors: Vec<NamedTensor>,
     /// The model's tensors of each replica's best epoch, where the run keeps them.
-    pub best: Vec<NamedTensor>,
+    pub best: State,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -105,14 +99,14 @@ struct Metadata {
     /// Over all tensors: a file that was damaged later is known by it.
     checksum: String,
     #[serde(flatten)]
-    state: State,
+    header: Header,
 }
 
 impl Checkpoint {
     /// Steps that it stands after: the larger, the later.
     pub fn steps(&self) -> u64 {
-        let within = self.state.fit.as_ref().map_or(0, FitState::steps_within_epoch);
-        u64::from(self.state.steps) + within as u64
+        let within = self.header.fit.as_ref().map_or(0, FitState::steps_within_epoch);
+        u64::from(self.header.steps) + within as u64
     }
 
     /// Writes the file, whole.
@@ -128,16 +122,16 @@ impl Checkpoint {
     }
 
     fn to_bytes(&self) -> Result<Vec<u8>, String> {
-        let best = self.best.iter().map(|tensor| (format!("{BEST}{}", tensor.name), tensor));
-        let named: Vec<_> = self.tensors.iter().map(|tensor| (tensor.name.clone(), tensor)).chain(best).collect();
+        let best = self.best.iter().map(|tensor| (format!("{BEST}{}", tensor.name()), tensor));
+        let named: Vec<_> = self.state.iter().map(|tensor| (tensor.name().to_owned(), tensor)).chain(best).collect();
         let views = named.iter().map(|(name, tensor)| {
-            let bytes = bytemuck::cast_slice(&tensor.values);
-            TensorView::new(Dtype::F32, tensor.shape.clone(), bytes).map(|view| (name.as_str(), view))
+            let bytes = bytemuck::cast_slice(tensor.values());
+            TensorView::new(Dtype::F32, tensor.shape().to_vec(), bytes).map(|view| (name.as_str(), view))
         });
         let views = views.collect::<Result<Vec<_>, _>>().map_err(|e| e.to_string())?;
         let checksum = checksum(views.iter().map(|(name, view)| (*name, view.data())));
-        let (wgrad, state) = (env!("CARGO_PKG_VERSION").to_owned(), self.state.clone());
-        let metadata = Metadata { format: FORMAT, wgrad, checksum, state };
+        let (wgrad, header) = (env!("CARGO_PKG_VERSION").to_owned(), self.header.clone());
+        let metadata = Metadata { format: FORMAT, wgrad, checksum, header };
         let metadata = serde_json::to_string(&metadata).map_err(|e| e.to_string())?;
         let checksum = format!("{:016x}", fingerprint(metadata.as_bytes()));
         let metadata =
@@ -147,11 +141,11 @@ impl Checkpoint {
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
         let broken = |e| format!("not a safetensors file, or cut off: {e}");
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(broken)?;
+        let (_, names) = SafeTensors::read_metadata(bytes).map_err(broken)?;
         let tensors = SafeTensors::deserialize(bytes).map_err(broken)?;
-        let text = header.metadata().as_ref().and_then(|map| map.get(METADATA_KEY));
+        let text = names.metadata().as_ref().and_then(|map| map.get(METADATA_KEY));
         let text = text.ok_or("a safetensors file, but no checkpoint of wgrad")?;
-        let wanted = header.metadata().as_ref().and_then(|map| map.get(METADATA_CHECKSUM_KEY));
+        let wanted = names.metadata().as_ref().and_then(|map| map.get(METADATA_CHECKSUM_KEY));
         if wanted.is_some_and(|wanted| *wanted != format!("{:016x}", fingerprint(text.as_bytes()))) {
             return Err("damaged: its metadata are not those that were written".to_owned());
         }
@@ -165,17 +159,19 @@ impl Checkpoint {
         if format != FORMAT {
             return Err(format!("a checkpoint of wgrad {wgrad} in format {format}; this wgrad reads format {FORMAT}"));
         }
-        let Metadata { checksum: wanted, state, .. } = serde_json::from_str(text).map_err(unreadable)?;
-        state.spec.validate(&state.model).map_err(|e| format!("the checkpoint's metadata make no sense: {e}"))?;
+        let Metadata { checksum: wanted, header, .. } = serde_json::from_str(text).map_err(unreadable)?;
+        header.spec.validate(&header.model).map_err(|e| format!("the checkpoint's metadata make no sense: {e}"))?;
         let all: Vec<_> = tensors.iter().collect();
         let had = checksum(all.iter().map(|(name, view)| (*name, view.data())));
         if had != wanted {
             return Err("damaged: its tensors are not those that were written".to_owned());
         }
-        let (best, own): (Vec<_>, Vec<_>) = all.into_iter().partition(|(name, _)| name.starts_with(BEST));
-        let own = own.into_iter().map(|(name, view)| tensor(name, &view)).collect::<Result<_, _>>()?;
-        let best = best.into_iter().map(|(name, view)| tensor(&name[BEST.len()..], &view)).collect::<Result<_, _>>()?;
-        Ok(Self { state, tensors: own, best })
+        let [mut state, mut best] = [State::default(), State::default()];
+        for (name, view) in &all {
+            let (into, name) = name.strip_prefix(BEST).map_or((&mut state, *name), |name| (&mut best, name));
+            into.insert(tensor(name, view)?).map_err(|e| e.to_string())?;
+        }
+        Ok(Self { header, state, best })
     }
 }
 
@@ -184,7 +180,7 @@ fn tensor(name: &str, view: &TensorView<'_>) -> Result<NamedTensor, String> {
         return Err(format!("tensor {name} is {:?}, F32 is needed", view.dtype()));
     }
     let values = view.data().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-    Ok(NamedTensor { name: name.to_owned(), shape: view.shape().to_vec(), values })
+    NamedTensor::new(name, view.shape(), values).map_err(|e| e.to_string())
 }
 
 /// Of names and bytes, in the order of the names.

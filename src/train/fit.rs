@@ -2,11 +2,9 @@
 
 use std::time::Instant;
 
-use super::checkpoint::NamedTensor;
 use super::epoch::Watch;
 use super::fit_state::{DataRecord, FitRecord, FitState, SampleRecord};
 use super::report::{Callback, End, EpochReport, Evaluation, History, RunInfo};
-use super::resume::take;
 use super::saver::{Checkpoints, Saver};
 use super::session::{Shape, input_kind};
 use super::stopping::{EarlyStopping, Verdict};
@@ -16,6 +14,7 @@ use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::ops::InputKind;
 use crate::plan::ProgramId;
+use crate::state::State;
 
 /// How long to train, on what to judge it, when to stop, and where to keep it.
 #[derive(Clone, Copy, Debug)]
@@ -78,7 +77,7 @@ pub(super) struct Run<'a> {
     pub data: &'a Dataset,
     pub state: FitState,
     /// The model's tensors of each replica's best epoch, or of its last.
-    pub captured: Vec<NamedTensor>,
+    pub captured: State,
     pub watch: Watch,
     pub saver: Option<Saver>,
     pub callback: &'a mut dyn Callback,
@@ -221,7 +220,7 @@ impl Trainer {
             if run.captured.is_empty() {
                 run.captured = now;
             } else {
-                take(&mut run.captured, &now, &chosen);
+                run.captured.take(&now, &chosen)?;
             }
         }
         if verdicts[0].best && run.saver.is_some() {
@@ -240,8 +239,8 @@ impl Trainer {
         let chosen: Vec<_> =
             run.state.standings.iter().map(|standing| rule.restore_best || standing.has_stopped()).collect();
         let mut now = self.model_tensors()?;
-        take(&mut now, &run.captured, &chosen);
-        self.write_tensors(&now)
+        now.take(&run.captured, &chosen)?;
+        self.any_session()?.executor.write_state(&now)
     }
 
     fn check_fit(&self, data: &Dataset, fit: &Fit<'_>) -> Result<()> {
@@ -302,16 +301,12 @@ impl Trainer {
     }
 
     /// Where a fit stands at its start: at its beginning, or where the checkpoint that was loaded stands.
-    fn stand(
-        &mut self,
-        data: &Dataset,
-        fit: &Fit<'_>,
-    ) -> Result<(FitState, Vec<NamedTensor>, Option<std::path::PathBuf>)> {
+    fn stand(&mut self, data: &Dataset, fit: &Fit<'_>) -> Result<(FitState, State, Option<std::path::PathBuf>)> {
         let resumed = self.resumed.take();
         if fit.checkpoints.is_none() && resumed.is_none() {
             // Nothing will ever be compared with these records.
             let asked = FitRecord { data: DataRecord::default(), validation: None, stopping: fit.stopping };
-            return Ok((FitState::new(asked, &self.spec.replicas), Vec::new(), None));
+            return Ok((FitState::new(asked, &self.spec.replicas), State::default(), None));
         }
         let asked = FitRecord {
             data: DataRecord::of(data),
@@ -327,7 +322,7 @@ impl Trainer {
                 }
                 Ok((FitState { asked, ..resumed.state }, resumed.best, Some(resumed.path)))
             }
-            None => Ok((FitState::new(asked, &self.spec.replicas), Vec::new(), None)),
+            None => Ok((FitState::new(asked, &self.spec.replicas), State::default(), None)),
         }
     }
 

@@ -7,12 +7,13 @@ use ndarray::Array2;
 use serde::Deserialize;
 
 use super::trainer::Trainer;
-use super::{Callback, Device, LayerWeights, StepReport, epochs};
+use super::{Callback, Device, StepReport, epochs};
 use crate::data::Dataset;
 use crate::ops::optimizer::Optimizer;
 use crate::ops::{Activation, Loss};
 use crate::scalar::Bounded;
 use crate::spec::{Norm, OptimizerSpec, Sequential, TrainSpec};
+use crate::state::{NamedTensor, State};
 use crate::verify::{compare, test_gpu};
 
 /// How many times as far from PyTorch's f64 as PyTorch's own f32 a run may end: `f32_error`, which is the largest of eight
@@ -98,12 +99,11 @@ impl Golden {
     fn train(&self, run: &Run, device: &Device) -> Answers {
         run.spec.validate(&run.model).unwrap();
         let start = run.start();
-        LayerWeights::check(&start, &run.model).unwrap();
-        let mut trainer = Trainer::assemble(run.model.clone(), run.spec.clone(), device.clone(), vec![start], None);
+        let mut trainer = Trainer::assemble(run.model.clone(), run.spec.clone(), device.clone(), start, None);
         let mut steps = Steps::default();
         trainer.fit(&self.dataset(run), epochs(run.epochs), &mut steps).unwrap();
         let mut answers: Answers =
-            trainer.model_tensors().unwrap().into_iter().map(|tensor| (tensor.name, tensor.values)).collect();
+            trainer.model_tensors().unwrap().iter().map(|own| (own.name().to_owned(), own.values().to_vec())).collect();
         let outputs = trainer.outputs(array(&self.features).view()).unwrap();
         answers.insert("outputs".to_owned(), outputs.into_iter().collect());
         answers.insert("losses".to_owned(), steps.losses);
@@ -114,17 +114,14 @@ impl Golden {
 
 impl Run {
     /// Its initial parameters.
-    fn start(&self) -> Vec<LayerWeights> {
-        let tensor = |n: usize, what: &str| self.initial.get(&format!("layers.{n}.{what}")).map(Vec::as_slice);
-        let layer = |(n, (_, inputs))| {
-            let parts = [tensor(n, "weight"), tensor(n, "bias")].map(Option::unwrap);
-            let layer = LayerWeights::from_parts(parts[0], parts[1], inputs).unwrap();
-            match tensor(n, "norm.scales") {
-                Some(scales) => layer.with_norm(scales, tensor(n, "norm.running")),
-                None => layer,
-            }
+    fn start(&self) -> State {
+        let tensor = |(name, values): (&String, &Vec<f32>)| {
+            let spec = self.model.tensors().into_iter().find(|spec| spec.tensor.name == *name).unwrap();
+            NamedTensor::new(name, &spec.tensor.shape, values.clone()).unwrap()
         };
-        self.model.shapes().enumerate().map(layer).collect()
+        let start = State::from_tensors(self.initial.iter().map(tensor)).unwrap();
+        self.model.check_state(&start).unwrap();
+        start.repeated(1)
     }
 
     /// What PyTorch has, by what it is.

@@ -1,147 +1,19 @@
 //! Model files: safetensors, with the names and shapes of PyTorch's `nn.Linear` state dict.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
-use ndarray::{Array1, Array2};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
 use super::fit_state::SampleRecord;
 use crate::data::Preprocessing;
 use crate::error::{Error, Result};
-use crate::spec::{DenseSpec, Norm, Sequential, TrainSpec};
+use crate::spec::{PartValues, Sequential, TrainSpec, parts};
+use crate::state::State;
 
 /// The metadata key under which a model file carries its spec.
 const METADATA_KEY: &str = "wgrad";
-
-/// One dense layer's parameters.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LayerWeights {
-    /// (O, I)
-    pub weight: Array2<f32>,
-    /// (O)
-    pub bias: Array1<f32>,
-    /// Of its norm, if it has one.
-    pub norm: Option<NormWeights>,
-}
-
-/// A norm's numbers, all (O), as in PyTorch's `nn.BatchNorm1d` and `nn.LayerNorm`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NormWeights {
-    /// The scales.
-    pub weight: Array1<f32>,
-    /// The shifts.
-    pub bias: Array1<f32>,
-    /// Of batch norm: running mean and variance.
-    pub running: Option<[Array1<f32>; 2]>,
-}
-
-impl NormWeights {
-    /// What its tensors' names begin with.
-    pub(crate) const PREFIX: &str = "norm.";
-
-    /// Before training: scales and variances 1, shifts and means 0.
-    fn initial(layer: &DenseSpec) -> Option<Self> {
-        let (ones, zeros) = (|| Array1::ones(layer.units), || Array1::zeros(layer.units));
-        let running = matches!(layer.norm?, Norm::Batch { .. }).then(|| [zeros(), ones()]);
-        Some(Self { weight: ones(), bias: zeros(), running })
-    }
-
-    /// Its tensors with PyTorch's names.
-    pub fn tensors(&self) -> impl Iterator<Item = (&'static str, &Array1<f32>)> {
-        let [mean, variance] =
-            self.running.as_ref().map_or([None, None], |[mean, variance]| [Some(mean), Some(variance)]);
-        let all = [Some(&self.weight), Some(&self.bias), mean, variance];
-        NORM_NAMES.into_iter().zip(all).filter_map(|(name, values)| Some((name, values?)))
-    }
-
-    /// From tensors asked for by name.
-    fn of<E>(layer: &DenseSpec, get: impl Fn(&str) -> Result<Vec<f32>, E>) -> Result<Option<Self>, E> {
-        let Some(norm) = layer.norm else { return Ok(None) };
-        let array = |name| get(name).map(Array1::from);
-        let [weight, bias, mean, variance] = NORM_NAMES;
-        let running = match norm {
-            Norm::Batch { .. } => Some([array(mean)?, array(variance)?]),
-            Norm::Layer { .. } => None,
-        };
-        Ok(Some(Self { weight: array(weight)?, bias: array(bias)?, running }))
-    }
-}
-
-const NORM_NAMES: [&str; 4] = ["norm.weight", "norm.bias", "norm.running_mean", "norm.running_var"];
-
-impl LayerWeights {
-    /// A model's parameters before training: drawn from `seed`, biases zero.
-    pub fn initial(model: &Sequential, seed: u64) -> Vec<Self> {
-        let layers = model.shapes().zip(&model.layers).enumerate();
-        let draw = |(n, ((outputs, inputs), layer)): (usize, ((usize, usize), &DenseSpec))| Self {
-            weight: Array2::from_shape_vec((outputs, inputs), layer.init.weights(seed, n, outputs, inputs))
-                .unwrap_or_else(|_| Array2::zeros((outputs, inputs))),
-            bias: Array1::zeros(outputs),
-            norm: NormWeights::initial(layer),
-        };
-        layers.map(draw).collect()
-    }
-
-    pub(super) fn from_parts(weight: &[f32], bias: &[f32], inputs: usize) -> Result<Self> {
-        let shape = (bias.len(), inputs);
-        let weight = Array2::from_shape_vec(shape, weight.to_vec()).map_err(|_| Error::Shape {
-            operation: "read",
-            tensor: "weight".to_owned(),
-            wanted: format!("{shape:?}"),
-            got: format!("{} numbers", weight.len()),
-        })?;
-        Ok(Self { weight, bias: Array1::from(bias.to_vec()), norm: None })
-    }
-
-    /// With its norm's numbers, of which executors have (2, O) scales and shifts, and running means and variances.
-    pub(super) fn with_norm(mut self, scales: &[f32], running: Option<&[f32]>) -> Self {
-        let halves = |pair: &[f32]| {
-            let (first, second) = pair.split_at(pair.len() / 2);
-            [first, second].map(|half| Array1::from(half.to_vec()))
-        };
-        let [weight, bias] = halves(scales);
-        self.norm = Some(NormWeights { weight, bias, running: running.map(halves) });
-        self
-    }
-
-    /// Whether layers are those of a model.
-    pub(super) fn check(layers: &[Self], model: &Sequential) -> Result<()> {
-        let mismatch = |tensor: String, wanted: String, got: String| {
-            Err(Error::Shape { operation: "load weights", tensor, wanted, got })
-        };
-        if layers.len() != model.layers.len() {
-            let (wanted, got) = (model.architecture(), format!("{} layers", layers.len()));
-            return mismatch("the model".to_owned(), wanted, got);
-        }
-        for (n, (layer, (outputs, inputs))) in layers.iter().zip(model.shapes()).enumerate() {
-            if layer.weight.dim() != (outputs, inputs) {
-                let (wanted, got) = (format!("({outputs}, {inputs})"), format!("{:?}", layer.weight.dim()));
-                return mismatch(format!("layers.{n}.weight"), wanted, got);
-            }
-            if layer.bias.len() != outputs {
-                return mismatch(format!("layers.{n}.bias"), format!("({outputs})"), format!("({})", layer.bias.len()));
-            }
-            let wanted = NormWeights::initial(&model.layers[n]);
-            let names = |norm: &Option<NormWeights>| {
-                let tensors = norm.iter().flat_map(NormWeights::tensors);
-                let texts: Vec<_> = tensors.map(|(name, values)| format!("{name} ({})", values.len())).collect();
-                if texts.is_empty() { "no norm".to_owned() } else { texts.join(", ") }
-            };
-            let (wanted, got) = (names(&wanted), names(&layer.norm));
-            if wanted != got {
-                return mismatch(format!("layers.{n}.norm"), wanted, got);
-            }
-        }
-        Ok(())
-    }
-
-    fn is_finite(&self) -> bool {
-        let norm = self.norm.iter().flat_map(NormWeights::tensors).flat_map(|(_, values)| values);
-        self.weight.iter().chain(&self.bias).chain(norm).all(|value| value.is_finite())
-    }
-}
 
 /// How a model came to be.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -201,8 +73,8 @@ pub struct ModelFile {
     pub facts: TrainingFacts,
     /// How raw rows become its inputs, and what its outputs are called.
     pub preprocessing: Option<Preprocessing>,
-    /// Its parameters.
-    pub weights: Vec<LayerWeights>,
+    /// Its parameters and running statistics: those of [`Sequential::tensors`].
+    pub weights: State,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -218,28 +90,39 @@ impl ModelFile {
     /// Writes the file: to a temporary name beside it, synced, then renamed, so that it appears whole or not at all.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::Model`] if a parameter is not finite.
+    /// [`Error::Io`]; [`Error::Model`] if a parameter is not finite, is missing or does not have the model's shape.
     pub fn save(&self, path: &Path) -> Result<()> {
-        if let Some(n) = self.weights.iter().position(|layer| !layer.is_finite()) {
-            return Err(Error::model(path, format!("not written: layer {n} has a weight that is not finite")));
-        }
-        let bytes = self.to_bytes().map_err(|reason| Error::model(path, format!("not written: {reason}")))?;
+        let bytes = match self.weights.not_finite() {
+            Some(reason) => Err(reason),
+            None => self.to_bytes(),
+        };
+        let bytes = bytes.map_err(|reason| Error::model(path, format!("not written: {reason}")))?;
         crate::files::write_whole(path, &bytes)
     }
 
     /// Checks that spec, preprocessing and parameters go together, and that every parameter is finite.
     ///
     /// # Errors
-    /// [`Error::Spec`] or [`Error::Shape`] that names what does not fit.
+    /// [`Error::Spec`], [`Error::Shape`] or [`Error::MissingTensor`] that names what does not fit.
     pub fn check(&self) -> Result<()> {
         self.spec.validate(&self.model)?;
-        LayerWeights::check(&self.weights, &self.model)?;
-        if let Some(n) = self.weights.iter().position(|layer| !layer.is_finite()) {
-            return Err(Error::spec(format!("layers.{n}"), "has a weight that is not finite: the model is not usable"));
+        self.model.check_state(&self.weights)?;
+        if let Some(reason) = self.weights.not_finite() {
+            return Err(Error::spec("weights", format!("{reason}: the model is not usable")));
         }
         let known = self.preprocessing.iter();
         let reason = known.map(|known| known.check(self.model.inputs, self.model.outputs())).find_map(Result::err);
         reason.map_or(Ok(()), |reason| Err(Error::spec("preprocessing", reason)))
+    }
+
+    /// The tensors of its first layers, for [`Trainer::set_first_layers`](super::Trainer::set_first_layers).
+    ///
+    /// # Errors
+    /// [`Error::Shape`] or [`Error::MissingTensor`] where the weights are not those of the model.
+    pub fn first_layers(&self, layers: usize) -> Result<State> {
+        let specs = self.model.tensors();
+        let wanted = specs.iter().filter(|spec| spec.layer < layers).map(|spec| &spec.tensor);
+        self.weights.clone().select(wanted)
     }
 
     /// Reads and checks a file.
@@ -264,20 +147,11 @@ impl ModelFile {
         let Self { model, spec, facts, preprocessing, .. } = self.clone();
         let metadata =
             serde_json::to_string(&Metadata { model, spec, facts, preprocessing }).map_err(|e| e.to_string())?;
-        let mut tensors = Vec::new();
-        for (n, layer) in self.weights.iter().enumerate() {
-            let (outputs, inputs) = layer.weight.dim();
-            let weight: Vec<u8> = layer.weight.iter().flat_map(|value| value.to_le_bytes()).collect();
-            let bias: Vec<u8> = layer.bias.iter().flat_map(|value| value.to_le_bytes()).collect();
-            tensors.push((format!("layers.{n}.weight"), vec![outputs, inputs], weight));
-            tensors.push((format!("layers.{n}.bias"), vec![outputs], bias));
-            for (name, values) in layer.norm.iter().flat_map(NormWeights::tensors) {
-                let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-                tensors.push((format!("layers.{n}.{name}"), vec![outputs], bytes));
-            }
-        }
-        let views = tensors.iter().map(|(name, shape, bytes)| {
-            TensorView::new(Dtype::F32, shape.clone(), bytes).map(|view| (name.as_str(), view))
+        let specs = self.model.tensors();
+        let parts = parts(&specs, &self.weights).map_err(|e| e.to_string())?;
+        let views = parts.into_iter().map(|PartValues { spec, part, values }| {
+            let view = TensorView::new(Dtype::F32, spec.part_shape().to_vec(), bytemuck::cast_slice(values));
+            view.map(|view| (spec.file_name(part), view))
         });
         let views = views.collect::<Result<Vec<_>, _>>().map_err(|e| e.to_string())?;
         let metadata = HashMap::from([(METADATA_KEY.to_owned(), metadata)]);
@@ -305,20 +179,12 @@ impl ModelFile {
         if let Some(preprocessing) = &preprocessing {
             preprocessing.check(model.inputs, model.outputs())?;
         }
-        let layers = model.shapes().enumerate();
-        let weights = layers.map(|(n, (outputs, inputs))| {
-            let weight = numbers(&tensors, &format!("layers.{n}.weight"), &[outputs, inputs])?;
-            let bias = numbers(&tensors, &format!("layers.{n}.bias"), &[outputs])?;
-            let norm =
-                NormWeights::of(&model.layers[n], |name| numbers(&tensors, &format!("layers.{n}.{name}"), &[outputs]));
-            let weights = LayerWeights::from_parts(&weight, &bias, inputs).map_err(|e| e.to_string())?;
-            Ok(LayerWeights { norm: norm?, ..weights })
-        });
-        let weights = weights.collect::<Result<Vec<_>, String>>()?;
-        let wanted: usize =
-            weights.iter().map(|layer| 2 + layer.norm.iter().flat_map(NormWeights::tensors).count()).sum();
-        if tensors.len() != wanted {
-            return Err(format!("{} tensors, but the model has {wanted}", tensors.len()));
+        let weights = model.state(|spec, part| numbers(&tensors, &spec.file_name(part), spec.part_shape()))?;
+        let known = model.tensors();
+        let known = known.iter().flat_map(|spec| spec.parts.iter().map(|part| spec.file_name(part)));
+        let known: BTreeSet<_> = known.collect();
+        if let Some(name) = tensors.names().into_iter().filter(|name| !known.contains(*name)).min() {
+            return Err(format!("tensor {name} is none of the model's, which has {}", known.len()));
         }
         Ok(Self { model, spec, facts, preprocessing, weights })
     }

@@ -1,43 +1,39 @@
 //! A trainer's parameters, out and in.
 
-use super::{LayerWeights, Trainer};
+use super::Trainer;
 use crate::error::{Error, Result};
+use crate::spec::TensorSpec;
+use crate::state::State;
+use crate::tensor::Role;
 
 impl Trainer {
-    /// The parameters of one replica, layer by layer.
+    /// The parameters and running statistics of one replica, those of [`Sequential::tensors`](crate::Sequential::tensors).
     ///
     /// # Errors
     /// [`Error::Spec`] for a replica that there is not, and what the device reports.
-    pub fn weights(&mut self, replica: usize) -> Result<Vec<LayerWeights>> {
-        if self.carried.is_some() {
-            self.any_session()?;
+    pub fn weights(&mut self, replica: usize) -> Result<State> {
+        let had = self.spec.replicas.len();
+        if replica >= had {
+            return Err(Error::spec("replica", format!("there is no replica {replica}, only 0 to {}", had - 1)));
         }
-        if let Some(session) = &mut self.session {
-            self.weights = session.read_weights(&self.model)?;
-        }
-        let had = self.weights.len();
-        let missing = || Error::spec("replica", format!("there is no replica {replica}, only 0 to {}", had - 1));
-        self.weights.get(replica).cloned().ok_or_else(missing)
+        let own = match &mut self.session {
+            Some(session) => session.executor.read_state(Role::is_model)?.replica(replica),
+            None => self.carried.replica(replica),
+        };
+        own?.select(self.model.tensors().iter().map(|spec| &spec.tensor))
     }
 
-    /// Gives every replica these parameters.
+    /// Gives every replica these parameters and statistics: all that [`Trainer::weights`] gives.
     ///
     /// # Errors
-    /// [`Error::Shape`] that names the layer whose shape is not the model's.
-    pub fn set_weights(&mut self, weights: &[LayerWeights]) -> Result<()> {
-        LayerWeights::check(weights, &self.model)?;
-        self.weights = vec![weights.to_vec(); self.spec.replicas.len()];
-        if self.carried.is_some() {
-            self.any_session()?;
-        }
-        match &mut self.session {
-            Some(session) => session.write_weights(&self.weights),
-            None => Ok(()),
-        }
+    /// [`Error::Shape`] or [`Error::MissingTensor`] for the tensor that is not as the model has it.
+    pub fn set_weights(&mut self, weights: &State) -> Result<()> {
+        self.model.check_state(weights)?;
+        self.replace(weights)
     }
 
-    /// Gives the first layers of every replica these parameters, as many as there are; the others keep their own. So a
-    /// new head goes on top of layers that learned something else: give all of a model's layers but the last.
+    /// Gives the first layers of every replica these tensors, as many layers as there are of; the others keep their own.
+    /// So a new head goes on top of layers that learned something else: give all of a model's layers but the last.
     ///
     /// ```
     /// use wgrad::datasets::{self, MakeMoons, make_moons};
@@ -51,27 +47,29 @@ impl Trainer {
     ///
     /// // A new head of three classes on layers that stay as they are.
     /// let mut second = train(body(2).dense(3, Linear)).freeze(2).build()?;
-    /// second.set_first_layers(&learned.weights[..2])?;
+    /// second.set_first_layers(&learned.first_layers(2)?)?;
     /// second.fit(&datasets::xor()?, epochs(2), &mut ())?;
-    /// assert_eq!(second.weights(0)?[..2], learned.weights[..2]);
+    /// assert_eq!(second.to_file(0)?.first_layers(2)?, learned.first_layers(2)?);
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     ///
     /// # Errors
-    /// [`Error::Shape`] that names the layer whose shape is not the model's, or where there are too many.
-    pub fn set_first_layers(&mut self, layers: &[LayerWeights]) -> Result<()> {
-        let mut all = Vec::new();
-        for replica in 0..self.spec.replicas.len() {
-            let mut own = self.weights(replica)?;
-            let kept = own.split_off(layers.len().min(own.len()));
-            let together = [layers, &kept].concat();
-            LayerWeights::check(&together, &self.model)?;
-            all.push(together);
-        }
-        self.weights = all;
+    /// [`Error::Shape`] or [`Error::MissingTensor`] for the tensor that is not as the model has it.
+    pub fn set_first_layers(&mut self, layers: &State) -> Result<()> {
+        let specs = self.model.tensors();
+        let given = |spec: &&TensorSpec| layers.get(&spec.tensor.name).is_some();
+        let last = specs.iter().filter(given).map(|spec| spec.layer).max();
+        let wanted = specs.iter().filter(|spec| last.is_some_and(|last| spec.layer <= last));
+        layers.check("load weights", wanted.map(|spec| &spec.tensor))?;
+        self.replace(layers)
+    }
+
+    /// Gives every replica these tensors of one; the others stay as they are.
+    fn replace(&mut self, tensors: &State) -> Result<()> {
+        let all = tensors.repeated(self.spec.replicas.len());
         match &mut self.session {
-            Some(session) => session.write_weights(&self.weights),
-            None => Ok(()),
+            Some(session) => session.executor.write_state(&all),
+            None => self.carried.replace(all),
         }
     }
 }

@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::Device;
 use super::builder::TrainerBuilder;
-use super::checkpoint::{Checkpoint, DeviceRecord, NamedTensor, State};
+use super::checkpoint::{Checkpoint, DeviceRecord, Header};
 use super::fit::Run;
 use super::fit_state::{FitRecord, FitState};
 use super::saver::latest;
-use super::session::check_state;
 use super::trainer::Trainer;
-use super::{Device, LayerWeights};
 use crate::error::{Error, Result};
 use crate::plan::ProgramId;
+use crate::state::State;
 use crate::tensor::Role;
 
 /// The most characters of a value that an error repeats.
@@ -24,7 +24,7 @@ const LONGEST_VALUE: usize = 60;
 pub(super) struct Resumed {
     pub path: PathBuf,
     pub state: FitState,
-    pub best: Vec<NamedTensor>,
+    pub best: State,
 }
 
 impl Resumed {
@@ -94,16 +94,6 @@ fn short(value: &Value) -> String {
     }
 }
 
-/// Takes over the chosen replicas' parts of other tensors of the same names and shapes.
-pub(super) fn take(own: &mut [NamedTensor], others: &[NamedTensor], chosen: &[bool]) {
-    for tensor in own {
-        let Some(other) = others.iter().find(|other| other.name == tensor.name) else { continue };
-        let part = (tensor.values.len() / chosen.len()).max(1);
-        let parts = tensor.values.chunks_mut(part).zip(other.values.chunks(part)).zip(chosen);
-        parts.filter(|(_, chosen)| **chosen).for_each(|((own, other), _)| own.copy_from_slice(other));
-    }
-}
-
 impl TrainerBuilder {
     /// Goes on from a checkpoint as [`Trainer::resume`] does, provided that it is of this model with these settings.
     ///
@@ -112,8 +102,8 @@ impl TrainerBuilder {
     pub fn resume(self, path: impl AsRef<Path>) -> Result<Trainer> {
         let asked = self.build()?;
         let (checkpoint, file, note) = latest(path.as_ref())?;
-        compare(&file, "model", &checkpoint.state.model, &asked.model)?;
-        compare(&file, "training", &checkpoint.state.spec, &asked.spec)?;
+        compare(&file, "model", &checkpoint.header.model, &asked.model)?;
+        compare(&file, "training", &checkpoint.header.spec, &asked.spec)?;
         Trainer::from_checkpoint(checkpoint, file, note, asked.device, asked.streaming_bytes)
     }
 }
@@ -138,18 +128,21 @@ impl Trainer {
         device: Device,
         streaming_bytes: Option<u64>,
     ) -> Result<Self> {
-        let Checkpoint { state, tensors, best } = checkpoint;
-        let State { model, spec, device: record, trained_on, trained_samples, bytes, .. } = state;
-        let (preprocessing, epochs, steps, fit) = (state.preprocessing, state.epochs, state.steps, state.fit);
-        let weights = spec.replicas.iter().map(|replica| LayerWeights::initial(&model, replica.seed)).collect();
+        let Checkpoint { header, state, best } = checkpoint;
+        let Header { model, spec, device: record, trained_on, trained_samples, bytes, .. } = header;
+        let (preprocessing, epochs, steps, fit) = (header.preprocessing, header.epochs, header.steps, header.fit);
         let (keep_kernels, moved) = record.compare(&device);
-        let mut trainer = Self::assemble(model, spec, device, weights, streaming_bytes);
+        let mut trainer = Self::assemble(model, spec, device, state, streaming_bytes);
         (trainer.epochs, trainer.steps, trainer.trained_on, trainer.bytes) = (epochs, steps, trained_on, bytes);
         trainer.trained_samples = trained_samples;
         trainer.preprocessing = preprocessing.map(Arc::new);
         let plan = trainer.usual_shape().plan(&trainer.model, &trainer.spec)?;
-        check_state(&plan, &tensors).map_err(|error| Error::model(&path, error.to_string()))?;
-        trainer.carried = Some(tensors);
+        let of = |wanted: fn(Role) -> bool| plan.tensors.iter().filter(move |tensor| wanted(tensor.role));
+        let mut checked = trainer.carried.check("take over state", of(Role::is_state));
+        if !best.is_empty() {
+            checked = checked.and_then(|()| best.check("take over the best epoch", of(Role::is_model)));
+        }
+        checked.map_err(|error| Error::model(&path, error.to_string()))?;
         trainer.kernel_record = keep_kernels.then_some(record.kernels);
         trainer.resumed = fit.map(|state| Resumed { path, state, best });
         trainer.resume_note = [damaged, moved].into_iter().flatten().reduce(|one, other| format!("{one}; {other}"));
@@ -163,7 +156,7 @@ impl Trainer {
     /// [`Error::Io`], and what the device reports.
     pub fn save_checkpoint(&mut self, path: impl AsRef<Path>) -> Result<()> {
         self.any_session()?;
-        self.snapshot(None, Vec::new())?.save(path.as_ref())
+        self.snapshot(None, State::default())?.save(path.as_ref())
     }
 
     /// What of a resumed run is not as it was: another device or driver, a damaged checkpoint that was passed over.
@@ -192,11 +185,11 @@ impl Trainer {
         run.saver.as_mut().map_or(Ok(()), |saver| saver.offer(checkpoint, steps))
     }
 
-    fn snapshot(&mut self, fit: Option<FitState>, best: Vec<NamedTensor>) -> Result<Checkpoint> {
+    fn snapshot(&mut self, fit: Option<FitState>, best: State) -> Result<Checkpoint> {
         let kernels = [ProgramId::Train, ProgramId::Evaluate, ProgramId::Predict]
             .map(|program| (program, self.kernels(program).iter().map(Into::into).collect()))
             .into();
-        let state = State {
+        let header = Header {
             model: self.model.clone(),
             spec: self.spec.clone(),
             device: DeviceRecord::of(&self.device.info(), kernels),
@@ -208,16 +201,12 @@ impl Trainer {
             steps: self.steps,
             fit,
         };
-        Ok(Checkpoint { state, tensors: self.any_session()?.read_tensors(Role::is_state)?, best })
+        Ok(Checkpoint { header, state: self.any_session()?.executor.read_state(Role::is_state)?, best })
     }
 
     /// The model's tensors, those of all replicas.
-    pub(super) fn model_tensors(&mut self) -> Result<Vec<NamedTensor>> {
-        self.any_session()?.read_tensors(Role::is_model)
-    }
-
-    pub(super) fn write_tensors(&mut self, tensors: &[NamedTensor]) -> Result<()> {
-        self.any_session()?.write_tensors(tensors)
+    pub(super) fn model_tensors(&mut self) -> Result<State> {
+        self.any_session()?.executor.read_state(Role::is_model)
     }
 }
 

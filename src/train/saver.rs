@@ -108,7 +108,7 @@ pub(super) fn latest(path: &Path) -> Result<(Checkpoint, PathBuf, Option<String>
         }
     }
     let note = damaged.first().map(|error| format!("passed over: {error}"));
-    match good.into_iter().max_by_key(|(checkpoint, _)| (checkpoint.state.epochs, checkpoint.steps())) {
+    match good.into_iter().max_by_key(|(checkpoint, _)| (checkpoint.header.epochs, checkpoint.steps())) {
         Some((checkpoint, file)) => Ok((checkpoint, file, note)),
         None => Err(damaged.into_iter().next().unwrap_or_else(|| {
             let source = std::io::Error::from(std::io::ErrorKind::NotFound);
@@ -273,7 +273,8 @@ mod tests {
     use super::*;
     use crate::ops::{Activation, Loss};
     use crate::spec::{Adam, Sequential};
-    use crate::train::checkpoint::State;
+    use crate::state::State;
+    use crate::train::checkpoint::Header;
     use crate::{OptimizerSpec, TrainSpec};
 
     /// After so many steps, without tensors.
@@ -284,7 +285,7 @@ mod tests {
         let model = Sequential::new(1).dense(2, Activation::Linear);
         let (device, trained_on, preprocessing) = (Default::default(), None, None);
         let trained_samples = None;
-        let state = State {
+        let header = Header {
             model,
             spec,
             device,
@@ -296,7 +297,7 @@ mod tests {
             steps,
             fit: None,
         };
-        Checkpoint { state, tensors: Vec::new(), best: Vec::new() }
+        Checkpoint { header, state: State::default(), best: State::default() }
     }
 
     /// Handed over as fast as they come, before the thread has even begun: nothing else decides how many are written.

@@ -2,10 +2,9 @@
 
 use ndarray::ArrayView2;
 
-use super::checkpoint::NamedTensor;
+use super::Device;
 use super::ranking::Ranking;
 use super::targets::{class_weights, weighted};
-use super::{Device, LayerWeights};
 use crate::data::{Dataset, Features, Targets};
 use crate::error::{Error, Result};
 use crate::executor::{Executor, KernelRecords};
@@ -13,8 +12,7 @@ use crate::lower::{Capacity, PlanRequest};
 use crate::ops::{InputKind, LossWeights, TargetKind};
 use crate::plan::{Plan, Port, ProgramId};
 use crate::spec::{Sequential, TrainSpec};
-use crate::tensor::TensorData;
-use crate::tensor::{Iteration, Role, Tensor, TensorId};
+use crate::tensor::{Iteration, TensorData, TensorId};
 
 /// Rows of an evaluation batch.
 const EVALUATION_BATCH: usize = 1024;
@@ -124,63 +122,6 @@ impl Session {
         }
     }
 
-    /// Writes the replicas' parameters.
-    pub fn write_weights(&mut self, replicas: &[Vec<LayerWeights>]) -> Result<()> {
-        write_weights(self.executor.as_mut(), replicas)
-    }
-
-    /// Reads the replicas' parameters.
-    pub fn read_weights(&mut self, model: &Sequential) -> Result<Vec<Vec<LayerWeights>>> {
-        let replicas = self.executor.plan().replicas;
-        let mut all = vec![Vec::new(); replicas];
-        for (n, (outputs, inputs)) in model.shapes().enumerate() {
-            let find = |what: &str| self.executor.plan().find_tensor(&format!("layers.{n}.{what}"));
-            let (scales, running) = (find("norm.scales"), find("norm.running"));
-            let [weight, bias] =
-                ["weight", "bias"].map(|what| self.executor.plan().tensor_named(&format!("layers.{n}.{what}")));
-            let [weight, bias] = [self.executor.read(weight)?, self.executor.read(bias)?];
-            let [scales, running] = [scales, running].map(|id| id.map(|id| self.executor.read(id)).transpose());
-            let [scales, running] = [scales?, running?];
-            for (r, layers) in all.iter_mut().enumerate() {
-                let part = |values: &'_ [f32], len: usize| values[r * len..(r + 1) * len].to_vec();
-                let (weight, bias) = (part(&weight, outputs * inputs), part(&bias, outputs));
-                let layer = LayerWeights::from_parts(&weight, &bias, inputs)?;
-                let [scales, running] = [&scales, &running].map(|own| own.as_ref().map(|own| part(own, 2 * outputs)));
-                layers.push(match scales {
-                    Some(scales) => layer.with_norm(&scales, running.as_deref()),
-                    None => layer,
-                });
-            }
-        }
-        Ok(all)
-    }
-
-    /// The tensors of some roles, by name.
-    pub fn read_tensors(&mut self, wanted: fn(Role) -> bool) -> Result<Vec<NamedTensor>> {
-        let ids: Vec<_> =
-            self.executor.plan().ids().filter(|id| wanted(self.executor.plan().tensor(*id).role)).collect();
-        let mut read = |id: TensorId| {
-            let values = self.executor.read(id)?;
-            let Tensor { name, shape, .. } = self.executor.plan().tensor(id).clone();
-            Ok(NamedTensor { name, shape, values })
-        };
-        ids.into_iter().map(&mut read).collect()
-    }
-
-    /// Writes tensors by name.
-    pub fn write_tensors(&mut self, tensors: &[NamedTensor]) -> Result<()> {
-        tensors.iter().try_for_each(|tensor| {
-            let id = own(self.executor.plan(), tensor)?;
-            self.executor.write(id, 0, TensorData::F32(&tensor.values))
-        })
-    }
-
-    /// Brings back all that [`Session::read_tensors`] read of the roles that are state.
-    pub fn write_state(&mut self, state: &[NamedTensor]) -> Result<()> {
-        check_state(self.executor.plan(), state)?;
-        self.write_tensors(state)
-    }
-
     /// Whether the whole training set of `len` samples lies on the device.
     pub fn resident(&self, len: usize) -> bool {
         self.shape.order >= len
@@ -285,57 +226,6 @@ impl Session {
             }
         }
     }
-}
-
-/// Writes the replicas' parameters.
-pub(crate) fn write_weights(executor: &mut dyn Executor, replicas: &[Vec<LayerWeights>]) -> Result<()> {
-    for n in 0..replicas[0].len() {
-        let mut write = |what: &str, part: &dyn Fn(&LayerWeights) -> Vec<f32>| {
-            let values: Vec<f32> = replicas.iter().flat_map(|layers| part(&layers[n])).collect();
-            let id = executor.plan().tensor_named(&format!("layers.{n}.{what}"));
-            executor.write(id, 0, TensorData::F32(&values))
-        };
-        write("weight", &|layer| layer.weight.iter().copied().collect())?;
-        write("bias", &|layer| layer.bias.iter().copied().collect())?;
-        let Some(norm) = &replicas[0][n].norm else { continue };
-        let norms = |layer: &LayerWeights| layer.norm.iter().cloned().collect::<Vec<_>>();
-        write("norm.scales", &|layer| {
-            norms(layer).iter().flat_map(|own| own.weight.iter().chain(&own.bias).copied()).collect()
-        })?;
-        if norm.running.is_some() {
-            write("norm.running", &|layer| {
-                norms(layer).iter().flat_map(|own| own.running.iter().flatten().flatten().copied()).collect()
-            })?;
-        }
-    }
-    Ok(())
-}
-
-/// A plan's tensor of this name and shape.
-fn own(plan: &Plan, tensor: &NamedTensor) -> Result<TensorId> {
-    let named = plan.ids().find(|id| plan.tensor(*id).name == tensor.name);
-    let wanted = named.map(|id| plan.tensor(id).shape.clone());
-    if let Some(id) = named.filter(|_| wanted.as_ref() == Some(&tensor.shape)) {
-        return Ok(id);
-    }
-    Err(Error::Shape {
-        operation: "take over state",
-        tensor: tensor.name.clone(),
-        wanted: wanted.map_or_else(|| "no such tensor".to_owned(), |shape| format!("{shape:?}")),
-        got: format!("{:?}", tensor.shape),
-    })
-}
-
-/// Whether tensors are all of a plan's state, and nothing else.
-pub(super) fn check_state(plan: &Plan, state: &[NamedTensor]) -> Result<()> {
-    state.iter().try_for_each(|tensor| own(plan, tensor).map(|_| ()))?;
-    let missing = plan
-        .tensors
-        .iter()
-        .find(|tensor| tensor.role.is_state() && !tensor.is_empty() && state.iter().all(|had| had.name != tensor.name));
-    let Some(Tensor { name, shape, .. }) = missing else { return Ok(()) };
-    let (wanted, got) = (format!("{shape:?}"), "nothing".to_owned());
-    Err(Error::Shape { operation: "take over state", tensor: name.clone(), wanted, got })
 }
 
 /// The batches of `len` samples, the last one possibly shorter; `number` steps came before them.

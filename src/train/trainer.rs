@@ -4,18 +4,18 @@ use std::sync::Arc;
 use ndarray::{Array2, Array3, Axis};
 
 use super::builder::{TrainerBuilder, memory};
-use super::checkpoint::NamedTensor;
 use super::fit_state::SampleRecord;
 use super::resume::Resumed;
 use super::session::{Session, Shape, input_kind, target_kind};
 use super::targets::{check_targets, weighted};
-use super::{Device, LayerWeights, ModelFile, TrainingFacts};
+use super::{Device, ModelFile, TrainingFacts};
 use crate::data::{Dataset, Features, Preprocessing, Targets};
 use crate::error::{Error, Result};
 use crate::executor::{DeviceInfo, KernelChoice, KernelRecords};
 use crate::ops::{Head, Loss};
 use crate::plan::{MemoryReport, Plan, Port, ProgramId};
 use crate::spec::{OptimizerSpec, Sequential, TrainSpec};
+use crate::state::State;
 use crate::tensor::Role;
 
 /// Trains, evaluates and applies a model, or R of them side by side.
@@ -38,8 +38,6 @@ pub struct Trainer {
     pub(super) device: Device,
     pub(super) streaming_bytes: Option<u64>,
     pub(super) session: Option<Session>,
-    /// Parameters of each replica: those of the session once there is one, fetched where they are asked for.
-    pub(super) weights: Vec<Vec<LayerWeights>>,
     /// Optimizer steps so far.
     pub(super) steps: u32,
     /// Whole epochs so far, which choose the next epoch's order.
@@ -51,8 +49,9 @@ pub struct Trainer {
     pub(super) bytes: bool,
     /// How the samples of the last fit came from raw rows; goes into the model file.
     pub(super) preprocessing: Option<Arc<Preprocessing>>,
-    /// State that the next session takes over: from the one before it, or from a checkpoint.
-    pub(super) carried: Option<Vec<NamedTensor>>,
+    /// State that the next session takes over, (R, ...): initial, of a file, of a checkpoint, or of the session before it.
+    /// Empty while a session has it.
+    pub(super) carried: State,
     /// The kernels that ran before a checkpoint, which go on.
     pub(super) kernel_record: Option<KernelRecords>,
     /// The fit that the next one continues.
@@ -71,7 +70,7 @@ impl Trainer {
         model: Sequential,
         spec: TrainSpec,
         device: Device,
-        weights: Vec<Vec<LayerWeights>>,
+        carried: State,
         streaming_bytes: Option<u64>,
     ) -> Self {
         Self {
@@ -80,14 +79,13 @@ impl Trainer {
             device,
             streaming_bytes,
             session: None,
-            weights,
             steps: 0,
             epochs: 0,
             trained_on: None,
             trained_samples: None,
             bytes: false,
             preprocessing: None,
-            carried: None,
+            carried,
             kernel_record: None,
             resumed: None,
             resume_note: None,
@@ -97,11 +95,13 @@ impl Trainer {
     /// A trainer for a model that was saved, to evaluate and apply it or to train it further with a fresh optimizer.
     ///
     /// # Errors
-    /// [`Error::Spec`] if the file's spec is not sound.
+    /// [`Error::Spec`] if the file's spec is not sound; [`Error::Shape`] or [`Error::MissingTensor`] where its weights are
+    /// not those of its model.
     pub fn from_file(file: ModelFile, device: Device) -> Result<Self> {
         let ModelFile { model, spec, weights, preprocessing, .. } = file;
         spec.validate(&model)?;
-        let replicas = vec![weights; spec.replicas.len()];
+        model.check_state(&weights)?;
+        let replicas = weights.repeated(spec.replicas.len());
         let trainer = Self::assemble(model, spec, device, replicas, None);
         Ok(Self { preprocessing: preprocessing.map(Arc::new), ..trainer })
     }
@@ -254,16 +254,13 @@ impl Trainer {
     pub(super) fn session(&mut self, shape: Shape) -> Result<&mut Session> {
         if self.session.as_ref().is_none_or(|session| session.shape != shape) {
             if let Some(old) = &mut self.session {
-                self.carried = Some(old.read_tensors(Role::is_state)?);
+                self.carried = old.executor.read_state(Role::is_state)?;
             }
             // The old one goes first: the two might not fit side by side.
             self.session = None;
             let mut new = Session::new(&self.device, &self.model, &self.spec, shape, self.kernel_record.as_ref())?;
-            match &self.carried {
-                Some(state) => new.write_state(state)?,
-                None => new.write_weights(&self.weights)?,
-            }
-            self.carried = None;
+            new.executor.write_state(&self.carried)?;
+            self.carried = State::default();
             self.session = Some(new);
         }
         self.session.as_mut().ok_or_else(|| Error::Device("no session".to_owned()))

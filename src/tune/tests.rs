@@ -7,7 +7,8 @@ use tempfile::TempDir;
 use super::*;
 use crate::data::Dataset;
 use crate::error::Error;
-use crate::train::{LayerWeights, Trainer};
+use crate::state::State;
+use crate::train::Trainer;
 use crate::verify::test_gpu;
 use crate::verify::tests::broken::broken;
 use crate::verify::tests::halves::half_gpu;
@@ -223,7 +224,7 @@ fn running(gpu: &Gpu) -> (Trainer, Dataset) {
     (small.trainer(&Device::from(gpu.clone()), 1).unwrap(), small.some_samples(48).unwrap())
 }
 
-fn train(gpu: Gpu) -> Vec<LayerWeights> {
+fn train(gpu: Gpu) -> State {
     let (mut trainer, data) = running(&gpu);
     trainer.fit(&data, crate::epochs(2), &mut ()).unwrap();
     trainer.weights(0).unwrap()

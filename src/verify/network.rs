@@ -185,25 +185,11 @@ fn data(plan: &Plan, seed: u64) -> Vec<(TensorId, Numbers)> {
         .collect()
 }
 
-/// Writes each replica's initial weights and norms. Biases and states are zero to begin with.
+/// Writes each replica's initial state.
 pub(super) fn initialize(model: &Sequential, executor: &mut dyn Executor) -> Result<()> {
-    let plan = executor.plan();
-    let replicas = plan.hyper.as_ref().expect("networks are trained").replicas.clone();
-    let find = |n: usize, what: &str| plan.find_tensor(&format!("layers.{n}.{what}"));
-    let tensors: Vec<_> =
-        (0..model.layers.len()).map(|n| ["weight", "norm.scales", "norm.running"].map(|what| find(n, what))).collect();
-    for (n, ((outputs, inputs), spec)) in model.shapes().zip(&model.layers).enumerate() {
-        for (r, replica) in replicas.iter().enumerate() {
-            let weights = spec.init.weights(replica.seed, n, outputs, inputs);
-            let weight = tensors[n][0].expect("every layer has weights");
-            executor.write(weight, r * outputs * inputs, TensorData::F32(&weights))?;
-        }
-        let pairs = |pair: [f32; 2]| pair.map(|value| vec![value; outputs]).concat().repeat(replicas.len());
-        for (id, pair) in tensors[n][1..].iter().zip([[1.0, 0.0], [0.0, 1.0]]) {
-            id.map_or(Ok(()), |id| executor.write(id, 0, TensorData::F32(&pairs(pair))))?;
-        }
-    }
-    Ok(())
+    let hyper = executor.plan().hyper.as_ref().expect("networks are trained");
+    let seeds: Vec<u64> = hyper.replicas.iter().map(|replica| replica.seed).collect();
+    executor.write_state(&model.initial(&seeds))
 }
 
 /// Every step of a few iterations, each from the GPU's own numbers: what one step gets wrong, no other hides.

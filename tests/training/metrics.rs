@@ -1,12 +1,12 @@
 //! Metrics against scikit-learn's (`tests/golden/make_metrics.py`), and over more rows than a chunk has.
 
-use ndarray::{Array1, Array2};
+use ndarray::Array2;
 use serde_json::Value;
 use wgrad::Activation::{Linear, Softmax};
 use wgrad::Loss::{BinaryCrossEntropy, Hinge, Huber, MeanSquaredError, SoftmaxCrossEntropy};
 use wgrad::random::{Purpose, Stream};
 use wgrad::{
-    Adam, Classification, Dataset, Device, LayerWeights, Loss, OptimizerSpec, Rates, Replica, Sequential, Trainer,
+    Adam, Classification, Dataset, Device, Loss, NamedTensor, OptimizerSpec, Rates, Replica, Sequential, State, Trainer,
 };
 
 use crate::support::devices;
@@ -32,10 +32,15 @@ fn identity(width: usize, loss: Loss, device: &Device) -> Trainer {
     let builder = Trainer::new(Sequential::new(width).dense(width, Linear), loss, Adam::new(0.01));
     let builder = builder.batch_size(1).replicas(vec![Replica::new(0, &adam), Replica::new(1, &adam)]);
     let mut trainer = builder.device(device.clone()).build().unwrap();
+    trainer.set_weights(&unchanged(width)).unwrap();
     trainer
-        .set_weights(&[LayerWeights { weight: Array2::eye(width), bias: Array1::zeros(width), norm: None }])
-        .unwrap();
-    trainer
+}
+
+/// The weights of a layer that gives what it gets.
+fn unchanged(width: usize) -> State {
+    let tensor = |name, shape: &[usize], values| NamedTensor::new(name, shape, values).unwrap();
+    let weight = tensor("layers.0.weight", &[width, width], Array2::eye(width).into_raw_vec_and_offset().0);
+    State::from_tensors([weight, tensor("layers.0.bias", &[width], vec![0.0; width])]).unwrap()
 }
 
 fn near(had: f64, wanted: &Value, tolerance: f64, what: &str) {
@@ -163,7 +168,7 @@ fn probabilities_are_judged_where_the_output_is_a_softmax() {
     for device in devices() {
         let model = Sequential::new(2).dense(2, Softmax);
         let mut trainer = Trainer::new(model, MeanSquaredError, Adam::new(0.1)).device(device).build().unwrap();
-        trainer.set_weights(&[LayerWeights { weight: Array2::eye(2), bias: Array1::zeros(2), norm: None }]).unwrap();
+        trainer.set_weights(&unchanged(2)).unwrap();
         let own = trainer.evaluate(&data).unwrap().metrics().regression.clone().unwrap();
         // Of the second row, each output is 1 / (1 + e³) off.
         assert!((own.mae - 0.5 / (1.0 + 3f64.exp())).abs() < 1e-7, "{own:?}");

@@ -1,10 +1,12 @@
 //! Model files: what is read back, what is refused, and what PyTorch makes of them.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use ndarray::{Array2, Axis};
 use proptest::prelude::*;
-use wgrad::{Adam, Device, Error, LayerWeights, Loss, ModelFile, Trainer, epochs};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use wgrad::{Adam, Device, Error, Loss, ModelFile, NamedTensor, State, Trainer, epochs};
 
 use crate::support::{bits, classifier, devices, images};
 
@@ -77,30 +79,76 @@ fn weights_that_are_not_finite_are_neither_read_nor_written() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("model.safetensors");
     let mut file = trained(Device::cpu()).to_file(0).unwrap();
-    file.weights[1].bias[2] = f32::INFINITY;
-    assert!(file.save(&path).unwrap_err().to_string().contains("layer 1"));
+    file.weights.get_mut("layers.1.bias").unwrap().values_mut()[2] = f32::INFINITY;
+    assert!(file.save(&path).unwrap_err().to_string().contains("layers.1.bias has inf at 2"));
     assert!(!path.exists());
 }
 
+/// The bytes of a good file, its tensors changed.
+fn changed(change: impl Fn(&mut BTreeMap<String, TensorView<'_>>)) -> Vec<u8> {
+    let good = good_bytes();
+    let (_, metadata) = SafeTensors::read_metadata(&good).unwrap();
+    let file = SafeTensors::deserialize(&good).unwrap();
+    let mut tensors: BTreeMap<_, _> = file.tensors().into_iter().collect();
+    change(&mut tensors);
+    safetensors::serialize(tensors, metadata.metadata().clone()).unwrap()
+}
+
 #[test]
-fn another_shape_than_the_spec_says_is_refused() {
+fn other_tensors_than_the_spec_says_are_not_read() {
+    let view = |shape: &[usize]| TensorView::new(Dtype::F32, shape.to_vec(), &[0; 4 * 9 * 12][..]).unwrap();
+    assert_eq!(changed(|_| ()), good_bytes());
+    let message = load_error(&changed(|tensors| drop(tensors.insert("layers.0.weight".to_owned(), view(&[9, 12])))));
+    assert!(message.contains("layers.0.weight") && message.contains("[9, 12]") && message.contains("[9, 13]"));
+    let message = load_error(&changed(|tensors| drop(tensors.remove("layers.1.bias"))));
+    assert!(message.contains("tensor layers.1.bias is missing"), "{message}");
+    let message = load_error(&changed(|tensors| drop(tensors.insert("layers.2.bias".to_owned(), view(&[9, 12])))));
+    assert!(message.contains("tensor layers.2.bias is none of the model's, which has 4"), "{message}");
+}
+
+/// With a tensor in place of the one of its name, or none.
+fn exchanged(weights: &State, name: &str, with: Option<&[usize]>) -> State {
+    let mut other = weights.clone();
+    other.remove(name).unwrap();
+    if let Some(shape) = with {
+        let len = shape.iter().product();
+        other.insert(NamedTensor::new(name, shape, vec![0.0; len]).unwrap()).unwrap();
+    }
+    other
+}
+
+#[test]
+fn other_tensors_than_the_spec_says_are_not_written() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("model.safetensors");
-    let mut file = trained(Device::cpu()).to_file(0).unwrap();
-    file.weights[0].weight = Array2::zeros((9, 12));
-    file.save(&path).unwrap();
-    let message = ModelFile::load(&path).unwrap_err().to_string();
-    assert!(message.contains("layers.0.weight") && message.contains("[9, 13]"), "{message}");
+    let good = trained(Device::cpu()).to_file(0).unwrap();
+    let message = |with| {
+        let file = ModelFile { weights: exchanged(&good.weights, "layers.0.weight", with), ..good.clone() };
+        assert!(Trainer::from_file(file.clone(), Device::cpu()).is_err());
+        file.save(&path).unwrap_err().to_string()
+    };
+    let text = message(Some(&[9, 12]));
+    assert!(text.contains("layers.0.weight") && text.contains("(9, 12)") && text.contains("(9, 13)"), "{text}");
+    let text = message(None);
+    assert!(text.contains("layers.0.weight (9, 13) is missing"), "{text}");
+    assert!(!path.exists());
 }
 
 #[test]
 fn weights_of_another_model_are_not_taken() {
     let mut trainer = trained(Device::cpu());
     let before = bits(&trainer.weights(0).unwrap());
-    let mut other = trainer.weights(0).unwrap();
-    other[1] = LayerWeights { weight: Array2::zeros((5, 9)), bias: ndarray::Array1::zeros(5), norm: None };
-    let message = trainer.set_weights(&other).unwrap_err().to_string();
+    let own = trainer.weights(0).unwrap();
+    let message = trainer.set_weights(&exchanged(&own, "layers.1.weight", Some(&[5, 9]))).unwrap_err().to_string();
     assert!(message.contains("layers.1.weight") && message.contains("(4, 9)"), "{message}");
+    let message = trainer.set_weights(&exchanged(&own, "layers.1.bias", None)).unwrap_err().to_string();
+    assert!(message.contains("layers.1.bias (4) is missing"), "{message}");
+    let mut more = own;
+    more.insert(NamedTensor::new("layers.1.norm.scales", &[2, 4], vec![1.0; 8]).unwrap()).unwrap();
+    let message = trainer.set_weights(&more).unwrap_err().to_string();
+    assert!(message.contains("layers.1.norm.scales") && message.contains("no such tensor"), "{message}");
+    let error = trainer.weights(1).unwrap_err().to_string();
+    assert!(error.contains("no replica 1"), "{error}");
     assert_eq!(bits(&trainer.weights(0).unwrap()), before);
 }
 

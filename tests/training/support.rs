@@ -2,7 +2,7 @@
 
 use ndarray::Array2;
 use wgrad::random::{Purpose, Stream};
-use wgrad::{Activation, Dataset, Device, LayerWeights, NormWeights, Sequential};
+use wgrad::{Activation, Dataset, Device, Sequential, State};
 
 /// Both executors; the GPU at WebGPU's default limits.
 pub fn devices() -> [Device; 2] {
@@ -38,11 +38,6 @@ pub fn classifier() -> Sequential {
 }
 
 /// All of a model's numbers as bits, norms and their statistics too, so that equality is that of every bit.
-pub fn bits(layers: &[LayerWeights]) -> Vec<u32> {
-    let dense = |layer: &LayerWeights| layer.weight.iter().chain(&layer.bias).copied().collect::<Vec<_>>();
-    let norm = |layer: &LayerWeights| {
-        let tensors = layer.norm.iter().flat_map(NormWeights::tensors);
-        tensors.flat_map(|(_, values)| values.iter().copied()).collect::<Vec<_>>()
-    };
-    layers.iter().flat_map(|layer| [dense(layer), norm(layer)].concat()).map(f32::to_bits).collect()
+pub fn bits(weights: &State) -> Vec<u32> {
+    weights.iter().flat_map(|tensor| tensor.values()).map(|value| value.to_bits()).collect()
 }

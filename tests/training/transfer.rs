@@ -1,13 +1,28 @@
 //! Weights that are taken over, layers that stay as they are, and new heads.
 
 use wgrad::tensor::Role;
-use wgrad::{Activation, Adam, Loss, Sequential, Sgd, Trainer, epochs};
+use wgrad::{Activation, Adam, Loss, ModelFile, NamedTensor, Sequential, Sgd, State, Trainer, epochs};
 
 use crate::support::{bits, devices, images};
 
 /// 13-9-7-O.
 fn model(outputs: usize) -> Sequential {
     Sequential::new(13).dense(9, Activation::Relu).dense(7, Activation::Tanh).dense(outputs, Activation::Linear)
+}
+
+/// All numbers of one layer, as bits.
+fn layer(file: &ModelFile, n: usize) -> Vec<u32> {
+    let [below, to] = [n, n + 1].map(|layers| bits(&file.first_layers(layers).unwrap()));
+    to[below.len()..].to_vec()
+}
+
+/// The state of the model 9-7-4 above the first layer.
+fn without_first(whole: &State) -> State {
+    let above = (1..3).flat_map(|n| ["weight", "bias"].map(|what| (n, what))).map(|(n, what)| {
+        let own = whole.get(&format!("layers.{n}.{what}")).unwrap();
+        NamedTensor::new(format!("layers.{}.{what}", n - 1), own.shape(), own.values().to_vec()).unwrap()
+    });
+    State::from_tensors(above).unwrap()
 }
 
 #[test]
@@ -19,12 +34,12 @@ fn frozen_layers_keep_every_bit_and_the_others_learn() {
             // Limits on norms must not touch them either.
             let builder = builder.clip(wgrad::spec::Clip::Norm(5.0)).max_norm(0.7);
             let mut trainer = builder.device(device.clone()).freeze(frozen).build().unwrap();
-            let before = trainer.weights(0).unwrap();
+            let before = trainer.to_file(0).unwrap();
             let loss = trainer.evaluate(&data).unwrap().loss;
             trainer.fit(&data, epochs(4), &mut ()).unwrap();
-            let after = trainer.weights(0).unwrap();
+            let after = trainer.to_file(0).unwrap();
             for n in 0..3 {
-                let same = bits(&before[n..=n]) == bits(&after[n..=n]);
+                let same = layer(&before, n) == layer(&after, n);
                 assert_eq!(same, n < frozen, "layer {n} with {frozen} frozen");
             }
             assert!(trainer.evaluate(&data).unwrap().loss < loss);
@@ -39,25 +54,28 @@ fn training_above_frozen_layers_is_training_on_their_outputs() {
         // The frozen part alone, and a model of the rest on what that gives.
         let builder = Trainer::new(model(4), Loss::SoftmaxCrossEntropy, Sgd::new(0.05).momentum(0.9)).batch_size(8);
         let mut whole = builder.device(device.clone()).freeze(1).build().unwrap();
-        let weights = whole.weights(0).unwrap();
+        let start = whole.to_file(0).unwrap();
         let below = Sequential::new(13).dense(9, Activation::Relu);
         let mut below =
             Trainer::new(below, Loss::MeanSquaredError, Adam::new(0.1)).device(device.clone()).build().unwrap();
-        below.set_weights(&weights[..1]).unwrap();
+        below.set_weights(&start.first_layers(1).unwrap()).unwrap();
         let features = below.predict(data.features().clone()).unwrap();
         let wgrad::Targets::Classes(labels) = data.targets() else { panic!("images have classes") };
         let on_features = wgrad::Dataset::classification(features.view(), labels).unwrap();
         let above = Sequential::new(9).dense(7, Activation::Tanh).dense(4, Activation::Linear);
         let builder = Trainer::new(above, Loss::SoftmaxCrossEntropy, Sgd::new(0.05).momentum(0.9)).batch_size(8);
         let mut above = builder.device(device.clone()).build().unwrap();
-        above.set_weights(&weights[1..]).unwrap();
+        above.set_weights(&without_first(&start.weights)).unwrap();
         whole.fit(&data, epochs(3), &mut ()).unwrap();
         above.fit(&on_features, epochs(3), &mut ()).unwrap();
         let (whole, above) = (whole.weights(0).unwrap(), above.weights(0).unwrap());
-        let pairs = whole[1..].iter().zip(&above).flat_map(|(one, other)| one.weight.iter().zip(&other.weight));
-        // Two ways of rounding the same sums, over 24 steps.
-        let largest = pairs.map(|(one, other)| (one - other).abs()).fold(0.0, f32::max);
-        assert!(largest < 1e-4, "{largest}");
+        let whole = without_first(&whole);
+        for name in ["layers.0.weight", "layers.1.weight"] {
+            // Two ways of rounding the same sums, over 24 steps.
+            let difference = &whole.matrix(name).unwrap() - &above.matrix(name).unwrap();
+            let largest = difference.iter().fold(0.0, |largest: f32, own| largest.max(own.abs()));
+            assert!(largest < 1e-4, "{name}: {largest}");
+        }
     }
 }
 
@@ -87,14 +105,20 @@ fn a_new_head_goes_on_layers_that_are_taken_over() {
         };
         let mut first = build(4);
         first.fit(&data, epochs(1), &mut ()).unwrap();
-        let (learned, mut second) = (first.weights(0).unwrap(), build(6));
-        let head = second.weights(0).unwrap();
-        second.set_first_layers(&learned[..2]).unwrap();
+        let (learned, mut second) = (first.to_file(0).unwrap(), build(6));
+        let (body, head) = (learned.first_layers(2).unwrap(), layer(&second.to_file(0).unwrap(), 2));
+        second.set_first_layers(&body).unwrap();
         let now = second.weights(0).unwrap();
-        assert_eq!(bits(&now), [bits(&learned[..2]), bits(&head[2..])].concat());
+        assert_eq!(bits(&now), [bits(&body), head].concat());
         second.fit(&data, epochs(2), &mut ()).unwrap();
-        assert_eq!(bits(&second.weights(0).unwrap()[..2]), bits(&learned[..2]));
-        let error = second.set_first_layers(&learned).expect_err("the head is another").to_string();
+        assert_eq!(bits(&second.to_file(0).unwrap().first_layers(2).unwrap()), bits(&body));
+        let error = second.set_first_layers(&learned.weights).expect_err("the head is another").to_string();
         assert!(error.contains("layers.2.weight") && error.contains("(6, 7)"), "{error}");
+        let before = bits(&second.weights(0).unwrap());
+        let mut part = body;
+        part.remove("layers.0.bias").unwrap();
+        let error = second.set_first_layers(&part).expect_err("a tensor is missing").to_string();
+        assert!(error.contains("layers.0.bias (9) is missing"), "{error}");
+        assert_eq!(bits(&second.weights(0).unwrap()), before);
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use wgrad::{Activation, Dataset, Error, Init, LayerWeights, Loss, ModelFile, Sequential, Targets};
+use wgrad::{Activation, Dataset, Error, Init, Loss, ModelFile, Sequential, State, Targets};
 
 use super::layers::LayerArgs;
 use crate::args::{self, Widths};
@@ -75,9 +75,9 @@ impl ModelArgs {
     }
 
     /// The layers of `--from`, if there is one, that training starts from: its widths must be those of this model.
-    pub fn start(&self, model: &Sequential) -> Result<Option<Vec<LayerWeights>>> {
+    pub fn start(&self, model: &Sequential) -> Result<Option<State>> {
         let Some(path) = &self.from else { return Ok(None) };
-        let mut file = ModelFile::load(path)?;
+        let file = ModelFile::load(path)?;
         let compared = if self.replace_head { Sequential::hidden_architecture } else { Sequential::architecture };
         let (had, wanted) = (compared(&file.model), compared(model));
         if had != wanted {
@@ -87,9 +87,7 @@ impl ModelArgs {
             );
             return Err(Error::Model { path: path.clone(), reason }.into());
         }
-        if self.replace_head {
-            file.weights.pop();
-        }
-        Ok(Some(file.weights))
+        let layers = file.model.layers.len() - usize::from(self.replace_head);
+        Ok(Some(file.first_layers(layers)?))
     }
 }

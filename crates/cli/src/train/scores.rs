@@ -189,10 +189,8 @@ impl SmallLayer {
         if model.layers.len() != 1 || model.inputs * model.outputs() > FEW || trainer.spec().replicas.len() > 1 {
             return Ok(None);
         }
-        let layers = trainer.weights(0)?;
-        Ok(layers.first().map(|layer| Self {
-            weight: layer.weight.rows().into_iter().map(|row| row.to_vec()).collect(),
-            bias: layer.bias.to_vec(),
-        }))
+        let weights = trainer.weights(0)?;
+        let weight = weights.matrix("layers.0.weight")?.rows().into_iter().map(|row| row.to_vec()).collect();
+        Ok(Some(Self { weight, bias: weights.vector("layers.0.bias")?.to_vec() }))
     }
 }
