@@ -85,15 +85,6 @@ impl PartialEq for State {
     }
 }
 
-impl<'a> IntoIterator for &'a State {
-    type Item = &'a NamedTensor;
-    type IntoIter = std::slice::Iter<'a, NamedTensor>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.tensors.iter()
-    }
-}
-
 impl State {
     /// Of these tensors, in their order.
     ///
@@ -196,7 +187,7 @@ impl State {
     /// [`Error::Shape`] for a tensor of another shape or that is not wanted, else [`Error::MissingTensor`].
     pub fn check<'a>(&self, operation: &'static str, wanted: impl IntoIterator<Item = &'a Tensor>) -> Result<()> {
         let wanted: BTreeMap<_, _> = wanted.into_iter().map(|wanted| (wanted.name.as_str(), wanted)).collect();
-        for tensor in self {
+        for tensor in self.iter() {
             let shape = wanted.get(tensor.name()).map(|wanted| wanted.shape.as_slice());
             if shape != Some(&tensor.shape) {
                 return Err(tensor.misfit(operation, shape));
@@ -257,13 +248,15 @@ impl State {
     }
 
     /// The same for each of R replicas: tensors (...) become (R, ...).
-    pub fn repeated(&self, replicas: usize) -> Self {
-        let repeat = |NamedTensor { name, shape, values }: &NamedTensor| NamedTensor {
-            name: name.clone(),
+    #[must_use]
+    pub fn repeated(self, replicas: usize) -> Self {
+        let repeat = |NamedTensor { name, shape, values }: NamedTensor| NamedTensor {
+            name,
             shape: [&[replicas], shape.as_slice()].concat(),
-            values: values.repeat(replicas),
+            // A large model fits once, but perhaps not twice.
+            values: if replicas == 1 { values } else { values.repeat(replicas) },
         };
-        Self { tensors: self.iter().map(repeat).collect() }
+        Self { tensors: self.tensors.into_iter().map(repeat).collect() }
     }
 
     /// Takes over the chosen ones of R replicas from another state of the same tensors (R, ...).
@@ -356,7 +349,7 @@ mod tests {
         let one = state().replica(1).unwrap();
         assert_eq!(one.vector("a").unwrap().to_vec(), [2.0, 3.0]);
         assert_eq!((one.get("b").unwrap().shape(), one.get("b").unwrap().values()), (&[][..], &[11.0][..]));
-        let repeated = one.repeated(2);
+        let repeated = one.clone().repeated(2);
         assert_eq!(repeated.matrix("a").unwrap().rows().into_iter().map(|row| row[1]).collect::<Vec<_>>(), [3.0, 3.0]);
         assert_eq!(repeated.replica(1).unwrap(), one);
         assert!(matches!(state().replica(3), Err(Error::Shape { .. })));

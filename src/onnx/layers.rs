@@ -1,12 +1,12 @@
 //! Layers, what the loss makes of the last one's sums, and the outputs as `wgrad predict` gives them.
 
 use super::graph::{Graph, Name, float, int, string};
-use super::proto::{AttributeProto, DataType};
+use super::proto::DataType;
 use super::{Port, listed};
 use crate::data::Target;
 use crate::error::Result;
 use crate::ops::{Activation, Onnx, OnnxValue};
-use crate::spec::{DenseSpec, Module, Norm, parts};
+use crate::spec::{DenseSpec, Module, Norm, PartValues, parts};
 use crate::train::ModelFile;
 
 /// Adds the layers, from their inputs (N, I) to what a prediction is, (N, O).
@@ -18,14 +18,14 @@ pub(super) fn add(graph: &mut Graph, file: &ModelFile, inputs: &str) -> Result<N
     for (n, layer) in file.model.layers.iter().enumerate() {
         let input = outputs.last().map_or(inputs, |name| name.as_str());
         let label = format!("layers.{n}");
-        let mut constants = |module| {
+        let [dense_tensors, norm_tensors] = [Module::Dense, Module::Norm].map(|module| {
             let own = parts.iter().filter(|own| own.spec.layer == n && own.spec.module == module);
-            own.map(|own| graph.floats(&own.spec.file_name(own.part), own.spec.part_shape(), own.values))
-                .collect::<Vec<_>>()
-        };
-        let [dense_tensors, norm_tensors] = [Module::Dense, Module::Norm].map(&mut constants);
+            let constant =
+                |own: &PartValues<'_>| graph.floats(&own.spec.file_name(own.part), own.spec.part_shape(), own.values);
+            own.map(constant).collect::<Vec<Name>>()
+        });
         // z = x Wᵀ + b
-        let sums = applied(graph, "Gemm", input, &dense_tensors, &format!("{label}.sums"), vec![int("transB", 1)]);
+        let sums = graph.node("Gemm", &names(input, &dense_tensors), &format!("{label}.sums"), vec![int("transB", 1)]);
         let sums = norm(graph, layer, sums, &norm_tensors, &label);
         let activated =
             if n == last { file.spec.loss.predicted_activation(layer.activation) } else { layer.activation };
@@ -39,19 +39,6 @@ pub(super) fn add(graph: &mut Graph, file: &ModelFile, inputs: &str) -> Result<N
     Ok(outputs.pop().unwrap_or_else(|| inputs.to_owned()))
 }
 
-/// An operator with an input and constants.
-fn applied(
-    graph: &mut Graph,
-    operator: &str,
-    input: &str,
-    constants: &[Name],
-    output: &str,
-    attributes: Vec<AttributeProto>,
-) -> Name {
-    let names: Vec<&str> = std::iter::once(input).chain(constants.iter().map(String::as_str)).collect();
-    graph.node(operator, &names, output, attributes)
-}
-
 fn norm(graph: &mut Graph, layer: &DenseSpec, sums: Name, constants: &[Name], label: &str) -> Name {
     let Some(kind) = layer.norm else { return sums };
     let mut attributes = vec![float("epsilon", kind.epsilon())];
@@ -62,7 +49,12 @@ fn norm(graph: &mut Graph, layer: &DenseSpec, sums: Name, constants: &[Name], la
             "LayerNormalization"
         }
     };
-    applied(graph, operator, &sums, constants, &format!("{label}.normed"), attributes)
+    graph.node(operator, &names(&sums, constants), &format!("{label}.normed"), attributes)
+}
+
+/// An input and constants behind it.
+fn names<'a>(input: &'a str, constants: &'a [Name]) -> Vec<&'a str> {
+    std::iter::once(input).chain(constants.iter().map(String::as_str)).collect()
 }
 
 /// An activation, as its file in `src/ops/activation/` has it.

@@ -151,9 +151,12 @@ impl Sequential {
     /// A state before training, a replica for each seed: the model's tensors, (R, ...).
     pub fn initial(&self, seeds: &[u64]) -> State {
         let tensor = |spec: TensorSpec| {
-            let draw = |seed: &u64| spec.parts.iter().flat_map(|part| spec.initial(part, *seed)).collect::<Vec<f32>>();
             let shape = [&[seeds.len()], spec.tensor.shape.as_slice()].concat();
-            NamedTensor::new(&spec.tensor.name, &shape, seeds.iter().flat_map(draw).collect())
+            let mut values = Vec::with_capacity(shape.iter().product());
+            for seed in seeds {
+                spec.parts.iter().for_each(|part| values.append(&mut spec.initial(part, *seed)));
+            }
+            NamedTensor::new(&spec.tensor.name, &shape, values)
         };
         let tensors = self.tensors().into_iter().map(tensor).collect::<Result<Vec<_>>>();
         tensors.and_then(State::from_tensors).expect("a model's tensors have names and shapes of their own")
@@ -167,13 +170,16 @@ impl Sequential {
     /// # Panics
     /// If `read` gives more or fewer values than a part has.
     pub(crate) fn state<E>(&self, read: impl Fn(&TensorSpec, &Part) -> Result<Vec<f32>, E>) -> Result<State, E> {
-        let tensor = |spec: TensorSpec| {
-            let parts = spec.parts.iter().map(|part| read(&spec, part)).collect::<Result<Vec<_>, E>>()?;
-            Ok(NamedTensor::new(&spec.tensor.name, &spec.tensor.shape, parts.concat()))
-        };
-        let tensors = self.tensors().into_iter().map(tensor).collect::<Result<Vec<_>, E>>()?;
-        let state = tensors.into_iter().collect::<Result<Vec<_>>>().and_then(State::from_tensors);
-        Ok(state.expect("every part fills its tensor, and every tensor has a name of its own"))
+        let mut state = State::default();
+        for spec in self.tensors() {
+            let mut values = Vec::with_capacity(spec.tensor.len());
+            for part in &spec.parts {
+                values.append(&mut read(&spec, part)?);
+            }
+            let tensor = NamedTensor::new(&spec.tensor.name, &spec.tensor.shape, values);
+            tensor.and_then(|tensor| state.insert(tensor)).expect("parts fill tensors that have names of their own");
+        }
+        Ok(state)
     }
 
     /// Whether a state of one replica is that of this model.

@@ -66,7 +66,7 @@ impl Trainer {
 
     /// Gives every replica these tensors of one; the others stay as they are.
     fn replace(&mut self, tensors: &State) -> Result<()> {
-        let all = tensors.repeated(self.spec.replicas.len());
+        let all = tensors.clone().repeated(self.spec.replicas.len());
         match &mut self.session {
             Some(session) => session.executor.write_state(&all),
             None => self.carried.replace(all),
