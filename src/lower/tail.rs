@@ -23,11 +23,12 @@ impl Builder<'_> {
     /// A norm's scales and shifts, and the running statistics of one that has them.
     pub(super) fn norm(&mut self, n: usize) -> Option<NormTensors> {
         let layer = &self.request.model.layers[n];
+        let norm = layer.norm?;
         let shape = [self.replicas(), 2, layer.units];
         let mut tensor = |what: &str, role| self.tensor(format!("layers.{n}.norm.{what}"), &shape, Element::F32, role);
         Some(NormTensors {
             scales: tensor("scales", Role::Parameter),
-            running: matches!(layer.norm?, Norm::Batch { .. }).then(|| tensor("running", Role::Statistics)),
+            running: matches!(norm, Norm::Batch { .. }).then(|| tensor("running", Role::Statistics)),
         })
     }
 
