@@ -54,6 +54,7 @@ mod platform;
 pub mod precision;
 pub mod pytorch;
 pub mod random;
+pub mod run;
 pub mod scalar;
 pub mod schedule;
 pub mod spec;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The library's modules, the lowest first.
-const FLOORS: [&str; 27] = [
+const FLOORS: [&str; 28] = [
     "precision",
     "error",
     "names",
@@ -27,6 +27,7 @@ const FLOORS: [&str; 27] = [
     "data",
     "verify",
     "train",
+    "run",
     "onnx",
     "pytorch",
     "bench",
