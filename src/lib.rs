@@ -55,6 +55,7 @@ pub mod precision;
 mod predictor;
 pub mod pytorch;
 pub mod random;
+pub mod run;
 pub mod scalar;
 pub mod schedule;
 pub mod spec;
@@ -76,9 +77,9 @@ pub use spec::{
 };
 pub use state::{NamedTensor, State};
 pub use train::{
-    Callback, Checkpoints, Classification, Deviation, Device, EarlyStopping, End, EpochReport, Evaluation, Fit,
-    History, Metrics, ModelFile, Monitor, Progress, Rates, Reference, Regression, RunInfo, SampleRecord, Scores,
-    StepReport, Trainer, TrainerBuilder, TrainingFacts, epochs,
+    Callback, CheckpointReport, Checkpoints, Classification, Deviation, Device, EarlyStopping, End, EpochReport,
+    Evaluation, Event, Fit, History, Metrics, ModelFile, Monitor, Note, Progress, Rates, Reference, Regression, Run,
+    RunInfo, SampleRecord, Scores, StepReport, StepsReport, Trainer, TrainerBuilder, TrainingFacts, epochs,
 };
 
 /// The README's examples, compiled.

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The library's modules, the lowest first.
-const FLOORS: [&str; 29] = [
+const FLOORS: [&str; 30] = [
     "precision",
     "error",
     "names",
@@ -29,6 +29,7 @@ const FLOORS: [&str; 29] = [
     "verify",
     "train",
     "predictor",
+    "run",
     "onnx",
     "pytorch",
     "bench",
