@@ -8,7 +8,7 @@ mod refine;
 pub use refine::{refine, refine_in};
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -18,6 +18,7 @@ use crate::executor::Executor;
 use crate::gpu::{Choice, Gpu, GpuExecutor, Tuning, shape_of};
 use crate::ops::{Halves, Operation};
 use crate::plan::{Plan, ProgramId, Step};
+use crate::platform::now;
 use crate::precision::Precision;
 use crate::tensor::Iteration;
 use crate::train::Device;
@@ -223,7 +224,7 @@ fn race(count: usize, budget: Duration, run: &mut dyn FnMut(usize, usize) -> Res
     let alone = seconds.clone();
     racing.iter().for_each(|candidate| seconds[*candidate] = f64::INFINITY);
     let slice = (budget.as_secs_f64() / (f64::from(TURNS) * racing.len() as f64)).min(TIMING.as_secs_f64());
-    let started = Instant::now();
+    let started = now();
     loop {
         for candidate in &racing {
             let times = (slice / alone[*candidate]).clamp(1.0, MOST) as usize;

@@ -1,6 +1,6 @@
 //! What queueing work costs the host.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -8,6 +8,7 @@ use super::kernels::filled;
 use super::network::Network;
 use crate::error::Result;
 use crate::plan::ProgramId;
+use crate::platform::now;
 use crate::tensor::Iteration;
 use crate::train::Device;
 
@@ -39,14 +40,14 @@ pub fn host_cost(device: &Device, network: &Network, replicas: usize, budget: Du
     let rows = network.batch() as u32;
     let batches = samples as u32 / rows;
     let dispatches = executor.plan().program(ProgramId::Train).steps.len() as u64 * u64::from(STEPS);
-    let (started, mut spent, mut count, mut number) = (Instant::now(), 0.0, 0, 0);
+    let (started, mut spent, mut count, mut number) = (now(), 0.0, 0, 0);
     while number < WARM_UP * STEPS || (count == 0 || started.elapsed() < budget) {
         let steps: Vec<_> = (number..number + STEPS)
             .map(|step| Iteration { rows, first: step % batches * rows, slot: 0, number: step + 1 })
             .collect();
-        let before = now();
+        let before = moment();
         executor.submit(ProgramId::Train, &steps)?;
-        let seconds = now().seconds - before.seconds;
+        let seconds = moment().seconds - before.seconds;
         // Drained, so that the next steps find room.
         executor.metrics(true)?;
         if number >= WARM_UP * STEPS {
@@ -54,7 +55,7 @@ pub fn host_cost(device: &Device, network: &Network, replicas: usize, budget: Du
         }
         number += STEPS;
     }
-    Ok(Some(HostCost { seconds_per_dispatch: spent / count as f64, dispatches: count, clock: now().clock }))
+    Ok(Some(HostCost { seconds_per_dispatch: spent / count as f64, dispatches: count, clock: moment().clock }))
 }
 
 struct Moment {
@@ -65,13 +66,13 @@ struct Moment {
 /// The thread's own clock: on a software adapter the driver's threads compete for the cores, and time in which this one
 /// did not run is no cost of queueing.
 #[cfg(unix)]
-fn now() -> Moment {
+fn moment() -> Moment {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Moment { seconds: time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9, clock: "thread" }
 }
 
 #[cfg(not(unix))]
-fn now() -> Moment {
-    static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
-    Moment { seconds: START.get_or_init(Instant::now).elapsed().as_secs_f64(), clock: "wall" }
+fn moment() -> Moment {
+    static START: std::sync::OnceLock<crate::platform::Instant> = std::sync::OnceLock::new();
+    Moment { seconds: START.get_or_init(now).elapsed().as_secs_f64(), clock: "wall" }
 }

@@ -1,6 +1,6 @@
 //! What a device can do at most, measured on the spot: the rate of a copy, and that of multiply-adds.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -8,6 +8,7 @@ use crate::cpu;
 use crate::error::Result;
 use crate::executor::{Clock, Probe, Timing};
 use crate::gpu;
+use crate::platform::now;
 use crate::train::Device;
 
 /// What one timing aims at: far above the clock's grain and a submission's cost, well under the 250 ms after which a
@@ -73,7 +74,7 @@ pub(super) struct Samples {
 
 /// Finds how many repetitions make a timing, which also warms up; then times for about `budget`, once at least.
 pub(super) fn sample(budget: Duration, most: usize, run: &mut dyn FnMut(usize) -> Result<Timing>) -> Result<Samples> {
-    let (started, mut times) = (Instant::now(), 1);
+    let (started, mut times) = (now(), 1);
     while run(times)?.seconds < TIMING.as_secs_f64() / 2.0 && times < most {
         times *= 2;
     }

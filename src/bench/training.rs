@@ -1,6 +1,6 @@
 //! Whole training steps, as a fit does them.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -8,6 +8,7 @@ use super::host::{HostCost, host_cost};
 use super::memory::{peak_bytes, reset_peak};
 use super::network::Network;
 use crate::error::Result;
+use crate::platform::now;
 use crate::train::{Device, epochs};
 
 /// The part of the time for training that goes to the host's cost.
@@ -64,7 +65,7 @@ pub fn training(device: &Device, network: &Network, replicas: usize, budget: Dur
     };
     // The first step compiles and allocates, those after it find how many steps make a timing.
     let first = fit(1)?;
-    let (started, mut at_once) = (Instant::now(), 1);
+    let (started, mut at_once) = (now(), 1);
     let mut timed = fit(at_once)?;
     while started.elapsed() < budget / 2 {
         at_once *= 2;

@@ -1,12 +1,10 @@
-use std::time::Instant;
-
 use super::scratch::scratch_bytes;
 use crate::error::Result;
 use crate::executor::{Clock, DeviceInfo, Executor, StepMetrics, Timing, own_weights, slot_metrics};
 use crate::host::{Compute, Memory, Own, Shared, alone, side_by_side, tensor_bytes};
 use crate::ops::{Hyper, Op, Operation};
 use crate::plan::{MemoryLimits, MemoryReport, Plan, Port, ProgramId};
-use crate::platform::available_memory;
+use crate::platform::{available_memory, now};
 use crate::schedule::Pace;
 use crate::tensor::TensorData;
 use crate::tensor::{Iteration, Metrics, TensorId};
@@ -239,7 +237,7 @@ impl<T: Compute> Executor for CpuExecutor<T> {
     }
 
     fn time_step(&mut self, program: ProgramId, step: usize, iteration: Iteration, times: usize) -> Result<Timing> {
-        let started = Instant::now();
+        let started = now();
         self.repeat(program, step, iteration, times);
         Ok(Timing { seconds: started.elapsed().as_secs_f64(), clock: Clock::Host })
     }

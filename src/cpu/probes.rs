@@ -1,7 +1,6 @@
 //! What the host's cores can do at most: a copy and multiply-adds on all threads of the pool.
 
 use std::hint::black_box;
-use std::time::Instant;
 
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
@@ -9,6 +8,7 @@ use rayon::prelude::*;
 use crate::error::{Error, Result};
 use crate::executor::{Clock, Timing};
 use crate::executor::{Probe, copy_source};
+use crate::platform::now;
 
 /// Words that are copied: with the copy 512 MiB, more than the caches of most machines.
 const COPY_WORDS: usize = 64 << 20;
@@ -127,7 +127,7 @@ fn lanes() -> usize {
 }
 
 fn timed(work: impl FnOnce() + Send) -> Timing {
-    let started = Instant::now();
+    let started = now();
     work();
     Timing { seconds: started.elapsed().as_secs_f64(), clock: Clock::Host }
 }

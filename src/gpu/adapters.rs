@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::executor::DeviceInfo;
 use crate::ops::{Compiler, Shader};
 use crate::plan::Plan;
+use crate::platform::wait;
 use crate::tensor::Element;
 
 const BACKENDS: wgpu::Backends = wgpu::Backends::VULKAN.union(wgpu::Backends::METAL).union(wgpu::Backends::DX12);
@@ -100,7 +101,7 @@ pub async fn adapters() -> Vec<AdapterReport> {
 
 /// [`adapters`], blocking.
 pub fn adapters_blocking() -> Vec<AdapterReport> {
-    pollster::block_on(adapters())
+    wait(adapters())
 }
 
 /// The adapter that `auto` takes: the first discrete, else integrated, else virtual or other GPU; never a software
@@ -151,7 +152,7 @@ impl Gpu {
     /// # Errors
     /// As there.
     pub fn request_blocking(options: &GpuOptions) -> Result<Self> {
-        pollster::block_on(Self::request(options))
+        wait(Self::request(options))
     }
 
     async fn open(adapter: &wgpu::Adapter, options: &GpuOptions) -> Result<Self> {

@@ -1,11 +1,10 @@
 //! How long work takes on the device: by its own clock where it has one, else by the host's.
 
-use std::time::Instant;
-
 use super::Gpu;
 use super::queue::poll;
 use crate::error::{Error, Result};
 use crate::executor::{Clock, Timing};
+use crate::platform::now;
 
 /// Begin and end of a pass, 64 bits each.
 const TIMESTAMPS: u32 = 2;
@@ -25,7 +24,7 @@ pub(super) fn time_pass(gpu: &Gpu, encode: impl FnOnce(&mut wgpu::ComputePass<'_
         stamps.resolve(&mut encoder);
     }
     let commands = encoder.finish();
-    let started = Instant::now();
+    let started = now();
     gpu.queue.submit([commands]);
     poll(gpu, wgpu::PollType::wait_indefinitely())?;
     let host = started.elapsed().as_secs_f64();

@@ -10,6 +10,7 @@ use super::upload::Uploads;
 use crate::error::{Error, Result};
 use crate::executor::{DeviceInfo, Executor, KernelChoice, StepMetrics, Timing, own_weights, slot_metrics};
 use crate::plan::{Plan, ProgramId, Step};
+use crate::platform::wait;
 use crate::scalar::binary16;
 use crate::schedule::Pace;
 use crate::tensor::TensorData;
@@ -315,7 +316,7 @@ fn guarded<T>(gpu: &Gpu, make: impl FnOnce() -> Result<T>) -> Result<T> {
     let validation = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
     let made = make();
     for scope in [validation, memory] {
-        if let Some(error) = pollster::block_on(scope.pop()) {
+        if let Some(error) = wait(scope.pop()) {
             let message = error.to_string();
             return Err(Error::Device(message.split_whitespace().collect::<Vec<_>>().join(" ")));
         }

@@ -1,13 +1,14 @@
 //! Work in flight: submissions whose metrics the host has not read yet, and how many steps go into one.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::channel::oneshot;
 
 use super::Gpu;
 use crate::error::{Error, Result};
 use crate::plan::{Plan, Program, ProgramId};
+use crate::platform::{Instant, now, wait};
 use crate::tensor::Iteration;
 
 /// Submissions that may be in flight: one runs, one waits, and the host encodes a third.
@@ -95,18 +96,10 @@ impl Flight {
         let (sender, mapped) = oneshot::channel();
         staging.map_async(wgpu::MapMode::Read, .., move |result| {
             // The receiver is gone only when the executor is, and then nobody waits for this.
-            sender.send((result, Instant::now())).ok();
+            sender.send((result, now())).ok();
         });
         let (iterations, weights) = (iterations.to_vec(), weights.to_vec());
-        self.queue.push_back(InFlight {
-            program,
-            iterations,
-            weights,
-            staging,
-            submitted: Instant::now(),
-            index,
-            mapped,
-        });
+        self.queue.push_back(InFlight { program, iterations, weights, staging, submitted: now(), index, mapped });
     }
 
     /// What has finished; with `wait`, all that was submitted.
@@ -193,7 +186,7 @@ impl Gpu {
             sender.send(result).ok();
         });
         poll(self, wgpu::PollType::wait_indefinitely())?;
-        let mapped = pollster::block_on(receiver).map_err(|_| Error::Device("the device dropped a read".to_owned()))?;
+        let mapped = wait(receiver).map_err(|_| Error::Device("the device dropped a read".to_owned()))?;
         mapped.map_err(|error| Error::Device(error.to_string()))?;
         let view = staging.get_mapped_range(..).map_err(|error| Error::Device(error.to_string()))?;
         Ok(view.to_vec())
@@ -206,7 +199,7 @@ mod tests {
 
     #[test]
     fn a_submission_grows_with_fast_steps_and_shrinks_at_once_with_slow_ones() {
-        let (mut flight, start) = (Flight::default(), Instant::now());
+        let (mut flight, start) = (Flight::default(), now());
         let mut clock = start;
         let mut submission = |flight: &mut Flight, per_step: Duration| {
             let (submitted, steps) = (clock, flight.steps());
@@ -222,7 +215,7 @@ mod tests {
 
     #[test]
     fn time_in_the_queue_behind_another_submission_is_not_counted() {
-        let (mut flight, start) = (Flight::default(), Instant::now());
+        let (mut flight, start) = (Flight::default(), now());
         let at = |milliseconds| start + Duration::from_millis(milliseconds);
         flight.adapt(at(0), at(160), 1, TARGET);
         assert_eq!(flight.steps(), 1);

@@ -7,7 +7,9 @@ use std::cell::{Cell, UnsafeCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::{null, null_mut, without_provenance_mut};
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::platform::now;
 
 /// How long a thread looks out before it goes back to rayon, and there to sleep: longer than the longest piece of a small
 /// network's step that one thread does alone.
@@ -242,7 +244,7 @@ impl Team {
     /// Runs what comes into the hands of thread `index` or rayon's queues, until the submission is done or patience out.
     fn look_out(&self, index: usize) {
         let hands = &self.hands[index].0;
-        let mut last = Instant::now();
+        let mut last = now();
         while !self.done.load(Ordering::Relaxed) && last.elapsed() < PATIENCE {
             hands.store(FREE, Ordering::Relaxed);
             let mut looks = 0;
@@ -259,7 +261,7 @@ impl Team {
                 true
             };
             if worked {
-                last = Instant::now();
+                last = now();
             }
         }
     }
@@ -345,7 +347,7 @@ mod tests {
     #[test]
     fn a_waiting_thread_takes_part_in_other_submissions() {
         let spin = |micros: u64| {
-            let started = Instant::now();
+            let started = now();
             while started.elapsed() < Duration::from_micros(micros) {
                 std::hint::spin_loop();
             }

@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::executor::{DeviceInfo, Executor, KernelRecords};
 use crate::gpu::{Choice, Gpu, GpuExecutor, GpuOptions, GpuRequest, Tuning};
 use crate::plan::{MemoryReport, Plan};
+use crate::platform::wait;
 use crate::precision::Precision;
 
 /// Where a model is trained.
@@ -62,7 +63,7 @@ impl Device {
     /// # Errors
     /// [`Error::Device`] if there is a GPU that cannot be opened.
     pub fn auto() -> Result<Self> {
-        pollster::block_on(Self::request())
+        wait(Self::request())
     }
 
     /// [`Device::auto`], asynchronous.
@@ -78,10 +79,7 @@ impl Device {
     /// # Errors
     /// As there; [`Error::Feature`] if the best real GPU cannot run them.
     pub fn auto_for(precision: Precision) -> Result<Self> {
-        pollster::block_on(Self::request_with(&GpuOptions {
-            f16: precision == Precision::F16,
-            ..GpuOptions::default()
-        }))
+        wait(Self::request_with(&GpuOptions { f16: precision == Precision::F16, ..GpuOptions::default() }))
     }
 
     async fn request_with(options: &GpuOptions) -> Result<Self> {

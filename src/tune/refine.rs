@@ -1,7 +1,7 @@
 //! Tuning in an idle moment: only among variants that give the same bits, so that no later run differs for it.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{Candidate, TunedStep, race, winner};
 use crate::data::Dataset;
@@ -11,6 +11,7 @@ use crate::gpu::reflect::Reflection;
 use crate::gpu::{Choice, Gpu, GpuExecutor, Tuning, shape_of, usual};
 use crate::ops::{Halves, Operation, adds_alike};
 use crate::plan::{Plan, Port, ProgramId, Step};
+use crate::platform::now;
 use crate::random::{Purpose, Stream};
 use crate::tensor::TensorData;
 use crate::tensor::{Element, Iteration, Role};
@@ -32,7 +33,7 @@ const DRAWN: usize = 4099;
 /// # Errors
 /// What the device reports, and as [`Trainer::plan`].
 pub fn refine(trainer: &Trainer, data: &Dataset, tuning: &mut Tuning, budget: Duration) -> Result<Vec<TunedStep>> {
-    let started = Instant::now();
+    let started = now();
     let Some(gpu) = trainer.device().as_gpu() else { return Ok(Vec::new()) };
     let plan = trainer.plan(&data.take(trainer.spec().batch.min(data.len()))?)?;
     let network = format!("{}@{}", trainer.model().architecture(), trainer.spec().batch);
