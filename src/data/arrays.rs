@@ -361,11 +361,16 @@ impl From<Dataset> for RawArrays {
     /// The samples as if they had just been read, for datasets that are made in memory.
     fn from(data: Dataset) -> Self {
         let rows = data.len();
-        let (shape, elements) = match data.targets {
+        let (shape, elements) = match Arc::unwrap_or_clone(data.targets) {
             Targets::Classes(labels) => (vec![rows], Elements::Whole(labels.into_iter().map(i64::from).collect())),
             Targets::Values(y) => (vec![rows, y.ncols()], Elements::Float(y.into_iter().collect())),
         };
         let source = PathBuf::from(data.name);
-        Self { answers: source.clone(), source, x: data.features, y: NpyArray { shape, elements } }
+        Self {
+            answers: source.clone(),
+            source,
+            x: Arc::unwrap_or_clone(data.features),
+            y: NpyArray { shape, elements },
+        }
     }
 }

@@ -38,7 +38,8 @@ impl Targets {
     }
 }
 
-/// N samples, each with its target. Never empty, never with a NaN or an infinity, always in C order.
+/// N samples, each with its target. Never empty, never with a NaN or an infinity, always in C order. Clones share the
+/// samples.
 ///
 /// ```
 /// use wgrad::data::Dataset;
@@ -50,9 +51,9 @@ impl Targets {
 #[derive(Clone, Debug)]
 pub struct Dataset {
     pub(super) name: String,
-    pub(super) features: Features,        // (N, I)
-    pub(super) targets: Targets,          // (N,) or (N, O)
-    pub(super) weights: Option<Vec<f32>>, // (N,)
+    pub(super) features: Arc<Features>,     // (N, I)
+    pub(super) targets: Arc<Targets>,       // (N,) or (N, O)
+    pub(super) weights: Option<Arc<[f32]>>, // (N,)
     pub(super) classes: usize,
     /// How the features came from raw rows, where that is known.
     pub(super) preprocessing: Option<Arc<Preprocessing>>,
@@ -109,7 +110,7 @@ impl Dataset {
         }
         check_finite("x", x)?;
         check_finite("y", y)?;
-        let (features, targets) = (Features::F32(c_order(x)), Targets::Values(c_order(y)));
+        let (features, targets) = (Features::F32(c_order(x)).into(), Targets::Values(c_order(y)).into());
         Ok(Self { name: OPERATION.into(), features, targets, weights: None, classes: 0, preprocessing: None })
     }
 
@@ -122,7 +123,7 @@ impl Dataset {
         check_not_empty(OPERATION, "images", images.dim())?;
         let checked = Self::regression(Array2::zeros((images.nrows(), 1)).view(), y.view())?;
         let images = if images.is_standard_layout() { images } else { c_order(images.view()) };
-        Ok(Self { name: OPERATION.into(), features: Features::U8(images), ..checked })
+        Ok(Self { name: OPERATION.into(), features: Features::U8(images).into(), ..checked })
     }
 
     /// The same samples under another name, which reports then show.
@@ -157,7 +158,7 @@ impl Dataset {
         if weights.iter().all(|weight| *weight == 0.0) {
             return Err(Error::spec("weights", "all are 0, so that no sample counts; give some a weight above 0"));
         }
-        Ok(Self { weights: Some(weights), ..self })
+        Ok(Self { weights: Some(weights.into()), ..self })
     }
 
     /// (N,) weights, unless all samples count the same.
@@ -171,7 +172,7 @@ impl Dataset {
     /// # Errors
     /// [`Error::Spec`] for a dataset without classes.
     pub fn balanced_class_weights(&self) -> Result<Vec<f32>> {
-        let Targets::Classes(labels) = &self.targets else {
+        let Targets::Classes(labels) = &*self.targets else {
             return Err(Error::spec("class weights", format!("{} has values as targets, not classes", self.name)));
         };
         let mut counts = vec![0usize; self.classes.max(2)];
@@ -227,8 +228,8 @@ impl Dataset {
         }
         let part = Self {
             name: self.name.clone(),
-            features: self.features.first(n),
-            targets: self.targets.first(n),
+            features: self.features.first(n).into(),
+            targets: self.targets.first(n).into(),
             weights: None,
             classes: self.classes,
             preprocessing: self.preprocessing.clone(),
@@ -241,7 +242,8 @@ impl Dataset {
 
     fn labelled(name: String, features: Features, labels: Vec<u32>) -> Self {
         let classes = labels.iter().max().map_or(0, |&top| (top as usize).saturating_add(1));
-        Self { name, features, targets: Targets::Classes(labels), weights: None, classes, preprocessing: None }
+        let (features, targets) = (features.into(), Targets::Classes(labels).into());
+        Self { name, features, targets, weights: None, classes, preprocessing: None }
     }
 }
 

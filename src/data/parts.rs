@@ -57,16 +57,17 @@ impl Dataset {
         if rows.is_empty() {
             return Err(Error::spec("samples", format!("none of the {} of {} is left", self.len(), self.name)));
         }
-        let features = match &self.features {
+        let features = match &*self.features {
             Features::U8(x) => Features::U8(x.select(Axis(0), rows)),
             Features::F32(x) => Features::F32(x.select(Axis(0), rows)),
         };
-        let targets = match &self.targets {
+        let targets = match &*self.targets {
             Targets::Classes(labels) => Targets::Classes(rows.iter().map(|row| labels[*row]).collect()),
             Targets::Values(y) => Targets::Values(y.select(Axis(0), rows)),
         };
         let weights = self.weights.as_ref().map(|weights| rows.iter().map(|row| weights[*row]).collect());
         let (name, classes, preprocessing) = (self.name.clone(), self.classes, self.preprocessing.clone());
+        let (features, targets) = (features.into(), targets.into());
         let part = Self { name, features, targets, weights: None, classes, preprocessing };
         match weights {
             Some(weights) => part.with_weights(weights),
@@ -82,7 +83,7 @@ impl Dataset {
     /// # Errors
     /// As [`Split::divide`].
     pub fn split(&self, split: &Split) -> Result<Parts> {
-        let labels = match &self.targets {
+        let labels = match &*self.targets {
             Targets::Classes(labels) => Some(&labels[..]),
             Targets::Values(_) => None,
         };
@@ -126,7 +127,7 @@ impl Dataset {
 
     /// (I, bytes an element, O or 0 for classes): what two parts of one dataset have in common.
     fn kind(&self) -> (usize, usize, usize) {
-        let outputs = match &self.targets {
+        let outputs = match &*self.targets {
             Targets::Classes(_) => 0,
             Targets::Values(y) => y.ncols(),
         };
