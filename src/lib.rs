@@ -74,9 +74,10 @@ pub use spec::{
     OptimizerSpec, Precision, Replica, Rmsprop, Schedule, Sequential, Sgd, TrainSpec,
 };
 pub use train::{
-    Callback, Checkpoints, Classification, Deviation, Device, EarlyStopping, End, EpochReport, Evaluation, Fit,
-    History, LayerWeights, Metrics, ModelFile, Monitor, NormWeights, Progress, Rates, Reference, Regression, RunInfo,
-    SampleRecord, Scores, StepReport, Trainer, TrainerBuilder, TrainingFacts, epochs,
+    Callback, CheckpointReport, Checkpoints, Classification, Deviation, Device, EarlyStopping, End, EpochReport,
+    Evaluation, Event, Fit, History, LayerWeights, Metrics, ModelFile, Monitor, NormWeights, Note, Progress, Rates,
+    Reference, Regression, Run, RunInfo, SampleRecord, Scores, StepReport, StepsReport, Trainer, TrainerBuilder,
+    TrainingFacts, epochs,
 };
 
 /// The README's examples, compiled.

@@ -1,20 +1,23 @@
-//! One epoch: it queues work, reads metrics behind it, and tells callbacks.
+//! One epoch: it queues work, reads metrics behind it, and makes events of them.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rayon::prelude::*;
 
-use super::fit::Run;
+use super::event::{Event, StepsReport};
 use super::fit_state::Position;
-use super::report::{Evaluation, Progress, Scores, StepReport};
+use super::report::{End, Evaluation, Progress, Scores, StepReport};
+use super::run::{Course, Phase};
 use super::session::{Session, iterations};
 use super::targets::{batch_weights, mean, row_weights};
 use super::trainer::Trainer;
 use crate::error::{Error, Result};
 use crate::executor::StepMetrics;
 use crate::plan::ProgramId;
+use crate::platform::{Instant, now};
 use crate::precision::Precision;
 use crate::random::epoch_order;
+use crate::schedule::Pace;
 use crate::tensor::Iteration;
 
 /// The most steps queued between two looks at what has finished.
@@ -22,45 +25,63 @@ const MOST_STEPS_BETWEEN_LOOKS: usize = 128;
 /// Queuing that takes longer means that the queue is full and the device slow: look more often.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// The batches of an epoch that are still to come, and each replica's order of the samples.
-struct Batches {
+/// An epoch under way.
+pub(super) struct Epoch {
+    /// Each replica's order of the samples.
     orders: Vec<Vec<u32>>,
-    rest: Vec<Iteration>,
-    /// (steps, R): what the rows of each batch weigh together; none where all count 1.
+    /// The batches that were still to come when it began, or went on.
+    batches: Vec<Iteration>,
+    /// (batches, R): what the rows of each batch weigh together; none where all count 1.
     weights: Vec<f64>,
+    /// Whether these are all batches of the epoch.
+    whole: bool,
+    /// Steps of it that were done before.
+    before: usize,
+    /// Of the batches, how many are submitted, and how many have their samples on the device.
+    submitted: usize,
+    uploaded: usize,
+    /// Where in the epoch's order the samples on the device begin.
+    first: u32,
+    pace: Pace,
+    tally: Tally,
+    /// Whether steps were submitted since somebody last looked whether to stop, or to take a checkpoint.
+    unwatched: bool,
+}
+
+impl Epoch {
+    /// Steps of the epoch that are submitted, those that were done before it went on included.
+    pub fn steps_queued(&self) -> usize {
+        self.before + self.submitted
+    }
 }
 
 impl Trainer {
-    /// Trains for an epoch, or for what is left of it, up to the limit on steps. Gives whether that was all of it, and
-    /// nothing where the callback stopped it; `run.state.position` is then how far it came.
-    pub(super) fn epoch(&mut self, run: &mut Run<'_>) -> Result<Option<bool>> {
-        let (seen, shuffle, len) = (self.epochs, self.spec.shuffle, run.data.len());
+    /// An epoch, or what is left of it, up to the limit on steps.
+    pub(super) fn begin_epoch(&mut self, course: &mut Course) -> Result<Epoch> {
+        let (seen, shuffle, len) = (self.epochs, self.spec.shuffle, course.data.len());
         let replicas = self.spec.replicas.par_iter();
         let orders: Vec<_> = replicas.map(|r| epoch_order(r.seed, seen, len, shuffle)).collect();
         self.check_steps(len.div_ceil(self.spec.batch))?;
         let all = iterations(len, self.spec.batch, self.steps);
-        let mut tally = Tally::new(run.state.reports.len() + 1, all.len(), orders.len());
-        if let Some(position) = run.state.position.take() {
+        let mut tally = Tally::new(course.state.reports.len() + 1, all.len(), orders.len());
+        if let Some(position) = course.state.position.take() {
             tally.go_on(position);
         }
-        run.state.position = Some(tally.position());
-        let first = tally.steps_finished;
-        let left = usize::try_from(run.steps_left()).unwrap_or(usize::MAX);
-        let last = all.len().min(first.saturating_add(left));
-        let rest = all[first..last].to_vec();
-        let weights = batch_weights(row_weights(run.data, &self.spec).as_deref(), &orders, &rest);
-        let batches = Batches { orders, rest, weights };
-        match self.run_batches(run, &batches, &mut tally) {
-            Ok(stopped) => {
-                run.state.position = Some(tally.position());
-                if stopped {
-                    self.steps += tally.steps_finished as u32;
-                    return Ok(None);
-                }
-                Ok(Some(last == all.len()))
-            }
-            Err(error) => Err(self.recover(error, tally.steps_finished == 0)),
+        course.state.position = Some(tally.position());
+        let before = tally.steps_finished;
+        let left = usize::try_from(course.steps_left()).unwrap_or(usize::MAX);
+        let last = all.len().min(before.saturating_add(left));
+        let batches = all[before..last].to_vec();
+        let weights = batch_weights(row_weights(&course.data, &self.spec).as_deref(), &orders, &batches);
+        let pace = self.pace(course);
+        let session = self.open_session()?;
+        session.executor.set_pace(pace.clone());
+        if session.resident(len) {
+            session.write_order(&orders)?;
         }
+        let whole = last == all.len();
+        let (submitted, uploaded, first, unwatched) = (0, 0, 0, false);
+        Ok(Epoch { orders, batches, weights, whole, before, submitted, uploaded, first, pace, tally, unwatched })
     }
 
     /// Whether so many more optimizer steps can be counted.
@@ -76,59 +97,99 @@ impl Trainer {
         }
     }
 
-    /// Queues batches, chunk by chunk where samples stream. Gives whether the callback stopped it.
-    fn run_batches(&mut self, run: &mut Run<'_>, batches: &Batches, tally: &mut Tally) -> Result<bool> {
-        let (pace, replicas) = (self.pace(run), self.spec.replicas.clone());
-        let rate = |r: usize, number: u32| replicas[r].rate(r, &pace, number) as f32;
-        let Batches { orders, rest, weights } = batches;
-        let mut weights = &weights[..];
+    /// Goes on with an epoch: submits some steps, and sees which have finished; or waits for all that are queued, where the
+    /// epoch is over, a checkpoint is due, or somebody asked to stop.
+    pub(super) fn go_on_with(&mut self, course: &mut Course, mut epoch: Box<Epoch>) -> Result<()> {
+        let done = match std::mem::take(&mut epoch.unwatched) {
+            true => self.look_after(course, &mut epoch),
+            false => self.train_some(course, &mut epoch).map(|()| false),
+        };
+        match done {
+            Ok(true) => {
+                self.steps += epoch.tally.steps_finished as u32;
+                self.finish(course, End::Asked)
+            }
+            Ok(false) if matches!(course.phase, Phase::Trained { .. }) => Ok(()),
+            Ok(false) => {
+                course.phase = Phase::Within(epoch);
+                Ok(())
+            }
+            Err(error) => Err(self.recover(error, epoch.tally.steps_finished == 0)),
+        }
+    }
+
+    /// Takes a checkpoint if it is time for one or somebody asked to stop; gives whether to stop.
+    fn look_after(&mut self, course: &mut Course, epoch: &mut Epoch) -> Result<bool> {
+        let steps = course.state.steps + epoch.steps_queued() as u64;
+        let due = course.saver.as_ref().is_some_and(|saver| saver.is_due(steps, false));
+        if due || course.asked {
+            self.take_metrics(course, epoch, true)?;
+            course.state.position = Some(epoch.tally.position());
+            self.checkpoint(course)?;
+        }
+        Ok(course.asked)
+    }
+
+    fn train_some(&mut self, course: &mut Course, epoch: &mut Epoch) -> Result<()> {
+        if epoch.submitted == epoch.batches.len() {
+            self.take_metrics(course, epoch, true)?;
+            course.state.position = Some(epoch.tally.position());
+            course.phase = Phase::Trained { whole: epoch.whole };
+            return Ok(());
+        }
+        if epoch.submitted == epoch.uploaded {
+            self.upload_next(course, epoch)?;
+        }
+        let steps = course.state.steps + epoch.steps_queued() as u64;
+        let next = course.saver.as_ref().map_or(usize::MAX, |saver| saver.steps_left(steps));
+        let count = course.watch.look.min(epoch.uploaded - epoch.submitted).min(next);
+        let range = epoch.submitted..epoch.submitted + count;
+        let mut part = epoch.batches[range.clone()].to_vec();
+        part.iter_mut().for_each(|iteration| iteration.first -= epoch.first);
+        let weights = match &epoch.weights[..] {
+            [] => &[],
+            all => &all[range.start * epoch.orders.len()..range.end * epoch.orders.len()],
+        };
+        let queued = now();
+        self.open_session()?.executor.submit_weighted(ProgramId::Train, &part, weights)?;
+        epoch.submitted += count;
+        epoch.unwatched = true;
+        // The very first step is waited for: its time is reported, and a device that fails does so here.
+        self.take_metrics(course, epoch, course.watch.first_step.is_none())?;
+        course.watch.adapt(queued.elapsed());
+        Ok(())
+    }
+
+    /// Brings the samples of the next batches to the device: of all that are left, or, where samples stream, of one chunk.
+    fn upload_next(&mut self, course: &Course, epoch: &mut Epoch) -> Result<()> {
         let batch = self.spec.batch;
         let session = self.open_session()?;
-        session.executor.set_pace(pace.clone());
-        let resident = session.resident(run.data.len());
-        if resident {
-            session.write_order(orders)?;
+        if session.resident(course.data.len()) {
+            epoch.uploaded = epoch.batches.len();
+            return Ok(());
         }
-        let mut queued_steps = tally.steps_finished;
-        let steps_per_chunk = if resident { rest.len().max(1) } else { session.shape.order / batch };
-        for chunk in rest.chunks(steps_per_chunk) {
-            let mut chunk = chunk.to_vec();
-            if !resident {
-                let first = chunk[0].first;
-                let count = chunk.iter().map(|i| i.rows as usize).sum();
-                self.open_session()?.upload_chunk(run.data, orders, first as usize, count)?;
-                chunk.iter_mut().for_each(|i| i.first -= first);
-            }
-            let mut rest = &chunk[..];
-            while !rest.is_empty() {
-                let steps = run.state.steps + queued_steps as u64;
-                let next = run.saver.as_ref().map_or(usize::MAX, |saver| saver.steps_left(steps));
-                let (part, after) = rest.split_at(run.watch.look.min(rest.len()).min(next));
-                let queued = Instant::now();
-                let session = self.open_session()?;
-                let own;
-                (own, weights) = weights.split_at(weights.len().min(part.len() * orders.len()));
-                session.executor.submit_weighted(ProgramId::Train, part, own)?;
-                queued_steps += part.len();
-                // The very first step is waited for: its time is reported, and a device that fails does so here.
-                let metrics = session.executor.metrics(run.watch.first_step.is_none())?;
-                tally.take(metrics, &rate, run)?;
-                run.watch.adapt(queued.elapsed());
-                rest = after;
-                let due = |saver: &super::saver::Saver| saver.is_due(run.state.steps + queued_steps as u64, false);
-                let (due, stop) = (run.saver.as_ref().is_some_and(due), run.callback.stop());
-                if due || stop {
-                    finish(self.open_session()?, tally, &rate, run)?;
-                    run.state.position = Some(tally.position());
-                    self.checkpoint(run)?;
-                }
-                if stop {
-                    return Ok(true);
-                }
-            }
+        let last = epoch.batches.len().min(epoch.uploaded + session.shape.order / batch);
+        let chunk = &epoch.batches[epoch.uploaded..last];
+        let count = chunk.iter().map(|iteration| iteration.rows as usize).sum();
+        session.upload_chunk(&course.data, &epoch.orders, chunk[0].first as usize, count)?;
+        (epoch.first, epoch.uploaded) = (chunk[0].first, last);
+        Ok(())
+    }
+
+    /// Tells of the steps that have finished, or waits for all that are queued.
+    fn take_metrics(&mut self, course: &mut Course, epoch: &mut Epoch, wait: bool) -> Result<()> {
+        let metrics = self.open_session()?.executor.metrics(wait)?;
+        if metrics.is_empty() {
+            return Ok(());
         }
-        finish(self.open_session()?, tally, &rate, run)?;
-        Ok(false)
+        course.watch.first_step.get_or_insert_with(|| course.watch.started.elapsed().as_secs_f64());
+        let Epoch { tally, pace, .. } = epoch;
+        let rate = |r: usize, number: u32| self.spec.replicas[r].rate(r, pace, number) as f32;
+        let (steps, taken) = tally.take(&metrics, &rate);
+        if !steps.is_empty() {
+            course.events.push_back(Event::Steps(StepsReport { steps, progress: tally.progress() }));
+        }
+        taken
     }
 
     fn open_session(&mut self) -> Result<&mut Session> {
@@ -139,15 +200,9 @@ impl Trainer {
 /// The learning rate of a replica at an optimizer step.
 type Rate<'a> = &'a dyn Fn(usize, u32) -> f32;
 
-/// Waits for all metrics of what was queued.
-fn finish(session: &mut Session, tally: &mut Tally, rate: Rate<'_>, run: &mut Run<'_>) -> Result<()> {
-    let rest = session.executor.metrics(true)?;
-    tally.take(rest, rate, run)
-}
-
 /// The clock of a run.
 pub(super) struct Watch {
-    started: Instant,
+    pub started: Instant,
     pub first_step: Option<f64>,
     /// Steps to queue before the next look at what has finished.
     look: usize,
@@ -156,6 +211,11 @@ pub(super) struct Watch {
 impl Watch {
     pub fn new(started: Instant) -> Self {
         Self { started, first_step: None, look: 1 }
+    }
+
+    /// Seconds since the run began.
+    pub fn seconds(&self) -> f64 {
+        self.started.elapsed().as_secs_f64()
     }
 
     fn adapt(&mut self, queuing: Duration) {
@@ -179,7 +239,7 @@ struct Tally {
 
 impl Tally {
     fn new(epoch: usize, steps: usize, replicas: usize) -> Self {
-        let (sums, started) = (vec![[0.0; 3]; replicas], Instant::now());
+        let (sums, started) = (vec![[0.0; 3]; replicas], now());
         Self { epoch, steps, steps_finished: 0, samples: 0.0, sums, started, seconds_before: 0.0 }
     }
 
@@ -197,28 +257,24 @@ impl Tally {
         Position { batches, sums, samples, seconds: self.seconds() }
     }
 
-    fn take(&mut self, metrics: Vec<StepMetrics>, rate: Rate<'_>, run: &mut Run<'_>) -> Result<()> {
-        if metrics.is_empty() {
-            return Ok(());
-        }
-        let Watch { started, first_step, .. } = &mut run.watch;
-        first_step.get_or_insert_with(|| started.elapsed().as_secs_f64());
-        for step in &metrics {
+    /// Adds steps to the sums; gives those before the first whose loss is not finite, and that one's error.
+    fn take(&mut self, metrics: &[StepMetrics], rate: Rate<'_>) -> (Vec<StepReport>, Result<()>) {
+        let mut steps = Vec::with_capacity(metrics.len());
+        for step in metrics {
             let loss = step.loss();
             if !loss.is_finite() {
-                return Err(self.non_finite(step, rate));
+                return (steps, Err(self.non_finite(step, rate)));
             }
             let number = u64::from(step.iteration.number);
             let StepMetrics { replica, gradient_norm, .. } = *step;
-            run.callback.on_step(&StepReport { step: number, replica, loss, gradient_norm });
+            steps.push(StepReport { step: number, replica, loss, gradient_norm });
             self.sums[step.replica][0] += step.loss_sum;
             self.sums[step.replica][1] += step.right;
             self.sums[step.replica][2] += step.weight;
             self.samples += f64::from(step.iteration.rows);
             self.steps_finished += usize::from(step.replica + 1 == self.sums.len());
         }
-        run.callback.on_progress(&self.progress());
-        Ok(())
+        (steps, Ok(()))
     }
 
     fn non_finite(&self, step: &StepMetrics, rate: Rate<'_>) -> Error {

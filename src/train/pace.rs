@@ -1,7 +1,7 @@
 //! Where a fit stands for schedules, and what plateaus remember from epoch to epoch.
 
-use super::fit::Run;
 use super::report::Evaluation;
+use super::run::Course;
 use super::trainer::Trainer;
 use crate::schedule::{Pace, PlateauState};
 use crate::spec::Replica;
@@ -14,14 +14,14 @@ pub(super) fn plateaus(replicas: &[Replica]) -> Vec<PlateauState> {
 impl Trainer {
     /// Where the fit stands, between two epochs or within one. A schedule is as long as the epochs that were asked for,
     /// whether or not a limit on steps ends the fit before: more steps can follow, as if there had been none.
-    pub(super) fn pace(&self, run: &Run<'_>) -> Pace {
-        let steps_per_epoch = run.data.len().div_ceil(self.spec.batch);
-        let whole = (run.fit.epochs as u64).saturating_mul(steps_per_epoch as u64);
+    pub(super) fn pace(&self, course: &Course) -> Pace {
+        let steps_per_epoch = course.data.len().div_ceil(self.spec.batch);
+        let whole = (course.fit.epochs as u64).saturating_mul(steps_per_epoch as u64);
         Pace {
-            start: self.steps.saturating_sub(u32::try_from(run.state.steps).unwrap_or(u32::MAX)),
+            start: self.steps.saturating_sub(u32::try_from(course.state.steps).unwrap_or(u32::MAX)),
             steps_per_epoch: u32::try_from(steps_per_epoch).unwrap_or(u32::MAX),
             steps: u32::try_from(whole).unwrap_or(u32::MAX),
-            fallen: run.state.plateaus.iter().map(|plateau| plateau.learning_rate).collect(),
+            fallen: course.state.plateaus.iter().map(|plateau| plateau.learning_rate).collect(),
         }
     }
 

@@ -106,7 +106,7 @@ pub struct StepReport {
 }
 
 /// How far an epoch has come.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Progress {
     /// From 1.
     pub epoch: usize,
@@ -152,7 +152,7 @@ pub enum End {
     Steps,
     /// Early stopping.
     Stopped,
-    /// [`Callback::stop`] asked for it.
+    /// [`Run::stop`](super::Run::stop) or [`Callback::stop`] asked for it.
     Asked,
 }
 
@@ -175,7 +175,8 @@ pub struct History {
     pub end: End,
 }
 
-/// Is told how a run goes. Every method does nothing unless overridden.
+/// Is told how [`Trainer::fit`](super::Trainer::fit) goes, event by event ([`Event::tell`](super::Event::tell)). Every method
+/// does nothing unless overridden.
 pub trait Callback {
     /// Before the first step.
     fn on_start(&mut self, _run: &RunInfo) {}

@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use super::builder::TrainerBuilder;
 use super::checkpoint::{Checkpoint, DeviceRecord, NamedTensor, State};
-use super::fit::Run;
+use super::event::{CheckpointReport, Event};
 use super::fit_state::{FitRecord, FitState};
+use super::run::Course;
 use super::saver::latest;
 use super::session::check_state;
 use super::trainer::Trainer;
@@ -182,14 +183,13 @@ impl Trainer {
         self.resumed.as_ref().map_or(&[], |resumed| &resumed.state.reports)
     }
 
-    /// Hands a checkpoint of a fit over to be written.
-    pub(super) fn checkpoint(&mut self, run: &mut Run<'_>) -> Result<()> {
-        let steps = run.steps();
-        if run.saver.is_none() {
-            return Ok(());
-        }
-        let checkpoint = self.snapshot(Some(run.state.clone()), run.captured.clone())?;
-        run.saver.as_mut().map_or(Ok(()), |saver| saver.offer(checkpoint, steps))
+    /// Hands a checkpoint of a fit over to be written, where the fit keeps any.
+    pub(super) fn checkpoint(&mut self, course: &mut Course) -> Result<()> {
+        let (epochs, steps) = (course.state.reports.len(), course.steps());
+        let Some(saver) = &mut course.saver else { return Ok(()) };
+        saver.offer(self.snapshot(Some(course.state.clone()), course.captured.clone())?, steps)?;
+        course.events.push_back(Event::Checkpoint(CheckpointReport { epochs, steps }));
+        Ok(())
     }
 
     fn snapshot(&mut self, fit: Option<FitState>, best: Vec<NamedTensor>) -> Result<Checkpoint> {

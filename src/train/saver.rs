@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::ModelFile;
 use super::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
+use crate::platform::{Instant, Thread, now, spawn};
 
 /// The two files that take turns: while one is replaced, the other is whole on disk.
 const GENERATIONS: [&str; 2] = ["checkpoint.0.safetensors", "checkpoint.1.safetensors"];
@@ -150,7 +150,7 @@ impl Shared {
 pub(super) struct Saver {
     settings: Checkpoints,
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<Thread>,
     last: Instant,
     last_steps: u64,
     /// Checkpoints handed over.
@@ -167,17 +167,9 @@ impl Saver {
         let files = GENERATIONS.map(|name| settings.directory.join(name));
         let next = usize::from(newest == Some(&files[0]));
         let (own, best) = (shared.clone(), settings.best());
-        let thread = std::thread::Builder::new().name("checkpoints".to_owned());
-        let thread = thread.spawn(move || write_all(&own, &files, next, &best));
+        let thread = spawn("checkpoints", move || write_all(&own, &files, next, &best));
         let thread = thread.map_err(|e| Error::io(&settings.directory, "start a thread that writes to", e))?;
-        Ok(Self {
-            settings: settings.clone(),
-            shared,
-            thread: Some(thread),
-            last: Instant::now(),
-            last_steps: 0,
-            offered: 0,
-        })
+        Ok(Self { settings: settings.clone(), shared, thread: Some(thread), last: now(), last_steps: 0, offered: 0 })
     }
 
     /// Steps that may be queued before the next checkpoint by their number.
@@ -199,7 +191,7 @@ impl Saver {
     /// Hands a checkpoint over, after so many steps of the fit; one that still waits is replaced by it. But the first never
     /// is: with it on disk there are two generations from the second on, however slow the disk or the thread is.
     pub fn offer(&mut self, checkpoint: Checkpoint, steps: u64) -> Result<()> {
-        (self.last, self.last_steps) = (Instant::now(), steps);
+        (self.last, self.last_steps) = (now(), steps);
         self.offered += 1;
         let mut waiting = self.shared.lock();
         while self.offered == 2 && waiting.checkpoint.is_some() && !self.has_ended() {
@@ -214,7 +206,7 @@ impl Saver {
     }
 
     fn has_ended(&self) -> bool {
-        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+        self.thread.as_ref().is_none_or(Thread::is_finished)
     }
 
     /// Hands the best epoch's model over.

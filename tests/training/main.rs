@@ -7,6 +7,7 @@ mod model_file;
 mod problems;
 mod random_specs;
 mod resume;
+mod runs;
 mod same_results;
 mod schedules;
 mod support;
