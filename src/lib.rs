@@ -55,6 +55,7 @@ pub mod precision;
 mod predictor;
 pub mod pytorch;
 pub mod random;
+pub mod run;
 pub mod scalar;
 pub mod schedule;
 pub mod spec;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The library's modules, the lowest first.
-const FLOORS: [&str; 28] = [
+const FLOORS: [&str; 29] = [
     "precision",
     "error",
     "names",
@@ -27,6 +27,7 @@ const FLOORS: [&str; 28] = [
     "data",
     "verify",
     "train",
+    "run",
     "predictor",
     "onnx",
     "pytorch",

@@ -65,6 +65,13 @@ pub enum Note {
         /// Steps behind it.
         steps: u64,
     },
+    /// Early stopping watches the test part, whose scores then flatter the model.
+    WatchesTest,
+    /// The targets of a regression are far from the scale of a fresh model's outputs, and are not scaled.
+    TargetsFar {
+        /// The largest standard deviation of a target.
+        deviation: f64,
+    },
     /// Something is not as it was before the checkpoint.
     Changed {
         /// What.
@@ -77,6 +84,13 @@ impl Display for Note {
         match self {
             Self::OnCpu { reason } => write!(f, "running on the CPU: {reason}"),
             Self::DefaultKernels { reason } => f.write_str(reason),
+            Self::WatchesTest => f.write_str(
+                "early stopping watches the test part, whose scores then flatter the model; hold a validation part back",
+            ),
+            Self::TargetsFar { deviation } => write!(
+                f,
+                "the targets' standard deviation is {deviation:.3}, far from 1: to scale them may train much better"
+            ),
             Self::GoesOn { epochs, steps } => write!(f, "going on after {epochs} epochs, {steps} steps"),
             Self::Changed { what } => f.write_str(what),
         }

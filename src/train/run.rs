@@ -189,9 +189,11 @@ impl<'t> Run<'t> {
         &self.course.info
     }
 
-    /// Tells something more before it starts.
-    pub(crate) fn note_first(&mut self, notes: Vec<Note>) {
-        notes.into_iter().rev().for_each(|note| self.course.events.push_front(Event::Note(note)));
+    /// Tells more of what is to know before it starts, after what there is to tell of the device.
+    pub(crate) fn note_start(&mut self, notes: Vec<Note>) {
+        let of_device = |event: &Event| matches!(event, Event::Note(Note::OnCpu { .. } | Note::DefaultKernels { .. }));
+        let at = self.course.events.iter().take_while(|event| of_device(event)).count();
+        notes.into_iter().rev().for_each(|note| self.course.events.insert(at, Event::Note(note)));
     }
 
     /// Ends the run where it stands, if it is not over, without another checkpoint, and gives its trainer.

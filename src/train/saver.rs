@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::ModelFile;
 use super::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
@@ -44,7 +46,7 @@ const DEFAULT_SECONDS: f64 = 10.0;
 /// assert_eq!(history.epochs.len(), 8);
 /// # Ok::<(), wgrad::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Checkpoints {
     directory: PathBuf,
     steps: Option<u64>,
@@ -69,6 +71,11 @@ impl Checkpoints {
     pub fn every_seconds(mut self, seconds: f64) -> Self {
         self.seconds = seconds;
         self
+    }
+
+    /// Where they are.
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// Where the best epoch's model is.

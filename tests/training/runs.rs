@@ -75,16 +75,17 @@ fn a_run_that_is_asked_to_stop_takes_a_checkpoint_and_goes_on_from_it() {
         while !steps(&[run.next().unwrap().unwrap()]).contains(&14) {}
         run.stop();
         let events = rest(&mut run);
-        let [.., Event::Checkpoint(CheckpointReport { epochs: 1, steps: at }), Event::Finished(history)] = &events[..]
+        let [.., Event::Checkpoint(CheckpointReport { epochs: whole, steps: at }), Event::Finished(history)] =
+            &events[..]
         else {
             panic!("{events:?}")
         };
         assert!((14..=22).contains(at), "{at}");
-        assert_eq!((history.end, history.steps, history.epochs.len()), (End::Asked, *at, 1));
+        assert_eq!((history.end, history.steps, history.epochs.len()), (End::Asked, *at, *whole));
         let mut resumed = Trainer::resume(directory.path(), device.clone()).unwrap();
         let mut run = resumed.start(&data, fit).unwrap();
         let first = run.next().unwrap();
-        assert_eq!(first, Some(Event::Note(Note::GoesOn { epochs: 1, steps: *at })));
+        assert_eq!(first, Some(Event::Note(Note::GoesOn { epochs: *whole, steps: *at })));
         let told = steps(&rest(&mut run));
         drop(run);
         assert_eq!(told, (at + 1..=33).collect::<Vec<_>>());

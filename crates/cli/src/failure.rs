@@ -48,6 +48,18 @@ impl Failure {
     }
 }
 
+/// A mistake in a field of a run, in the words of the flag that sets it.
+pub fn in_flags(error: wgrad::Error) -> Failure {
+    let wgrad::Error::Spec { field, reason } = &error else { return error.into() };
+    Failure::Usage(match field.as_str() {
+        "augment" if reason.starts_with("samples") => format!("--augment: {reason}"),
+        "augment" | "batch" | "limit" => format!("--{field} {reason}"),
+        "scale targets" => format!("--scale-target {reason}; leave it out, or give --task regression"),
+        "validation" => format!("--validation {reason}"),
+        _ => return error.into(),
+    })
+}
+
 /// Help and version go to stdout as they are. A mistake becomes one line, as every other error is: what is wrong, a tip
 /// where clap has one, and where to read on. Which word of the command line is no text, clap does not say.
 pub fn of_clap(error: &clap::Error, line: &[OsString]) -> ExitCode {

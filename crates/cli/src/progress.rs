@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use indicatif::ProgressStyle;
-use wgrad::{Callback, EpochReport, Progress, RunInfo};
+use wgrad::{EpochReport, Progress, RunInfo};
 
 /// A bar per epoch with loss, accuracy, samples per second and time left, on a terminal's stderr; where stderr is not
 /// a terminal, one line per epoch.
@@ -31,14 +31,14 @@ impl ProgressBar {
         let template = "{prefix} {wide_bar} {pos}/{len} {msg} {eta} left";
         ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
     }
-}
 
-impl Callback for ProgressBar {
-    fn on_start(&mut self, run: &RunInfo) {
+    /// Before the first step.
+    pub fn start(&mut self, run: &RunInfo) {
         (self.epochs, self.classes) = (run.epochs, run.classes);
     }
 
-    fn on_progress(&mut self, progress: &Progress) {
+    /// Within an epoch.
+    pub fn progress(&mut self, progress: &Progress) {
         let Progress { epoch, step, steps, loss, accuracy, samples_per_second } = *progress;
         let bar = self.bar.get_or_insert_with(|| {
             let bar = indicatif::ProgressBar::new(steps as u64).with_style(Self::style());
@@ -49,7 +49,8 @@ impl Callback for ProgressBar {
         bar.set_message(format!("loss {loss:.4}{right} {samples_per_second:.0}/s"));
     }
 
-    fn on_epoch(&mut self, report: &EpochReport) {
+    /// After an epoch.
+    pub fn epoch(&mut self, report: &EpochReport) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }

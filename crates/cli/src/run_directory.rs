@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use wgrad::files::{check_writable, write_whole};
-use wgrad::{Callback, Checkpoints, EpochReport, Error, History, RunInfo, Trainer};
+use wgrad::run::{FitSpec, RunSpec};
+use wgrad::{Checkpoints, EpochReport, Error, Event, History, Trainer};
 
 use crate::Result;
 use crate::config::Settings;
@@ -21,7 +22,7 @@ const CONFIG: &str = "config.json";
 /// Of the arguments; what `--resume` reads.
 pub const SETTINGS: &str = "config.toml";
 
-/// A directory that can be written to. As a callback it notes each epoch.
+/// A directory that can be written to. It notes each epoch that it is told of.
 pub struct RunDirectory {
     path: PathBuf,
     checkpoints: Checkpoints,
@@ -31,7 +32,7 @@ pub struct RunDirectory {
     _lock: RunLock,
     /// What goes into the directory once training begins.
     beginning: Beginning,
-    /// What went wrong in a callback, which then asks the run to stop.
+    /// What went wrong while the run went on, which then is to stop.
     failure: Option<crate::Failure>,
 }
 
@@ -39,7 +40,7 @@ pub struct RunDirectory {
 pub struct Beginning {
     /// The arguments.
     pub settings: Settings,
-    /// Model and training, in JSON.
+    /// The run, its model and training, in JSON.
     pub specs: Vec<u8>,
     /// Epochs before an interruption; none for a new run.
     pub resumed: Option<Vec<EpochReport>>,
@@ -48,18 +49,21 @@ pub struct Beginning {
 }
 
 impl Beginning {
-    pub fn new(trainer: &Trainer, settings: Settings, resumed: bool, validates: bool) -> Result<Self> {
+    pub fn new(trainer: &Trainer, settings: Settings, spec: &RunSpec, validates: bool) -> Result<Self> {
         #[derive(Serialize)]
         struct Config<'a> {
             wgrad: &'a str,
             architecture: String,
             model: &'a wgrad::Sequential,
             training: &'a wgrad::TrainSpec,
+            run: &'a RunSpec,
         }
         let (model, training) = (trainer.model(), trainer.spec());
         let (wgrad, architecture) = (env!("CARGO_PKG_VERSION"), model.architecture());
-        let specs = pretty(CONFIG.as_ref(), &Config { wgrad, architecture, model, training })?;
-        let resumed = resumed.then(|| trainer.resumed_epochs().to_vec());
+        // Checkpoints are where this file is, wherever it is taken.
+        let run = &RunSpec { fit: FitSpec { checkpoints: None, ..spec.fit.clone() }, ..spec.clone() };
+        let specs = pretty(CONFIG.as_ref(), &Config { wgrad, architecture, model, training, run })?;
+        let resumed = trainer.resumes_after().map(|_| trainer.resumed_epochs().to_vec());
         Ok(Self { settings, specs, resumed, validates })
     }
 }
@@ -87,11 +91,6 @@ impl RunDirectory {
         Ok(())
     }
 
-    /// What the fit writes its checkpoints by.
-    pub fn checkpoints(&self) -> Checkpoints {
-        self.checkpoints.clone()
-    }
-
     /// Whether there is something to go on with.
     pub fn has_begun(&self) -> bool {
         self.path.join(SETTINGS).exists() && self.checkpoints.are_there()
@@ -110,6 +109,20 @@ impl RunDirectory {
         if self.new {
             std::fs::remove_dir(&self.path).ok();
         }
+    }
+
+    /// Keeps what an event tells; after what goes wrong, nothing more.
+    pub fn tell(&mut self, event: &Event) {
+        match event {
+            Event::Started(_) => self.failure = self.begin().err(),
+            Event::Epoch(report) if self.failure.is_none() => self.failure = self.note(report).err(),
+            _ => {}
+        }
+    }
+
+    /// Whether something has gone wrong.
+    pub fn has_failed(&self) -> bool {
+        self.failure.is_some()
     }
 
     /// What went wrong while training went on.
@@ -192,22 +205,6 @@ impl RunDirectory {
         let mut file = OpenOptions::new().append(true).create(true).open(&path).map_err(failed)?;
         let empty = file.metadata().map_err(failed)?.len() == 0;
         file.write_all(&bytes(empty)?).map_err(failed)
-    }
-}
-
-impl Callback for RunDirectory {
-    fn on_start(&mut self, _: &RunInfo) {
-        self.failure = self.begin().err();
-    }
-
-    fn on_epoch(&mut self, report: &EpochReport) {
-        if self.failure.is_none() {
-            self.failure = self.note(report).err();
-        }
-    }
-
-    fn stop(&mut self) -> bool {
-        self.failure.is_some()
     }
 }
 

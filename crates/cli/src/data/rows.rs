@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use wgrad::data::{Content, Format, Preprocessing, Table, rows_of};
+use wgrad::run::{is_table, names};
 use wgrad::{Error, Features, ModelFile};
 
-use super::source::{RowFormat, content, is_table, names, refuse_idle};
+use super::source::{RowFormat, content, refuse_idle};
 use crate::{Failure, Result};
 
 /// Rows to predict, encoded as the model's preprocessing says.

@@ -1,4 +1,4 @@
-//! What a dataset's name or path stands for.
+//! Samples by name or path, and the flags that say how they are written.
 
 use std::io::{IsTerminal, stdin};
 use std::path::{Path, PathBuf};
@@ -6,13 +6,12 @@ use std::sync::Arc;
 
 use clap::Args;
 use wgrad::data::npy::Elements;
-use wgrad::data::{ArraySpec, Content, Format, Header, Parts, Preprocessing, RawArrays, RawParts, Table, TableFormat};
-use wgrad::{Dataset, Error, ModelFile, datasets};
+use wgrad::data::{ArraySpec, Content, Format, Header, Parts, Preprocessing, RawArrays, Table, TableFormat};
+use wgrad::run::{self, Source};
+use wgrad::{Dataset, ModelFile, datasets};
 
 use crate::{Failure, Result};
 
-/// Names of tables' files, besides what their first bytes say.
-const TABLES: [&str; 4] = ["csv", "tsv", "txt", "data"];
 /// In place of a file's name: what is piped in.
 const STANDARD_INPUT: &str = "-";
 
@@ -72,106 +71,31 @@ fn delimiter(text: &str) -> Result<u8, String> {
     }
 }
 
-/// What a dataset's name stands for.
-pub enum Source {
-    /// Images by name or from a directory: parts of their own.
-    Images,
-    /// Made up or compiled in, in memory.
-    Made(Dataset),
-    /// Text, out of a pipe or not.
-    Table { table: Table, piped: bool },
-    /// Arrays by name, or one of features, whose answers lie elsewhere.
-    Arrays(Content),
-}
-
-impl Source {
-    /// Finds out, and reads it unless it is images.
-    pub fn find(name: &str, format: TableFormat) -> Result<Self> {
-        if name == "iris" {
-            return Ok(Self::Table { table: datasets::iris_table()?, piped: false });
-        }
-        if let Some(data) = datasets::made(name)? {
-            return Ok(Self::Made(data));
-        }
-        let path = Path::new(name);
-        if datasets::KNOWN.contains(&name) || path.is_dir() {
-            return Ok(Self::Images);
-        }
-        match path.metadata() {
-            Err(source) if name != STANDARD_INPUT => Err(unknown(name, source).into()),
-            _ => Self::of_content(content(path)?, format),
-        }
+/// Where the name is `-`, something must be piped in.
+pub fn check_piped(path: &Path) -> Result<()> {
+    if path == Path::new(STANDARD_INPUT) && stdin().is_terminal() {
+        let reason = "`-` is standard input, and nothing is piped into it; name a file, or pipe one in";
+        return Err(Failure::Usage(reason.to_owned()));
     }
-
-    fn of_content(content: Content, format: TableFormat) -> Result<Self> {
-        match content.format() {
-            Format::Npy | Format::Npz => Ok(Self::Arrays(content)),
-            Format::Other if is_table(&content) => {
-                Ok(Self::Table { table: Table::of(&content, format)?, piped: content.is_pipe() })
-            }
-            _ => {
-                let reason = format!(
-                    "this is no training set that is read: NPZ, NPY (with --y), a table whose name ends in .{} (each \
-                     gzipped or not), or the directory of four IDX files",
-                    TABLES.join(", .")
-                );
-                Err(Error::Data { path: content.path().to_path_buf(), reason }.into())
-            }
-        }
-    }
+    Ok(())
 }
 
 /// What a file holds, or a pipe, or standard input where the name is `-`. A pipe can be read only once.
 pub fn content(path: &Path) -> Result<Content> {
-    if path != Path::new(STANDARD_INPUT) {
-        return Ok(Content::read(path)?);
-    }
-    if stdin().is_terminal() {
-        let reason = "`-` is standard input, and nothing is piped into it; name a file, or pipe one in";
-        return Err(Failure::Usage(reason.to_owned()));
-    }
-    Ok(Content::of("standard input", stdin().lock())?)
+    check_piped(path)?;
+    Ok(run::content(path)?)
 }
 
-/// Text without a name to tell by is taken for a table.
-pub fn is_table(content: &Content) -> bool {
-    content.is_pipe() || is_tables_name(&content.extension())
-}
-
-fn is_tables_name(extension: &str) -> bool {
-    TABLES.contains(&extension)
-}
-
-/// The sets that have names.
-pub fn names() -> impl Iterator<Item = &'static str> {
-    datasets::KNOWN.iter().chain(&["iris"]).chain(datasets::MADE).copied()
-}
-
-/// A name that stands for nothing; one that looks like a path was meant as a file.
-fn unknown(name: &str, source: std::io::Error) -> Error {
-    let extension = Content::extension_of(Path::new(name));
-    let is_data = is_tables_name(&extension) || ["npy", "npz"].contains(&extension.as_str());
-    if name.contains(['/', '\\']) || is_data {
-        return Error::Io { path: name.into(), action: "read", source };
+/// An NPY file has no answers of its own.
+pub fn check_answers(x: &Content, y: Option<&str>) -> Result<()> {
+    match y {
+        None if x.format() != Format::Npz => {
+            let name = x.path().display();
+            let reason = format!("{name} holds features only; name the file of the answers with --y FILE.npy");
+            Err(Failure::Usage(reason))
+        }
+        _ => Ok(()),
     }
-    let (before, _) = name.split_once(':').unwrap_or((name, ""));
-    if before != name && (datasets::KNOWN.contains(&before) || before == "iris") {
-        return Error::Spec { field: before.to_owned(), reason: "has no options".to_owned() };
-    }
-    Error::UnknownDataset { name: name.to_owned(), known: names().collect::<Vec<_>>().join(", ") }
-}
-
-/// Raw rows with answers from an NPZ file's training part, or from two NPY files.
-pub fn arrays_of(x: &Content, spec: &ArraySpec, y: Option<&str>) -> Result<RawParts> {
-    if x.format() == Format::Npz {
-        return Ok(spec.npz(x)?);
-    }
-    let Some(y) = y else {
-        let name = x.path().display();
-        let reason = format!("{name} holds features only; name the file of the answers with --y FILE.npy");
-        return Err(Failure::Usage(reason));
-    };
-    Ok(RawParts { train: ArraySpec::npy(x, &content(Path::new(y))?)?, validation: None, test: None })
 }
 
 /// Which samples a saved model is to judge.
@@ -202,6 +126,7 @@ impl SamplesArgs {
     /// All samples, encoded as the model's preprocessing says: those of a test or training part of their own where
     /// there is one. And whether they came out of a pipe, whose name says nothing of them.
     pub fn load(&self, model: &ModelFile) -> Result<(Parts, bool)> {
+        check_piped(Path::new(&self.dataset))?;
         let source = Source::find(&self.dataset, self.format.format()?)?;
         self.check_flags(&source)?;
         let piped = match &source {
@@ -248,7 +173,8 @@ impl SamplesArgs {
             Source::Table { table, .. } => whole(self.columns(model, &known, &table)?.dataset(&table)?),
             Source::Arrays(x) => {
                 let spec = ArraySpec { x: self.x.clone(), y: self.y.clone(), ..ArraySpec::default() };
-                let raw = arrays_of(&x, &spec, self.y.as_deref())?;
+                check_answers(&x, self.y.as_deref())?;
+                let raw = run::raw_arrays(&x, &spec, self.y.as_deref())?;
                 let several = raw.train.y.shape[1..].iter().product::<usize>() > 1;
                 let floats = matches!(raw.train.y.elements, Elements::Float(_));
                 let values = several || floats && model.spec.loss.is_for_values();

@@ -4,14 +4,13 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::Resettable;
 use clap::{Args, ValueEnum};
-use wgrad::data::{ArraySpec, Missing, Parts, Preprocessing, RawParts, Scale, Split, Table, TableSpec, Task};
+use wgrad::data::{Missing, Parts, Scale, Task};
+use wgrad::run::{DataSpec, Portion, Source};
 use wgrad::{Dataset, datasets};
 
-use super::source::{IN_DATA_DIR, RowFormat, Source, arrays_of, content, refuse_idle};
+use super::source::{IN_DATA_DIR, RowFormat, check_answers, check_piped, refuse_idle};
+use crate::failure::in_flags;
 use crate::{Failure, Result, args};
-
-/// The share that is held back where a set has no test part of its own.
-const DEFAULT_TEST: f64 = 0.2;
 
 /// What to learn from.
 #[derive(Args)]
@@ -127,49 +126,65 @@ fn share(text: &str) -> Result<f64, String> {
     value.ok_or_else(|| "must be a share of at least 0 and below 1, such as 0.2".to_owned())
 }
 
-/// Where the validation part comes from.
-enum Validation<'a> {
-    Share(f64),
-    File(&'a Path),
-}
-
 impl TrainDataArgs {
-    /// Reads, divides, fits the preprocessing on the training part, and applies it.
-    pub fn load(&self) -> Result<Parts> {
-        let scales = self.preprocess.iter().filter(|word| matches!(word, Preparation::Scale(_))).count();
-        if scales > 1 {
+    /// Where samples come from, and how they are read, prepared and divided.
+    pub fn spec(&self) -> Result<DataSpec> {
+        let scales = self.preprocess.iter().filter_map(|word| match word {
+            Preparation::Scale(scale) => Some(*scale),
+            Preparation::Normalize => None,
+        });
+        let scales: Vec<Scale> = scales.collect();
+        if scales.len() > 1 {
             return Err(Failure::Usage("--preprocess: give one of standardize, min-max and none".to_owned()));
         }
-        let parts = self.parts()?;
-        self.check_division(&parts.train)?;
-        if self.scale_target && parts.train.classes() > 0 {
-            let reason = "--scale-target is for a regression, and the answers are classes; leave it out, or give --task \
-                          regression";
-            return Err(Failure::Usage(reason.to_owned()));
-        }
-        Ok(parts)
+        let test = match (&self.test, self.test_fraction) {
+            (Some(_), Some(_)) => return Err(Failure::Usage("--test and --test-fraction cannot both be".to_owned())),
+            (Some(path), None) => Some(Portion::File(path.clone())),
+            (None, share) => share.map(Portion::Share),
+        };
+        Ok(DataSpec {
+            source: self.dataset.clone(),
+            directory: self.data_dir.clone(),
+            format: self.format.format()?,
+            targets: self.target.clone(),
+            task: self.task.map(Into::into),
+            one_hot: self.categorical.clone(),
+            ordinal: self.ordinal.clone(),
+            drop: self.drop.clone(),
+            weights: self.weights_column.clone(),
+            missing: match self.missing {
+                MissingName::Error => Missing::Error,
+                MissingName::Drop => Missing::Drop,
+                MissingName::Mean => Missing::Mean,
+            },
+            x: self.x.clone(),
+            y: self.y.clone(),
+            scale: scales.first().copied(),
+            normalize: self.preprocess.contains(&Preparation::Normalize),
+            scale_targets: self.scale_target,
+            test,
+            validation: self.validation()?,
+            stratify: !self.no_stratify,
+            split_seed: self.split_seed,
+            limit: None,
+        })
     }
 
-    fn parts(&self) -> Result<Parts> {
-        let source = Source::find(&self.dataset, self.format.format()?)?;
+    /// Reads, divides, fits the preprocessing on the training part, and applies it.
+    pub fn load(&self, spec: &DataSpec) -> Result<Parts> {
+        let validation = match &spec.validation {
+            Some(Portion::File(path)) => Some(path.as_path()),
+            _ => None,
+        };
+        [Some(Path::new(&self.dataset)), self.test.as_deref(), validation]
+            .into_iter()
+            .flatten()
+            .try_for_each(check_piped)?;
+        let source = spec.find()?;
         self.check_flags(&source)?;
-        match source {
-            Source::Images => self.images(),
-            Source::Table { table, .. } => self.table(&table),
-            Source::Made(data) if self.dataset == "xor" && self.test_fraction.is_none() => {
-                // All four rows are needed to learn it, and it is judged on them.
-                let parts = self.arrays(RawParts { train: data.into(), validation: None, test: None }, 0.0)?;
-                Ok(Parts { test: parts.test.or_else(|| Some(parts.train.clone())), ..parts })
-            }
-            Source::Made(data) => {
-                self.arrays(RawParts { train: data.into(), validation: None, test: None }, DEFAULT_TEST)
-            }
-            Source::Arrays(x) => {
-                let raw = arrays_of(&x, &self.array_spec(0.0)?, self.y.as_deref())?;
-                let default = if raw.test.is_some() { 0.0 } else { DEFAULT_TEST };
-                self.arrays(raw, default)
-            }
-        }
+        let parts = spec.parts(source).map_err(in_flags)?;
+        self.check_division(&parts.train)?;
+        Ok(parts)
     }
 
     fn check_flags(&self, source: &Source) -> Result<()> {
@@ -196,7 +211,15 @@ impl TrainDataArgs {
                 (is_array, &array, "NPZ and NPY files"),
                 (datasets::KNOWN.contains(&self.dataset.as_str()), &place, IN_DATA_DIR),
             ],
-        )
+        )?;
+        let test = [("--test", self.test.is_some()), ("--test-fraction", self.test_fraction.is_some())];
+        match (source, test.iter().find(|(_, given)| *given)) {
+            (Source::Images, Some((flag, _))) => {
+                Err(Failure::Usage(format!("{flag}: {} has a test part of its own", self.dataset)))
+            }
+            (Source::Arrays(x), _) => check_answers(x, self.y.as_deref()),
+            _ => Ok(()),
+        }
     }
 
     /// Of samples that are not divided, how to divide them would say nothing.
@@ -212,21 +235,7 @@ impl TrainDataArgs {
         }
     }
 
-    /// Shares of the samples, where parts have no set of their own.
-    fn split(&self, default_test: f64) -> Result<Split> {
-        let own = self.test.is_some();
-        if own && self.test_fraction.is_some() {
-            return Err(Failure::Usage("--test and --test-fraction cannot both be".to_owned()));
-        }
-        let test = self.test_fraction.unwrap_or(if own { 0.0 } else { default_test });
-        let validation = match self.validation()? {
-            Some(Validation::Share(share)) => share,
-            _ => 0.0,
-        };
-        Ok(Split { test, validation, seed: self.split_seed, stratify: !self.no_stratify })
-    }
-
-    fn validation(&self) -> Result<Option<Validation<'_>>> {
+    fn validation(&self) -> Result<Option<Portion>> {
         let Some(text) = &self.validation else { return Ok(None) };
         if text.is_empty() {
             return Err(Failure::Usage("--validation is empty; give a share such as 0.1, or a file".to_owned()));
@@ -234,101 +243,9 @@ impl TrainDataArgs {
         match text.parse::<f64>() {
             Ok(_) => {
                 let share = share(text).map_err(|reason| Failure::Usage(format!("--validation {text} {reason}")))?;
-                Ok(Some(Validation::Share(share)))
+                Ok(Some(Portion::Share(share)))
             }
-            Err(_) => Ok(Some(Validation::File(Path::new(text)))),
-        }
-    }
-
-    fn scale(&self, default: Scale) -> (Scale, bool) {
-        let scale = self.preprocess.iter().rev().find_map(|word| match word {
-            Preparation::Scale(scale) => Some(*scale),
-            Preparation::Normalize => None,
-        });
-        (scale.unwrap_or(default), self.preprocess.contains(&Preparation::Normalize))
-    }
-
-    fn task(&self) -> Option<Task> {
-        self.task.map(Into::into)
-    }
-
-    fn table(&self, table: &Table) -> Result<Parts> {
-        let (scale, normalize) = self.scale(Scale::Standardize);
-        let spec = TableSpec {
-            targets: self.target.clone(),
-            task: self.task(),
-            one_hot: self.categorical.clone(),
-            ordinal: self.ordinal.clone(),
-            drop: self.drop.clone(),
-            weights: self.weights_column.clone(),
-            missing: match self.missing {
-                MissingName::Error => Missing::Error,
-                MissingName::Drop => Missing::Drop,
-                MissingName::Mean => Missing::Mean,
-            },
-            scale,
-            normalize,
-            scale_targets: self.scale_target,
-            split: self.split(DEFAULT_TEST)?,
-        };
-        let format = self.format.format()?;
-        let read = |path: &Path| Ok::<_, Failure>(Table::of(&content(path)?, format)?);
-        let validation = match self.validation()? {
-            Some(Validation::File(path)) => Some(read(path)?),
-            _ => None,
-        };
-        let test = self.test.as_deref().map(read).transpose()?;
-        Ok(spec.prepare_with(table, validation.as_ref(), test.as_ref())?)
-    }
-
-    fn array_spec(&self, default_test: f64) -> Result<ArraySpec> {
-        let (scale, normalize) = self.scale(Scale::None);
-        Ok(ArraySpec {
-            x: self.x.clone(),
-            y: self.y.clone(),
-            task: self.task(),
-            scale,
-            normalize,
-            scale_targets: self.scale_target,
-            split: self.split(default_test)?,
-        })
-    }
-
-    fn arrays(&self, mut raw: RawParts, default_test: f64) -> Result<Parts> {
-        let spec = self.array_spec(default_test)?;
-        let read = |path: &Path| arrays_of(&content(path)?, &spec, None).map(|raw| Some(raw.train));
-        if let Some(Validation::File(path)) = self.validation()? {
-            raw.validation = read(path)?;
-        }
-        if let Some(path) = &self.test {
-            raw.test = read(path)?;
-        }
-        Ok(spec.prepare(raw)?)
-    }
-
-    /// Images with a test part of their own; nothing is fitted unless that is asked for, so that bytes stay bytes.
-    fn images(&self) -> Result<Parts> {
-        if self.test.is_some() || self.test_fraction.is_some() {
-            let flag = if self.test.is_some() { "--test" } else { "--test-fraction" };
-            return Err(Failure::Usage(format!("{flag}: {} has a test part of its own", self.dataset)));
-        }
-        let parts = datasets::load(&self.dataset, self.data_dir.as_deref())?;
-        if !self.preprocess.is_empty() || self.task.is_some() {
-            let raw = RawParts { train: parts.train.into(), validation: None, test: Some(parts.test.into()) };
-            return self.arrays(raw, 0.0);
-        }
-        match self.validation()? {
-            None => Ok(parts.into()),
-            Some(Validation::File(path)) => {
-                let reason = format!("--validation {}: for {} give a share, such as 0.1", path.display(), self.dataset);
-                Err(Failure::Usage(reason))
-            }
-            Some(Validation::Share(_)) => {
-                let split = self.split(0.0)?;
-                let known = Preprocessing { split: Some(split), ..Preprocessing::default() };
-                let divided = parts.train.with_preprocessing(known).split(&split)?;
-                Ok(Parts { test: Some(parts.test), ..divided })
-            }
+            Err(_) => Ok(Some(Portion::File(PathBuf::from(text)))),
         }
     }
 }

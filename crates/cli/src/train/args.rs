@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use wgrad::Dataset;
+use wgrad::run::{DataSpec, FitSpec, RunSpec, TrainingSpec};
 
 use super::going_on::{KeepingArgs, StoppingArgs};
 use super::input::InputArgs;
@@ -11,6 +11,7 @@ use super::length::LengthArgs;
 use super::loss::LossArgs;
 use super::model::ModelArgs;
 use super::optimizer::OptimizerArgs;
+use crate::Result;
 use crate::args::{DeviceArgs, PrecisionArgs};
 use crate::config::Settings;
 use crate::data::TrainDataArgs;
@@ -103,24 +104,30 @@ pub struct OutputArgs {
 }
 
 impl TrainArgs {
-    /// Samples a step.
-    pub fn batch(&self, data: &Dataset) -> usize {
-        self.length.batch(data.len(), self.optimizer.full_batch())
+    /// The run that they ask for.
+    pub fn spec(&self) -> Result<RunSpec> {
+        let training = TrainingSpec { precision: self.precision.precision, ..TrainingSpec::new(self.optimizer.spec()) };
+        let training = TrainingSpec { frozen: self.model.freeze, ..self.optimizer.apply(training) };
+        let training = self.length.apply(self.input.apply(self.loss.apply(training)));
+        let directory = self.keeping.directory();
+        let fit = FitSpec {
+            epochs: self.length.epochs,
+            steps: self.length.steps,
+            stopping: self.stopping.rule()?,
+            checkpoints: directory.map(|(path, _)| self.keeping.checkpoints(path)),
+        };
+        let data = DataSpec { limit: self.length.limit, ..self.data.spec()? };
+        Ok(RunSpec { data, model: self.model.spec(), training, fit })
     }
 
-    /// Passes over the samples.
-    pub fn epochs(&self, data: &Dataset) -> usize {
-        self.length.epochs(data.len(), self.batch(data))
-    }
-
-    /// Notes what the arguments that were left out come to with these samples.
-    pub fn resolve(&self, settings: &mut Settings, data: &Dataset) {
-        settings.resolve("loss", self.loss.loss(data).name());
-        let spec = self.optimizer.spec();
-        settings.resolve("lr", spec.learning_rate);
-        settings.resolve("momentum", spec.momentum);
-        settings.resolve("weight-decay", spec.weight_decay);
-        settings.resolve("batch", self.batch(data));
-        settings.resolve("epochs", self.epochs(data));
+    /// Notes what the arguments that were left out came to.
+    pub fn resolve(&self, settings: &mut Settings, spec: &RunSpec) {
+        let RunSpec { training, fit, .. } = spec;
+        training.loss.iter().for_each(|loss| settings.resolve("loss", loss.name()));
+        settings.resolve("lr", training.optimizer.learning_rate);
+        settings.resolve("momentum", training.optimizer.momentum);
+        settings.resolve("weight-decay", training.optimizer.weight_decay);
+        training.batch.iter().for_each(|batch| settings.resolve("batch", batch));
+        fit.epochs.iter().for_each(|epochs| settings.resolve("epochs", epochs));
     }
 }

@@ -1,7 +1,7 @@
 //! The arguments of `wgrad train` that say what the hidden layers have beside their sums and activations.
 
 use clap::{Args, ValueEnum};
-use wgrad::{Norm, Sequential};
+use wgrad::{DenseSpec, Norm};
 
 use crate::args;
 
@@ -32,18 +32,13 @@ impl LayerArgs {
         [("--dropout", self.dropout > 0.0), ("--norm", self.norm.is_some()), ("--residual", self.residual)]
     }
 
-    /// The model, whose last hidden layer has just been added, with what that layer is to have.
-    pub fn dressed(&self, mut model: Sequential) -> Sequential {
-        let widths: Vec<usize> = model.layers.iter().rev().take(2).map(|layer| layer.units).collect();
-        if let Some(norm) = self.norm {
-            model = model.norm(match norm {
-                NormName::Batch => Norm::BATCH,
-                NormName::Layer => Norm::LAYER,
-            });
-        }
-        if self.residual && matches!(widths[..], [own, before] if own == before) {
-            model = model.residual(1);
-        }
-        if self.dropout > 0.0 { model.dropout(self.dropout) } else { model }
+    /// A hidden layer with what it is to have, after one of the width `before`, if there is one.
+    pub fn dressed(&self, layer: DenseSpec, before: Option<usize>) -> DenseSpec {
+        let norm = self.norm.map(|norm| match norm {
+            NormName::Batch => Norm::BATCH,
+            NormName::Layer => Norm::LAYER,
+        });
+        let residual = (self.residual && before == Some(layer.units)).then_some(1);
+        DenseSpec { norm, residual, dropout: self.dropout, ..layer }
     }
 }

@@ -1,9 +1,9 @@
 //! The arguments of `wgrad train` that say what is minimized.
 
 use clap::Args;
-use wgrad::{Dataset, Loss, LossOptions, Targets};
+use wgrad::run::{self, TrainingSpec};
+use wgrad::{Loss, LossOptions};
 
-use crate::Result;
 use crate::args::{self, ClassWeights};
 
 /// Loss and its options.
@@ -25,26 +25,21 @@ pub struct LossArgs {
 }
 
 impl LossArgs {
-    /// The loss that was asked for, or the one that suits the targets.
-    pub fn loss(&self, data: &Dataset) -> Loss {
-        self.loss.unwrap_or(match data.targets() {
-            Targets::Classes(_) => Loss::SoftmaxCrossEntropy,
-            Targets::Values(_) => Loss::MeanSquaredError,
-        })
-    }
-
-    /// What tunes the loss, for training on these samples.
-    pub fn options(&self, data: &Dataset) -> Result<LossOptions> {
+    /// The training with this loss.
+    pub fn apply(&self, training: TrainingSpec) -> TrainingSpec {
         let usual = LossOptions::default();
-        let class_weights = match &self.class_weights {
-            None => Vec::new(),
-            Some(ClassWeights::Each(weights)) => weights.clone(),
-            Some(ClassWeights::Balanced) => data.balanced_class_weights()?,
-        };
-        Ok(LossOptions {
+        let loss_options = LossOptions {
             label_smoothing: self.label_smoothing.unwrap_or(usual.label_smoothing),
             huber_delta: self.huber_delta.unwrap_or(usual.huber_delta),
-            class_weights,
-        })
+            class_weights: match &self.class_weights {
+                Some(ClassWeights::Each(weights)) => weights.clone(),
+                Some(ClassWeights::Balanced) | None => Vec::new(),
+            },
+        };
+        let class_weights = match &self.class_weights {
+            Some(ClassWeights::Balanced) => run::ClassWeights::Balanced,
+            Some(ClassWeights::Each(_)) | None => run::ClassWeights::Given,
+        };
+        TrainingSpec { loss: self.loss, loss_options, class_weights, ..training }
     }
 }

@@ -1,11 +1,12 @@
 //! `wgrad train --dry-run`
 
 use serde::Serialize;
+use wgrad::Device;
 use wgrad::executor::DeviceInfo;
 use wgrad::plan::{MemoryLimits, MemoryReport, MemoryUse};
-use wgrad::{Dataset, Device, Sequential, TrainerBuilder};
+use wgrad::run::Prepared;
 
-use super::{TrainArgs, device_entries};
+use super::device_entries;
 use crate::Result;
 use crate::args::announce;
 use crate::output::Output;
@@ -13,20 +14,18 @@ use crate::table::{Table, bytes};
 
 /// What the memory is for.
 #[derive(Serialize)]
-pub struct Network {
+struct Network {
     architecture: String,
     replicas: usize,
     batch: usize,
     samples: usize,
-    /// Whether there will be checkpoints.
-    #[serde(skip)]
-    keeps: bool,
 }
 
 impl Network {
-    pub fn new(model: &Sequential, args: &TrainArgs, data: &Dataset) -> Self {
-        let (architecture, batch, samples) = (model.architecture(), args.batch(data), data.len());
-        Self { architecture, replicas: args.length.replicas, batch, samples, keeps: args.keeping.directory().is_some() }
+    fn new(prepared: &Prepared) -> Self {
+        let (training, samples) = (&prepared.spec.training, prepared.parts.train.len());
+        let (architecture, batch) = (prepared.model.architecture(), training.batch_of(samples));
+        Self { architecture, replicas: training.replicas, batch, samples }
     }
 }
 
@@ -47,15 +46,8 @@ struct Fields<'a> {
 
 /// Tells what training will take of the device's memory and what there is; an error if that is not enough. No weights are
 /// drawn, no buffers made, and nothing runs.
-pub fn dry_run(
-    builder: &TrainerBuilder,
-    data: &Dataset,
-    network: &Network,
-    device: &Device,
-    output: &Output,
-) -> Result<()> {
-    let report = builder.memory(data)?;
-    let report = if network.keeps { report.with_checkpoints() } else { report };
+pub fn dry_run(prepared: &Prepared, device: &Device, output: &Output) -> Result<()> {
+    let (network, report) = (&Network::new(prepared), prepared.memory()?);
     let checked = report.check();
     announce(device, output);
     let (fits, reason) = (checked.is_ok(), checked.as_ref().err().map(ToString::to_string));

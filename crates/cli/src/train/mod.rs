@@ -9,7 +9,6 @@ mod length;
 mod loss;
 mod memory;
 mod model;
-mod notes;
 mod optimizer;
 mod plan;
 mod report;
@@ -20,18 +19,19 @@ mod summary;
 use std::time::Instant;
 
 use wgrad::data::Parts;
-use wgrad::{Dataset, Device, End, Error, Evaluation, History, Sequential, Trainer, TrainerBuilder, epochs};
+use wgrad::run::Prepared;
+use wgrad::{End, Error, Evaluation, Event, History, Run, Trainer};
 
 pub use args::TrainArgs;
 pub use report::EpochEvent;
 pub use summary::device_entries;
 
 use crate::config::Settings;
+use crate::failure::in_flags;
 use crate::output::Output;
 use crate::run_directory::{Beginning, RunDirectory};
 use crate::run_lock::RunLock;
 use crate::{Failure, Result, interrupt};
-use memory::Network;
 use report::Report;
 use scores::Scored;
 use summary::{Summary, summarize};
@@ -44,46 +44,37 @@ pub fn run(args: &TrainArgs, mut settings: Settings, output: &Output, started: I
         output.note(&format!("recipe {}: {}", recipe.name(), recipe.flags(&args.data.dataset)?));
     }
     let device = args.device.open(args.precision.precision)?;
-    let data = args.data.load()?;
-    let notes = notes::notes(args, &data)?;
-    let (validation, test) = (data.validation, data.test);
-    let train = args.length.limited(data.train)?;
-    args.length.check_batch(&train)?;
-    args.resolve(&mut settings, &train);
-    let (model, builder) = builder(args, &train, &device)?;
+    let spec = args.spec()?;
+    let prepared = spec.prepare_with(args.data.load(&spec.data)?, device.clone()).map_err(in_flags)?;
+    args.resolve(&mut settings, &prepared.spec);
     if args.output.dry_run {
-        return memory::dry_run(&builder, &train, &Network::new(&model, args, &train), &device, output);
+        return memory::dry_run(&prepared, &device, output);
     }
     // Before the checkpoints are read, which another process may be writing.
     let lock = args.keeping.directory().filter(|(_, there)| *there).map(|(path, _)| RunLock::take(path)).transpose()?;
-    let mut trainer = trainer(args, &model, builder)?;
+    let trainer = trainer(args, &prepared)?;
+    let parts = &prepared.parts;
     if args.output.print_plan {
-        plan::print_plan(&trainer.plan(&train)?, trainer.model().layers.len(), output);
+        plan::print_plan(&trainer.plan(&parts.train)?, trainer.model().layers.len(), output);
         return Ok(());
     }
     // Before a former run's files are touched.
-    trainer.memory(&train)?.check()?;
-    let mut directory = directory(args, lock, &trainer, settings, validation.is_some())?;
+    trainer.memory(&parts.train)?.check()?;
+    let mut directory = directory(args, lock, &trainer, settings, &prepared)?;
     if directory.as_ref().is_some_and(RunDirectory::replaces) {
         output.note("--out holds a run already, which this one replaces");
     }
-    let checkpoints = directory.as_ref().map(RunDirectory::checkpoints);
-    let fit = epochs(args.epochs(&train)).steps(args.length.steps);
-    let fit = validation.as_ref().or(test.as_ref()).into_iter().fold(fit, |fit, watched| fit.validate(watched));
-    let fit = fit.early_stopping(args.stopping.rule()?).checkpoints(checkpoints.as_ref());
     interrupt::watch()?;
-    let report =
-        Report::new(output, &device, args.output.log_steps, validation.is_some()).noting(notes).going_on(&trainer);
-    let mut callback = (report, directory);
-    let history = match trainer.fit(&train, fit, &mut callback) {
+    let mut run = prepared.start(trainer).map_err(|error| abandon(error, directory.as_ref()))?;
+    let mut report = Report::new(output, args.output.log_steps, parts.validation.is_some());
+    let history = match follow(&mut run, &mut report, &mut directory) {
         Ok(history) => history,
-        Err(error) => return Err(keep(error, callback.1.as_ref(), &mut trainer)),
+        Err(error) => return Err(keep(error, directory.as_ref(), run.close())),
     };
-    directory = callback.1;
-    let saved = directory.as_mut().map(|directory| save(directory, &mut trainer, &history)).transpose()?;
+    let trainer = run.close();
+    let saved = directory.as_mut().map(|directory| save(directory, trainer, &history)).transpose()?;
     // The model is safe by now, whatever comes of judging it.
-    let parts = Parts { train, validation, test };
-    let scores = scored(&mut trainer, &history, args.stopping.rule()?.is_some(), &parts)?;
+    let scores = scored(trainer, &history, spec.fit.stopping.is_some(), parts)?;
     let seconds = started.elapsed().as_secs_f64();
     summarize(&Summary::new(&history, &scores, seconds, device.note(), saved), output);
     if history.end == End::Asked {
@@ -91,9 +82,25 @@ pub fn run(args: &TrainArgs, mut settings: Settings, output: &Output, started: I
     }
     // Of software adapters the default is known to be the fastest.
     if args.device.takes_tuned() && !device.is_software() {
-        idle::refine(&trainer, &parts.train, output);
+        idle::refine(trainer, &parts.train, output);
     }
     Ok(())
+}
+
+/// Pulls the run to its end, and tells terminal and directory of each event. It stops on Ctrl-C, and where the directory
+/// cannot be written to.
+fn follow(run: &mut Run<'_>, report: &mut Report<'_>, directory: &mut Option<RunDirectory>) -> Result<History, Error> {
+    while let Some(event) = run.next()? {
+        report.tell(&event);
+        directory.iter_mut().for_each(|directory| directory.tell(&event));
+        if interrupt::asked() || directory.as_ref().is_some_and(RunDirectory::has_failed) {
+            run.stop();
+        }
+        if let Event::Finished(history) = event {
+            return Ok(*history);
+        }
+    }
+    panic!("a run ended without telling so")
 }
 
 /// Saves the model, whose path it gives, and what happened.
@@ -120,10 +127,10 @@ fn directory(
     lock: Option<RunLock>,
     trainer: &Trainer,
     settings: Settings,
-    validates: bool,
+    prepared: &Prepared,
 ) -> Result<Option<RunDirectory>> {
     let Some((path, _)) = args.keeping.directory() else { return Ok(None) };
-    let beginning = Beginning::new(trainer, settings, trainer.resumes_after().is_some(), validates)?;
+    let beginning = Beginning::new(trainer, settings, &prepared.spec, prepared.parts.validation.is_some())?;
     RunDirectory::prepare(path, lock, args.keeping.checkpoints(path), beginning).map(Some)
 }
 
@@ -136,43 +143,30 @@ fn interrupted(history: &History, directory: Option<&RunDirectory>) -> Failure {
     })
 }
 
-/// What the arguments make of the samples: the model, and how it is trained.
-fn builder(args: &TrainArgs, data: &Dataset, device: &Device) -> Result<(Sequential, TrainerBuilder)> {
-    let loss = args.loss.loss(data);
-    let model = args.model.model(data, loss);
-    let builder = Trainer::new(model.clone(), loss, args.optimizer.spec()).device(device.clone());
-    let builder = args.optimizer.apply(builder).loss_options(args.loss.options(data)?);
-    let builder = builder.batch_size(args.batch(data)).replicas(args.length.models(&args.optimizer.spec()));
-    let builder = args.input.apply(builder, data)?;
-    let builder = builder.precision(args.precision.precision);
-    Ok((model, builder.shuffle(!args.length.no_shuffle).freeze(args.model.freeze)))
-}
-
-fn trainer(args: &TrainArgs, model: &Sequential, builder: TrainerBuilder) -> Result<Trainer> {
+fn trainer(args: &TrainArgs, prepared: &Prepared) -> Result<Trainer> {
     // Where it was killed before its first checkpoint, it has not begun.
     let resumed = args.keeping.directory().filter(|(path, there)| *there && args.keeping.checkpoints(path).are_there());
-    if let Some((path, _)) = resumed {
-        return Ok(builder.resume(path)?);
-    }
-    let start = args.model.start(model)?;
-    let mut trainer = builder.build()?;
-    if let Some(layers) = start {
-        trainer.set_first_layers(&layers)?;
-    }
-    Ok(trainer)
+    Ok(match resumed {
+        Some((path, _)) => prepared.resume(path)?,
+        None => prepared.trainer()?,
+    })
 }
 
-/// After a loss that diverged: the model of the last finite epoch is worth keeping. What fails before the first step
-/// leaves nothing; a run that fails on its way can go on.
+/// After a loss that diverged: the model of the last finite epoch is worth keeping.
 fn keep(mut error: Error, directory: Option<&RunDirectory>, trainer: &mut Trainer) -> Failure {
-    let Some(directory) = directory else { return error.into() };
-    if let Error::NonFinite { kept, .. } = &mut error {
+    if let (Error::NonFinite { kept, .. }, Some(directory)) = (&mut error, directory) {
         match directory.save_model(trainer) {
             Ok(path) => *kept = Some(path),
             Err(failure) => return failure,
         }
         return error.into();
     }
+    abandon(error, directory)
+}
+
+/// What fails before the first step leaves nothing; a run that fails on its way can go on.
+fn abandon(error: Error, directory: Option<&RunDirectory>) -> Failure {
+    let Some(directory) = directory else { return error.into() };
     directory.abandon();
     match &error {
         Error::Device(_) | Error::Io { .. } if directory.has_begun() => {

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use wgrad::{Activation, Dataset, Error, Init, LayerWeights, Loss, ModelFile, Sequential, Targets};
+use wgrad::run::ModelSpec;
+use wgrad::{Activation, DenseSpec, Init};
 
 use super::layers::LayerArgs;
 use crate::args::{self, Widths};
@@ -58,38 +59,15 @@ impl ModelArgs {
         }
     }
 
-    /// The model for samples like these.
-    pub fn model(&self, data: &Dataset, loss: Loss) -> Sequential {
-        let hidden = self.hidden.0.iter();
+    /// The hidden layers, and what they start from.
+    pub fn spec(&self) -> ModelSpec {
+        let widths = &self.hidden.0;
         let init = self.weights.unwrap_or(self.activation.default_init());
-        let model = hidden.fold(Sequential::new(data.inputs()), |model, units| {
-            self.layers.dressed(model.dense_with(*units, self.activation, init))
-        });
-        let outputs = match data.targets() {
-            Targets::Values(y) => y.ncols(),
-            // One unit says how probable the second class is.
-            Targets::Classes(_) if loss == Loss::BinaryCrossEntropy && data.classes() == 2 => 1,
-            Targets::Classes(_) => data.classes(),
+        let before = std::iter::once(None).chain(widths.iter().copied().map(Some));
+        let layer = |(units, before): (&usize, Option<usize>)| {
+            self.layers.dressed(DenseSpec::new(*units, self.activation, init), before)
         };
-        model.dense(outputs, Activation::Linear)
-    }
-
-    /// The layers of `--from`, if there is one, that training starts from: its widths must be those of this model.
-    pub fn start(&self, model: &Sequential) -> Result<Option<Vec<LayerWeights>>> {
-        let Some(path) = &self.from else { return Ok(None) };
-        let mut file = ModelFile::load(path)?;
-        let compared = if self.replace_head { Sequential::hidden_architecture } else { Sequential::architecture };
-        let (had, wanted) = (compared(&file.model), compared(model));
-        if had != wanted {
-            let what = if self.replace_head { "below the head" } else { "model" };
-            let reason = format!(
-                "holds {had} ({what}), but dataset and --hidden make it {wanted}; widths must agree for --from"
-            );
-            return Err(Error::Model { path: path.clone(), reason }.into());
-        }
-        if self.replace_head {
-            file.weights.pop();
-        }
-        Ok(Some(file.weights))
+        let hidden = widths.iter().zip(before).map(layer).collect();
+        ModelSpec { hidden, from: self.from.clone(), replace_head: self.replace_head }
     }
 }

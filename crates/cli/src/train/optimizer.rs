@@ -1,7 +1,8 @@
 //! The arguments of `wgrad train` that say how the loss is minimized.
 
 use clap::Args;
-use wgrad::{Clip, Optimizer, OptimizerSpec, Schedule, TrainerBuilder};
+use wgrad::run::TrainingSpec;
+use wgrad::{Clip, Optimizer, OptimizerSpec, Schedule};
 
 use super::schedule;
 use crate::args;
@@ -68,19 +69,10 @@ impl OptimizerArgs {
         Ok(())
     }
 
-    /// Whether a step takes all samples.
-    pub fn full_batch(&self) -> bool {
-        self.optimizer.optimizer.full_batch()
-    }
-
-    /// What else there is between gradients and parameters.
-    pub fn apply(&self, builder: TrainerBuilder) -> TrainerBuilder {
-        let builder = builder.decay_biases(!self.no_decay_biases);
-        let builder = self.max_norm.map_or(builder.clone(), |limit| builder.max_norm(limit));
-        match self.clip_value.map(Clip::Value).or(self.clip_norm.map(Clip::Norm)) {
-            Some(clip) => builder.clip(clip),
-            None => builder,
-        }
+    /// The training with what else there is between gradients and parameters.
+    pub fn apply(&self, training: TrainingSpec) -> TrainingSpec {
+        let clip = self.clip_value.map(Clip::Value).or(self.clip_norm.map(Clip::Norm));
+        TrainingSpec { clip, max_norm: self.max_norm, decay_biases: !self.no_decay_biases, ..training }
     }
 }
 

@@ -4,48 +4,82 @@ use std::io::{IsTerminal, stdout};
 
 use serde::Serialize;
 use wgrad::executor::DeviceInfo;
-use wgrad::{Callback, Device, EpochReport, Progress, RunInfo, StepReport, Trainer};
+use wgrad::{EpochReport, Event, Note, RunInfo, StepReport, StepsReport};
 
-use crate::args::announce;
-use crate::interrupt;
 use crate::output::Output;
 use crate::progress::ProgressBar;
 
 /// Tells the terminal and the JSON reader how training goes.
 pub struct Report<'a> {
     output: &'a Output,
-    device: &'a Device,
     log_steps: bool,
     /// Whether epochs are judged on a validation part, and not on the test part.
     validates: bool,
     /// Whether there are several replicas.
     several: bool,
     bar: Option<ProgressBar>,
-    /// What to say at the start, and of a run that goes on where, and what is not as it was.
-    notes: Vec<String>,
 }
 
 impl<'a> Report<'a> {
-    pub fn new(output: &'a Output, device: &'a Device, log_steps: bool, validates: bool) -> Self {
+    pub fn new(output: &'a Output, log_steps: bool, validates: bool) -> Self {
         // A bar and a line per step would overwrite each other on one terminal.
         let crowded = log_steps && stdout().is_terminal();
         let bar = (!output.quiet() && !crowded)
             .then(|| ProgressBar::stderr().judged_on(if validates { "validation" } else { "test" }));
-        Self { output, device, log_steps, validates, several: false, bar, notes: Vec::new() }
+        Self { output, log_steps, validates, several: false, bar }
     }
 
-    /// Says this, once the run is sure to begin.
-    pub fn noting(mut self, notes: Vec<String>) -> Self {
-        self.notes.extend(notes);
-        self
+    pub fn tell(&mut self, event: &Event) {
+        match event {
+            Event::Note(note) => self.output.note(&words(note)),
+            Event::Started(run) => self.start(run),
+            Event::Steps(StepsReport { steps, progress }) => {
+                steps.iter().for_each(|step| self.step(step));
+                self.bar.iter_mut().for_each(|bar| bar.progress(progress));
+            }
+            Event::Epoch(report) => {
+                self.bar.iter_mut().for_each(|bar| bar.epoch(report));
+                self.output.event("epoch", &EpochEvent::new(report, self.validates));
+            }
+            Event::Checkpoint(_) | Event::Finished(_) => {}
+        }
     }
 
-    /// Says where a run goes on, once it is sure to.
-    pub fn going_on(mut self, trainer: &Trainer) -> Self {
-        let after = trainer.resumes_after();
-        let after = after.map(|(epochs, steps)| format!("going on after {epochs} epochs, {steps} steps"));
-        self.notes.extend(after.into_iter().chain(trainer.resume_note().map(str::to_owned)));
-        self
+    fn start(&mut self, run: &RunInfo) {
+        self.several = run.replicas > 1;
+        if let Some(bar) = &mut self.bar {
+            let DeviceInfo { device, adapter, .. } = &run.device;
+            let replicas = if self.several { format!("{} x ", run.replicas) } else { String::new() };
+            let note = format!("{replicas}{} on {device} ({adapter}), {} samples", run.architecture, run.samples);
+            self.output.note(&note);
+            bar.start(run);
+        }
+    }
+
+    fn step(&self, report: &StepReport) {
+        if self.log_steps {
+            let StepReport { step, replica, loss, gradient_norm } = *report;
+            let replica = self.several.then_some(replica);
+            let norm = gradient_norm.map_or_else(String::new, |norm| format!(" gradient norm {norm}"));
+            let which = replica.map_or_else(String::new, |replica| format!(" replica {replica}"));
+            self.output.text(&format!("step {step}{which} loss {loss}{norm}"));
+            self.output.event("step", &StepEvent { step, replica, loss, gradient_norm });
+        }
+    }
+}
+
+/// A note in the command's words, where flags are the way out.
+fn words(note: &Note) -> String {
+    match note {
+        Note::WatchesTest => {
+            "early stopping watches the test part, whose scores then flatter the model; hold other samples \
+                              back with --validation 0.1"
+                .to_owned()
+        }
+        Note::TargetsFar { deviation } => format!(
+            "the targets' standard deviation is {deviation:.3}, far from 1: --scale-target may train much better"
+        ),
+        other => other.to_string(),
     }
 }
 
@@ -92,49 +126,6 @@ impl EpochEvent {
             seconds: *seconds,
             samples_per_second: *samples_per_second,
         }
-    }
-}
-
-impl Callback for Report<'_> {
-    fn stop(&mut self) -> bool {
-        interrupt::asked()
-    }
-
-    fn on_start(&mut self, run: &RunInfo) {
-        announce(self.device, self.output);
-        self.notes.iter().for_each(|note| self.output.note(note));
-        self.several = run.replicas > 1;
-        if let Some(bar) = &mut self.bar {
-            let DeviceInfo { device, adapter, .. } = &run.device;
-            let replicas = if self.several { format!("{} x ", run.replicas) } else { String::new() };
-            let note = format!("{replicas}{} on {device} ({adapter}), {} samples", run.architecture, run.samples);
-            self.output.note(&note);
-            bar.on_start(run);
-        }
-    }
-
-    fn on_step(&mut self, report: &StepReport) {
-        if self.log_steps {
-            let StepReport { step, replica, loss, gradient_norm } = *report;
-            let replica = self.several.then_some(replica);
-            let norm = gradient_norm.map_or_else(String::new, |norm| format!(" gradient norm {norm}"));
-            let which = replica.map_or_else(String::new, |replica| format!(" replica {replica}"));
-            self.output.text(&format!("step {step}{which} loss {loss}{norm}"));
-            self.output.event("step", &StepEvent { step, replica, loss, gradient_norm });
-        }
-    }
-
-    fn on_progress(&mut self, progress: &Progress) {
-        if let Some(bar) = &mut self.bar {
-            bar.on_progress(progress);
-        }
-    }
-
-    fn on_epoch(&mut self, report: &EpochReport) {
-        if let Some(bar) = &mut self.bar {
-            bar.on_epoch(report);
-        }
-        self.output.event("epoch", &EpochEvent::new(report, self.validates));
     }
 }
 
