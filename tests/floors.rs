@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The library's modules, the lowest first.
-const FLOORS: [&str; 29] = [
+const FLOORS: [&str; 30] = [
     "precision",
+    "hint",
     "error",
     "names",
     "platform",
