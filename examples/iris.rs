@@ -18,7 +18,7 @@ fn main() -> wgrad::Result<()> {
     for seed in 0..SEEDS {
         let split = Split { test: 0.2, seed, ..Split::default() };
         let parts = TableSpec { scale: Scale::Standardize, split, ..TableSpec::default() }.prepare(&table)?;
-        let missing = || Error::Spec { field: "split".to_owned(), reason: "gave no test part".to_owned() };
+        let missing = || Error::spec("split", "gave no test part");
         let test = parts.test.ok_or_else(missing)?;
         let model = Sequential::new(4).dense(4, Relu).dense(3, Linear);
         let builder = Trainer::new(model, Loss::SoftmaxCrossEntropy, Adam::new(0.01)).batch_size(10).seed(seed);

@@ -23,7 +23,7 @@ const BATCH: usize = 200;
 fn main() -> wgrad::Result<()> {
     let spec = MakeRegression { samples: 1000, features: 2, noise: 0.1, ..MakeRegression::default() };
     let parts = make_regression(&spec)?.split(&Split { test: 0.25, ..Split::default() })?;
-    let missing = || Error::Spec { field: "split".to_owned(), reason: "gave no test part".to_owned() };
+    let missing = || Error::spec("split", "gave no test part");
     let test = parts.test.ok_or_else(missing)?;
     let model = Sequential::new(2).dense_with(10, Relu, Init::GlorotUniform).dense(1, Linear);
     let adam = Adam::new(1e-3).weight_decay(2.0 * ALPHA / BATCH as f64);

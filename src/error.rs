@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::hint::Hint;
 use crate::precision::Precision;
 
 /// What can go wrong in wgrad.
@@ -12,12 +13,14 @@ use crate::precision::Precision;
 #[non_exhaustive]
 pub enum Error {
     /// A field of a spec or an argument has a value that cannot be meant.
-    #[error("{field}: {reason}")]
+    #[error("{field}: {reason}{}", after(hint))]
     Spec {
         /// The field as the user wrote it, such as `hidden` or `batch`.
         field: String,
         /// What is wrong with its value, and which values are right.
         reason: String,
+        /// The way out, where that is another setting.
+        hint: Option<Hint>,
     },
     /// A dataset name that is neither built in nor a file or directory.
     #[error(
@@ -30,12 +33,14 @@ pub enum Error {
         known: String,
     },
     /// A data file whose content is not what its format promises.
-    #[error("{}: {reason}", path.display())]
+    #[error("{}: {reason}{}", path.display(), after(hint))]
     Data {
         /// The file at fault.
         path: PathBuf,
         /// What is wrong, where, and what was expected.
         reason: String,
+        /// The way out, where that is a setting.
+        hint: Option<Hint>,
     },
     /// An array that does not fit the model or its counterpart.
     #[error("{operation}: {tensor} has shape {got}, but {wanted} is needed")]
@@ -72,12 +77,14 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A model file that cannot be used.
-    #[error("{}: {reason}", path.display())]
+    #[error("{}: {reason}{}", path.display(), after(hint))]
     Model {
         /// The model file.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
+        /// The way out, where that is a setting.
+        hint: Option<Hint>,
     },
     /// A run that cannot go on as it is asked to.
     #[error("{}: cannot resume: {field} was {had}, and {wanted} is asked for; leave it as it was, or start a new run", path.display())]
@@ -92,24 +99,24 @@ pub enum Error {
         wanted: String,
     },
     /// No adapter fits what was asked for.
-    #[error("{reason}; {way_out}")]
+    #[error("{reason}{}", after(hint))]
     Adapter {
         /// What was asked for, and which adapters there are.
         reason: String,
-        /// What to do.
-        way_out: String,
+        /// The way out.
+        hint: Option<Hint>,
     },
     /// The adapter lacks what a setting needs.
-    #[error("adapter `{adapter}` has no {feature}, which {setting} needs; {way_out}")]
+    #[error("adapter `{adapter}` has no {feature}, which {setting} needs; {hint}")]
     Feature {
         /// Its name.
         adapter: String,
         /// What it lacks, as wgpu calls it.
         feature: &'static str,
-        /// The setting, such as `--precision f16`.
+        /// The setting, such as `precision f16`.
         setting: &'static str,
-        /// What to do.
-        way_out: &'static str,
+        /// The way out.
+        hint: Hint,
     },
     /// The plan needs more than the device or the machine has. Nothing was allocated.
     #[error("{what} needs {wanted} {unit}, but {limit} is {had} {unit}; {hint}")]
@@ -125,15 +132,15 @@ pub enum Error {
         /// Of what: `bytes`, `workgroups`.
         unit: &'static str,
         /// The way out.
-        hint: &'static str,
+        hint: Hint,
     },
     /// A loss became NaN or infinite.
     #[error(
-        "loss became {loss} at step {step} (epoch {epoch}{}, learning rate {}); try a smaller learning rate{}{}",
+        "loss became {loss} at step {step} (epoch {epoch}{}, learning rate {}){}; {}",
         if *replicas > 1 { format!(", replica {replica}") } else { String::new() },
         if (1e-4..1e4).contains(learning_rate) { learning_rate.to_string() } else { format!("{learning_rate:e}") },
-        if *precision == Precision::F16 { ", or `--precision f32`, whose range is larger" } else { "" },
-        kept.as_ref().map_or_else(String::new, |p| format!("; the last finite epoch's model is in {}", p.display()))
+        kept.as_ref().map_or_else(String::new, |p| format!("; the last finite epoch's model is in {}", p.display())),
+        slower(*precision)
     )]
     NonFinite {
         /// The loss as it came from the device.
@@ -158,23 +165,33 @@ pub enum Error {
     Device(String),
 }
 
+/// The end of a message.
+fn after(hint: &Option<Hint>) -> String {
+    hint.map_or_else(String::new, |hint| format!("; {hint}"))
+}
+
+/// What to do about a loss that diverges.
+fn slower(precision: Precision) -> Hint {
+    if precision == Precision::F16 { Hint::SmallerRateOrF32 } else { Hint::SmallerRate }
+}
+
 /// `std::result::Result` with [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     /// More bytes than there are.
-    pub(crate) fn too_large(what: String, [wanted, had]: [u64; 2], limit: &'static str, hint: &'static str) -> Self {
+    pub(crate) fn too_large(what: String, [wanted, had]: [u64; 2], limit: &'static str, hint: Hint) -> Self {
         Self::Limit { what, limit, wanted, had, unit: "bytes", hint }
     }
 
     /// A bad value in a field of a spec.
-    pub(crate) fn spec(field: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self::Spec { field: field.into(), reason: reason.into() }
+    pub fn spec(field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Spec { field: field.into(), reason: reason.into(), hint: None }
     }
 
     /// A data file that breaks its format.
-    pub(crate) fn data(path: &Path, reason: impl Into<String>) -> Self {
-        Self::Data { path: path.to_path_buf(), reason: reason.into() }
+    pub fn data(path: &Path, reason: impl Into<String>) -> Self {
+        Self::Data { path: path.to_path_buf(), reason: reason.into(), hint: None }
     }
 
     /// A refused file operation.
@@ -183,13 +200,59 @@ impl Error {
     }
 
     /// A model file that cannot be used.
-    pub(crate) fn model(path: &Path, reason: impl Into<String>) -> Self {
-        Self::Model { path: path.to_path_buf(), reason: reason.into() }
+    pub fn model(path: &Path, reason: impl Into<String>) -> Self {
+        Self::Model { path: path.to_path_buf(), reason: reason.into(), hint: None }
     }
 
     /// No adapter for what was asked.
-    pub(crate) fn adapter(reason: impl Into<String>, way_out: impl Into<String>) -> Self {
-        Self::Adapter { reason: reason.into(), way_out: way_out.into() }
+    pub fn adapter(reason: impl Into<String>, hint: impl Into<Option<Hint>>) -> Self {
+        Self::Adapter { reason: reason.into(), hint: hint.into() }
+    }
+
+    /// The same with a way out.
+    ///
+    /// # Panics
+    /// Where the kind of error has no room for one.
+    #[must_use]
+    pub fn hinting(mut self, way_out: Hint) -> Self {
+        match &mut self {
+            Self::Spec { hint, .. }
+            | Self::Data { hint, .. }
+            | Self::Model { hint, .. }
+            | Self::Adapter { hint, .. } => {
+                *hint = Some(way_out);
+            }
+            Self::Feature { hint, .. } | Self::Limit { hint, .. } => *hint = way_out,
+            other => panic!("no room for a hint in: {other}"),
+        }
+        self
+    }
+
+    /// The way out, where that is a setting.
+    pub fn hint(&self) -> Option<Hint> {
+        match self {
+            Self::Spec { hint, .. }
+            | Self::Data { hint, .. }
+            | Self::Model { hint, .. }
+            | Self::Adapter { hint, .. } => *hint,
+            Self::Feature { hint, .. } | Self::Limit { hint, .. } => Some(*hint),
+            Self::NonFinite { precision, .. } => Some(slower(*precision)),
+            Self::UnknownDataset { .. }
+            | Self::Shape { .. }
+            | Self::MissingTensor { .. }
+            | Self::Io { .. }
+            | Self::Resume { .. }
+            | Self::Device(_) => None,
+        }
+    }
+
+    /// Its text, with the hint in other words.
+    pub fn told(&self, words: impl FnOnce(Hint) -> String) -> String {
+        let text = self.to_string();
+        let Some(hint) = self.hint() else { return text };
+        let own = hint.to_string();
+        let Some(rest) = text.strip_suffix(&own) else { panic!("an error ends with its hint: {text}") };
+        format!("{rest}{}", words(hint))
     }
 
     /// True for a mistake in what was asked for, false for a failure on the way.

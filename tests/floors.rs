@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The library's modules, the lowest first.
-const FLOORS: [&str; 30] = [
+const FLOORS: &[&str] = &[
     "precision",
+    "hint",
     "error",
     "names",
     "platform",
@@ -28,14 +29,13 @@ const FLOORS: [&str; 30] = [
     "data",
     "verify",
     "train",
+    "run",
     "predictor",
     "run",
     "onnx",
     "pytorch",
     "bench",
     "tune",
-    "lib",
-    "tests",
 ];
 
 fn files(folder: &Path, into: &mut Vec<PathBuf>) {

@@ -6,7 +6,7 @@ use wgrad::{Device, Error, GpuRequest, Result};
 /// adapter by part of its name, as software adapters must be.
 pub fn device() -> Result<Device> {
     let mut words = std::env::args().skip(1);
-    let refused = |reason: String| Error::Spec { field: "arguments".to_owned(), reason };
+    let refused = |reason: String| Error::spec("arguments", reason);
     let chosen = match (words.next().as_deref(), words.next()) {
         (None, _) => "cpu".to_owned(),
         (Some("--device"), Some(name)) => name,

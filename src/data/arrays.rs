@@ -4,6 +4,7 @@ use super::labels::{Lookup, canonical, sorted_names};
 use super::npy::{self, Elements, NpyArray};
 use super::preprocess::{fit_numbers, fit_targets};
 use super::{Content, Dataset, Features, Parts, Preprocessing, Scale, Source, Split, Targets, Task, npz};
+use crate::hint::Hint;
 use crate::names::suggestion;
 use crate::{Error, Result};
 use ndarray::{Array2, ArrayView2};
@@ -89,12 +90,14 @@ impl ArraySpec {
                     let near = suggestion(wanted, names.iter().map(String::as_str));
                     format!("{file} has no array `{wanted}`{near}; it has {known}")
                 }
-                None => format!(
-                    "{file} has none of the arrays {}; it has {known}; say which with --{field} NAME",
-                    usual.join(", ")
-                ),
+                None => format!("{file} has none of the arrays {}; it has {known}", usual.join(", ")),
             };
-            found.map(str::to_owned).ok_or_else(|| Error::spec(field, reason))
+            let hint = if field == "x" { Hint::ArrayX } else { Hint::ArrayY };
+            let refused = || match asked {
+                Some(_) => Error::spec(field, reason),
+                None => Error::spec(field, reason).hinting(hint),
+            };
+            found.map(str::to_owned).ok_or_else(refused)
         };
         let (x, y) = (pick("x", &self.x, X)?, pick("y", &self.y, Y)?);
         let mut take = |x: &str, y: &str| -> Result<RawArrays> {

@@ -1,5 +1,6 @@
 //! Where the four files of a dataset lie. Nothing is opened here, only looked for.
 
+use crate::hint::Hint;
 use crate::{Error, Result};
 use std::{
     env,
@@ -43,9 +44,12 @@ pub(super) struct Place {
     pub(super) named: bool,
 }
 
+/// What messages call a directory that the user names.
+const NAMED: &str = "the data directory";
+
 /// Where to look for the built-in datasets, in this order.
 pub(super) struct Search<'a> {
-    /// The argument `--data-dir`.
+    /// What the user names.
     pub(super) data_dir: Option<&'a Path>,
     /// The value of [`VARIABLE`]. A field, so that tests need not change the environment of the whole process.
     pub(super) variable: Option<OsString>,
@@ -67,7 +71,7 @@ impl<'a> Search<'a> {
     /// The files of a built-in dataset. A directory that the user names is the only one looked at.
     pub(super) fn builtin(&self, dataset: &Builtin, known: &[&str]) -> Result<Place> {
         let variable = self.variable.as_deref().map(Path::new);
-        let named = self.data_dir.map(|dir| ("--data-dir", dir)).or(variable.map(|dir| (VARIABLE, dir)));
+        let named = self.data_dir.map(|dir| (NAMED, dir)).or(variable.map(|dir| (VARIABLE, dir)));
         match named {
             Some((source, dir)) => Ok(Place { files: in_named(source, dir, dataset.name, known)?, named: true }),
             None => Ok(Place { files: self.in_usual_places(dataset)?, named: false }),
@@ -82,9 +86,7 @@ impl<'a> Search<'a> {
             Some(dir) => files_in(&dir),
             None => {
                 let way_out = dataset.way_out;
-                let reason =
-                    format!("the dataset is not there; {way_out}, or name its directory with --data-dir or {VARIABLE}");
-                Err(Error::data(&absent, reason))
+                Err(Error::data(&absent, format!("the dataset is not there; {way_out}")).hinting(Hint::DataDirectory))
             }
         }
     }
@@ -186,7 +188,7 @@ mod tests {
         let temp = TempDir::new().unwrap();
         let (empty, root) = (temp.path().join("empty"), temp.path().join("root"));
         fill(&root.join("datasets/digits"), "");
-        for (data_dir, variable, source) in [(Some(&*empty), None, "--data-dir"), (None, Some(&*empty), VARIABLE)] {
+        for (data_dir, variable, source) in [(Some(&*empty), None, NAMED), (None, Some(&*empty), VARIABLE)] {
             let error = search(data_dir, variable, &root).builtin(&DIGITS, KNOWN).unwrap_err().to_string();
             for part in [source, &empty.display().to_string(), "train-images-idx3-ubyte[.gz]", "t10k-labels"] {
                 assert!(error.contains(part), "`{part}` is missing in: {error}");

@@ -3,6 +3,7 @@
 use super::labels::{canonical, sorted_names};
 use super::preprocess::{ColumnPlan, Kind, fit_columns, fit_targets};
 use super::{Dataset, Missing, Parts, Preprocessing, Scale, Source, Split, SplitRows, Table, Targets};
+use crate::hint::Hint;
 use crate::{Error, Result};
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
@@ -140,14 +141,13 @@ impl TableSpec {
         let features: Vec<ColumnPlan> =
             features.map(|index| ColumnPlan { index, kind: kinds.remove(&index).unwrap_or(Kind::Number) }).collect();
         if features.is_empty() {
-            let reason = match table.names().len() {
+            return Err(match table.names().len() {
                 1 => {
-                    "every line is one cell, the target, and nothing is left to learn from; what stands between cells is \
-                      said with --delimiter"
+                    let reason = "every line is one cell, the target, and nothing is left to learn from";
+                    table.refuse(reason).hinting(Hint::Delimiter)
                 }
-                _ => "no column is left to learn from: all are targets, weights or dropped",
-            };
-            return Err(table.refuse(reason));
+                _ => table.refuse("no column is left to learn from: all are targets, weights or dropped"),
+            });
         }
         Ok(Roles { features, targets, weights })
     }
@@ -161,19 +161,14 @@ impl TableSpec {
                 let whole = |row: &usize| !read.iter().any(|column| table.is_missing(*row, *column));
                 let rows: Vec<usize> = (0..table.len()).filter(whole).collect();
                 if rows.is_empty() {
-                    return Err(
-                        table.refuse("no row has a value in every column; use --missing mean, or --drop columns")
-                    );
+                    let reason = "no row has a value in every column";
+                    return Err(table.refuse(reason).hinting(Hint::MissingMeanOrDrop));
                 }
                 return Ok(rows);
             }
             Missing::Error => {
                 refuse_gaps(table, &answers.collect::<Vec<_>>(), NO_ANSWER)?;
-                refuse_gaps(
-                    table,
-                    &read,
-                    "has no value; leave such rows out with --missing drop, or fill them with --missing mean",
-                )?;
+                refuse_gaps(table, &read, ("has no value", Hint::MissingDropOrMean))?;
             }
             Missing::Mean => refuse_gaps(table, &answers.collect::<Vec<_>>(), NO_ANSWER)?,
         }
@@ -223,13 +218,12 @@ impl TableSpec {
 }
 
 /// A gap where nothing can stand in.
-const NO_ANSWER: &str =
-    "has no value, and a target or weight cannot be made up; leave such rows out with --missing drop";
+const NO_ANSWER: (&str, Hint) = ("has no value, and a target or weight cannot be made up", Hint::MissingDrop);
 
-fn refuse_gaps(table: &Table, columns: &[usize], reason: &str) -> Result<()> {
+fn refuse_gaps(table: &Table, columns: &[usize], (reason, hint): (&str, Hint)) -> Result<()> {
     let cells = (0..table.len()).flat_map(|row| columns.iter().map(move |column| (row, *column)));
     let gap = cells.into_iter().find(|(row, column)| table.is_missing(*row, *column));
-    gap.map_or(Ok(()), |(row, column)| Err(table.cell_error(row, column, reason)))
+    gap.map_or(Ok(()), |(row, column)| Err(table.cell_error(row, column, reason).hinting(hint)))
 }
 
 /// Classes where the one target holds words, or few whole numbers without a decimal point; else values.
@@ -286,9 +280,9 @@ fn target_values(table: &Table, targets: &[usize], rows: &[usize]) -> Result<Arr
 
 fn constant(table: &Table, target: usize, value: &str) -> Error {
     let name = &table.names()[target];
-    table.refuse(format!(
-        "the target `{name}` is `{value}` in every row of the training part: there is nothing to learn; check --target"
-    ))
+    let reason =
+        format!("the target `{name}` is `{value}` in every row of the training part: there is nothing to learn");
+    table.refuse(reason).hinting(Hint::Target)
 }
 
 impl Preprocessing {

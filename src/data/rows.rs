@@ -1,6 +1,7 @@
 //! Feature rows from a file of any of the four formats, for `predict`.
 
 use super::{Content, Features, Format, csv, idx, npy, npz};
+use crate::hint::Hint;
 use crate::{Error, Result};
 use std::path::Path;
 
@@ -60,8 +61,8 @@ fn of_npz(content: &Content, x: Option<&str>) -> Result<Features> {
         let wanted =
             x.map_or_else(|| format!("none of the arrays {}", X.join(", ")), |name| format!("no array `{name}`"));
         let known: Vec<&str> = arrays.iter().map(|(name, _)| name.as_str()).collect();
-        let reason = format!("{} has {wanted}; it has {}; name one with --x", path.display(), known.join(", "));
-        return Err(Error::spec("x", reason));
+        let reason = format!("{} has {wanted}; it has {}", path.display(), known.join(", "));
+        return Err(Error::spec("x", reason).hinting(Hint::ArrayX));
     };
     let (name, array) = arrays.swap_remove(found);
     array.into_features().map_err(|error| Error::data(path, format!("array `{name}`: {error}")))

@@ -1,5 +1,6 @@
 //! Dividing samples into training, validation and test parts: seeded, and stratified by class.
 
+use crate::hint::Hint;
 use crate::random::{Purpose, Stream};
 use crate::{Error, Result};
 use rand::seq::SliceRandom;
@@ -98,11 +99,9 @@ impl Split {
         let mut quotas = quotas(&order, count, labels);
         if quotas.values().sum::<usize>() < count {
             let classes = quotas.values().filter(|quota| **quota == 0).count();
-            let reason = format!(
-                "{count} samples cannot be taken by classes: {classes} classes have no sample to spare; use a smaller fraction or --no-stratify, or \
-                 --task regression where they are values"
-            );
-            return Err(Error::spec(field, reason));
+            let reason =
+                format!("{count} samples cannot be taken by classes: {classes} classes have no sample to spare");
+            return Err(Error::spec(field, reason).hinting(Hint::Stratify));
         }
         Ok(order.into_iter().partition(|sample| {
             let Some(quota) = quotas.get_mut(&labels[*sample]).filter(|quota| **quota > 0) else { return false };

@@ -2,6 +2,7 @@
 
 use super::Content;
 use super::csv::{BYTE_ORDER_MARK, CELL_SHOWN, CsvError};
+use crate::hint::Hint;
 use crate::names::suggestion;
 use crate::{Error, Result};
 use csv::{ByteRecord, ReaderBuilder, Trim};
@@ -164,31 +165,28 @@ impl Table {
     /// # Errors
     /// [`Error::Data`] with file, line, column and cell, where it is none, or not a finite one in 32 bits.
     pub fn number(&self, row: usize, column: usize) -> Result<f64> {
-        let words = "declare a column of words with --categorical or --ordinal, or leave it out with --drop";
-        self.number_or(row, column, words)
+        self.number_or(row, column, Hint::CategoriesOrDrop)
     }
 
     /// The number in a cell of a regression's target.
     pub(super) fn answer(&self, row: usize, column: usize) -> Result<f64> {
-        self.number_or(row, column, "the target of a regression holds numbers; check --target, --task and --header")
+        self.number_or(row, column, Hint::TargetTaskOrHeader)
     }
 
     /// The number in a cell of a column that held numbers in training.
     pub(super) fn known_number(&self, row: usize, column: usize) -> Result<f64> {
-        let as_in_training =
-            "in training this column held numbers; mend the cell, or check --header and the columns' order";
-        self.number_or(row, column, as_in_training)
+        self.number_or(row, column, Hint::Header)
     }
 
     /// The number in a cell, or what to do where it is none.
-    fn number_or(&self, row: usize, column: usize, way_out: &str) -> Result<f64> {
+    fn number_or(&self, row: usize, column: usize, way_out: Hint) -> Result<f64> {
         match self.cell(row, column).parse::<f64>() {
             Ok(value) if (value as f32).is_finite() => Ok(value),
             Ok(_) => Err(self.cell_error(row, column, "is not a finite number in 32 bits")),
             Err(_) if self.cell(row, column).replace(',', ".").parse::<f64>().is_ok() => {
                 Err(self.cell_error(row, column, "is not a number; write a point, not a comma, before the fraction"))
             }
-            Err(_) => Err(self.cell_error(row, column, &format!("is not a number; {way_out}"))),
+            Err(_) => Err(self.cell_error(row, column, "is not a number").hinting(way_out)),
         }
     }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::Tuning;
 use crate::error::{Error, Result};
 use crate::executor::DeviceInfo;
+use crate::hint::Hint;
 use crate::ops::{Compiler, Shader};
 use crate::plan::Plan;
 use crate::platform::wait;
@@ -17,9 +18,6 @@ const BACKENDS: wgpu::Backends = wgpu::Backends::VULKAN.union(wgpu::Backends::ME
 /// Bytes of a binding, at most, whatever the adapter allows, as Metal does: kernels count its elements, of which bytes are
 /// the smallest, in 32 bits.
 const MOST_BINDING: u64 = (1 << 32) - 4;
-
-/// What to do where there is none.
-pub const HOW_TO_GET_ONE: &str = "install a Vulkan driver (Debian and Ubuntu: `apt-get install libvulkan1 mesa-vulkan-drivers`), or use `--device cpu`";
 
 /// Which adapter a user asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,7 +47,7 @@ pub struct GpuOptions {
 /// One adapter, for reports.
 #[derive(Clone, Debug, Serialize)]
 pub struct AdapterReport {
-    /// For `--adapter`.
+    /// Its number in the list, by which it can be asked for.
     pub index: usize,
     /// The adapter's name.
     pub name: String,
@@ -69,9 +67,9 @@ pub struct AdapterReport {
     pub max_workgroup_memory: u32,
     /// Invocations a workgroup.
     pub max_invocations: u32,
-    /// Whether it has subgroup operations, for `--kernels subgroup`.
+    /// Whether it has subgroup operations, for [`GpuOptions::subgroups`].
     pub subgroups: bool,
-    /// Whether it has `SHADER_F16`, for `--precision f16`.
+    /// Whether it has `SHADER_F16`, for [`GpuOptions::f16`].
     pub f16: bool,
     /// Whether `auto` may take it: a real GPU that meets the limits.
     pub eligible: bool,
@@ -129,19 +127,19 @@ impl Gpu {
             let name = &chosen.name;
             return Err(Error::adapter(
                 format!("adapter `{name}` is below WebGPU's default limits: {missing}"),
-                "name another with `--adapter`, or use `--device cpu`",
+                Hint::OtherAdapter,
             ));
         }
         if options.subgroups && !chosen.subgroups {
             let reason = format!("adapter `{}` has no subgroup operations", chosen.name);
-            return Err(Error::adapter(reason, "leave out `--kernels subgroup`, or name another with `--adapter`"));
+            return Err(Error::adapter(reason, Hint::NoSubgroups));
         }
         if options.f16 && !chosen.f16 {
             return Err(Error::Feature {
                 adapter: chosen.name.clone(),
                 feature: "SHADER_F16",
-                setting: "`--precision f16`",
-                way_out: "train with `--precision f32`, or use `--device cpu` or another `--adapter`",
+                setting: "precision f16",
+                hint: Hint::NoF16,
             });
         }
         Self::open(&adapters[chosen.index], options).await
@@ -227,7 +225,7 @@ impl Gpu {
         }
         let reason =
             format!("adapter `{}` was opened without SHADER_F16, which `Precision::F16` needs", self.info.name);
-        Err(Error::adapter(reason, "open it with `GpuOptions { f16: true, .. }`, or use `Precision::F32`"))
+        Err(Error::adapter(reason, Hint::OpenForF16))
     }
 
     /// The shader to run for `own`: itself, but in tests that replace it.
@@ -316,7 +314,7 @@ fn named<'a>(reports: &'a [AdapterReport], text: &str) -> Option<&'a AdapterRepo
 
 fn choose<'a>(reports: &'a [AdapterReport], request: &GpuRequest) -> Result<&'a AdapterReport> {
     if reports.is_empty() {
-        return Err(Error::adapter("no GPU adapter found", HOW_TO_GET_ONE));
+        return Err(Error::adapter("no GPU adapter found", Hint::Driver));
     }
     let listed = || {
         let names: Vec<_> =
@@ -326,8 +324,7 @@ fn choose<'a>(reports: &'a [AdapterReport], request: &GpuRequest) -> Result<&'a 
     match request {
         GpuRequest::Best => automatic(reports).ok_or_else(|| {
             let listed = listed();
-            let way_out = "name one with `--adapter`, or use `--device cpu`, which is faster than a software adapter";
-            Error::adapter(format!("no real GPU found, only {listed}"), way_out)
+            Error::adapter(format!("no real GPU found, only {listed}"), Hint::SoftwareByName)
         }),
         GpuRequest::Named(name) => {
             let by_index = name.parse::<usize>().ok().and_then(|index| reports.get(index));
@@ -335,9 +332,9 @@ fn choose<'a>(reports: &'a [AdapterReport], request: &GpuRequest) -> Result<&'a 
             // A small number is never part of a name: `7` must not find the `7` of a driver's version.
             let number = by_index.is_some() || name.len() < 3 && name.parse::<usize>().is_ok();
             let by_name = || if number { None } else { named(reports, &text) };
-            by_index.or_else(by_name).ok_or_else(|| {
-                Error::adapter(format!("no adapter matches `{name}`"), format!("there are: {}", listed()))
-            })
+            by_index
+                .or_else(by_name)
+                .ok_or_else(|| Error::adapter(format!("no adapter matches `{name}`; there are: {}", listed()), None))
         }
     }
 }
@@ -376,7 +373,7 @@ mod tests {
     fn a_software_adapter_must_be_named() {
         let all = [made_up(0, "llvmpipe (LLVM 15)", "software")];
         let refused = choose(&all, &GpuRequest::Best).unwrap_err().to_string();
-        assert!(refused.contains("llvmpipe") && refused.contains("--adapter"), "{refused}");
+        assert!(refused.contains("llvmpipe") && refused.contains("name one"), "{refused}");
         assert_eq!(choose(&all, &GpuRequest::Named("LLVMpipe".into())).unwrap().index, 0);
         assert_eq!(choose(&all, &GpuRequest::Named("0".into())).unwrap().index, 0);
         assert!(choose(&all, &GpuRequest::Named("1".into())).is_err(), "part of LLVM's version, but no index");

@@ -5,6 +5,7 @@ use super::footprint::PARAMS_BYTES;
 use super::pipelines::{Kernel, Pipelines};
 use super::reflect::{Access, Binding, Reflection};
 use crate::error::{Error, Result};
+use crate::hint::Hint;
 use crate::ops::{Halves, Operation};
 use crate::plan::{Plan, Step};
 use crate::tensor::TensorId;
@@ -111,7 +112,7 @@ fn workgroups(limit: u32, label: &str, counts: [usize; 3]) -> Result<[u32; 3]> {
             wanted: *count as u64,
             had: u64::from(limit),
             unit: "workgroups",
-            hint: "use narrower layers, a smaller batch or fewer replicas",
+            hint: Hint::Smaller,
         }),
     }
 }

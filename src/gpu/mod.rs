@@ -14,9 +14,7 @@ pub(crate) mod reflect;
 mod tuning;
 mod upload;
 
-pub use adapters::{
-    AdapterReport, Gpu, GpuOptions, GpuRequest, HOW_TO_GET_ONE, adapters, adapters_blocking, automatic,
-};
+pub use adapters::{AdapterReport, Gpu, GpuOptions, GpuRequest, adapters, adapters_blocking, automatic};
 #[cfg(test)]
 pub(crate) use dispatch::bound;
 pub use executor::GpuExecutor;

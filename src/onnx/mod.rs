@@ -39,6 +39,7 @@ use std::path::Path;
 use prost::Message;
 
 use crate::error::{Error, Result};
+use crate::hint::Hint;
 use crate::train::ModelFile;
 use graph::{Graph, ML_DOMAIN};
 use proto::{DataType, ModelProto, OperatorSetIdProto, StringStringEntryProto};
@@ -179,9 +180,8 @@ fn check_size(bytes: usize) -> Result<()> {
     if bytes <= MOST {
         return Ok(());
     }
-    let hint = "give the model narrower layers, or hand on its own file, which is safetensors";
     let sizes = [bytes, MOST].map(|bytes| bytes as u64);
-    Err(Error::too_large("the ONNX file".to_owned(), sizes, "the largest protobuf message", hint))
+    Err(Error::too_large("the ONNX file".to_owned(), sizes, "the largest protobuf message", Hint::OwnFormat))
 }
 
 /// What the graph does not say, lists as JSON.

@@ -4,15 +4,13 @@ use serde::Serialize;
 
 use super::{Plan, ProgramId, Step};
 use crate::error::{Error, Result};
+use crate::hint::Hint;
 use crate::ops::Operation;
 use crate::tensor::{Role, Tensor, TensorId};
 
 /// Copies of the state that checkpoints may make at a time: one that is written, as tensors and as the file's bytes, one
 /// that waits, and one that takes its place.
 const STATE_COPIES: u64 = 4;
-
-/// The way out of a limit on single buffers, which the CPU does not have.
-const ELSEWHERE: &str = "use narrower layers, a smaller batch or fewer replicas, or `--device cpu`";
 
 /// Bytes that an executor holds for a plan from before the first step to the end, by what they are for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -72,7 +70,7 @@ pub struct TensorSize {
     /// What it takes.
     pub bytes: u64,
     /// What makes it smaller.
-    pub way_out: &'static str,
+    pub way_out: Hint,
 }
 
 /// What training takes of a device's memory, and what there is: known before anything is allocated.
@@ -129,14 +127,14 @@ impl MemoryReport {
         for (limit, name_of_limit) in bindings {
             if let Some(had) = limit.filter(|limit| bytes > limit) {
                 let what = format!("tensor {name} {shape:?}");
-                return Err(Error::too_large(what, [*bytes, had], name_of_limit, ELSEWHERE));
+                return Err(Error::too_large(what, [*bytes, had], name_of_limit, Hint::SmallerOrCpu));
             }
         }
         match available.filter(|available| self.peak() > *available) {
             None => Ok(()),
             Some(had) => {
                 let what = format!("the run, of which tensor {name} {shape:?} is the largest with {bytes} bytes,");
-                Err(Error::too_large(what, [self.peak(), had], "the machine's free memory", way_out))
+                Err(Error::too_large(what, [self.peak(), had], "the machine's free memory", *way_out))
             }
         }
     }
@@ -185,19 +183,17 @@ impl Plan {
     }
 
     /// What makes a tensor smaller.
-    fn way_out(&self, id: TensorId) -> &'static str {
+    fn way_out(&self, id: TensorId) -> Hint {
         let uses = |step: &Step| step.op.arguments().iter().any(|(_, own)| *own == Some(id));
         let trained = || self.find(ProgramId::Train).is_some_and(|train| train.steps.iter().any(uses));
         match self.tensor(id).role {
-            Role::Parameter | Role::OptimizerState | Role::Gradient | Role::Statistics => {
-                "use narrower layers or fewer replicas"
-            }
+            Role::Parameter | Role::OptimizerState | Role::Gradient | Role::Statistics => Hint::Narrower,
             // Evaluation's batch is its own.
-            Role::Activation if !trained() => "use narrower layers or fewer replicas",
-            Role::Activation => "use a smaller batch, narrower layers or fewer replicas",
-            Role::Metric => "use a smaller batch or fewer replicas",
-            Role::Input | Role::Target => "use fewer samples (--limit), or free memory",
-            Role::Order => "use fewer replicas or fewer samples (--limit)",
+            Role::Activation if !trained() => Hint::Narrower,
+            Role::Activation => Hint::Smaller,
+            Role::Metric => Hint::SmallerBatch,
+            Role::Input | Role::Target => Hint::FewerSamples,
+            Role::Order => Hint::FewerSamplesOrReplicas,
         }
     }
 }

@@ -201,13 +201,13 @@ fn ordered(mut modules: Vec<Module>, order: &[String]) -> Result<Vec<Module>, St
     for name in order {
         let at = modules.iter().position(|module| module.name == *name);
         let at = at.ok_or_else(|| {
-            format!("--order names `{name}` once too often, or it has no tensors; there are {}", had.join(", "))
+            format!("order names `{name}` once too often, or it has no tensors; there are {}", had.join(", "))
         })?;
         sorted.push(modules.remove(at));
     }
     match modules.first() {
         None => Ok(sorted),
-        Some(left) => Err(format!("--order leaves out `{}`; name all of {}", left.name, had.join(", "))),
+        Some(left) => Err(format!("order leaves out `{}`; name all of {}", left.name, had.join(", "))),
     }
 }
 
@@ -244,7 +244,7 @@ fn layers<'a>(modules: &'a [Module], notes: &mut Vec<String>) -> Result<Vec<Laye
 /// In which order modules were taken.
 fn order_of(modules: &[Module]) -> String {
     let names: Vec<_> = modules.iter().map(|module| module.name.as_str()).collect();
-    format!("; they were taken in the order {}: give the right one with --order", names.join(","))
+    format!("; they were taken in the order {}: give the right one as order", names.join(","))
 }
 
 /// Puts a norm behind a layer.

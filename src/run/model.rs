@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::{Dataset, Targets};
 use crate::error::{Error, Result};
+use crate::hint::Hint;
 use crate::ops::{Activation, Loss};
 use crate::spec::{DenseSpec, Sequential};
 use crate::state::State;
@@ -49,10 +50,8 @@ impl ModelSpec {
         let (had, wanted) = (compared(&file.model), compared(model));
         if had != wanted {
             let what = if self.replace_head { "below the head" } else { "model" };
-            let reason = format!(
-                "holds {had} ({what}), but dataset and hidden layers make it {wanted}; widths must agree to start from it"
-            );
-            return Err(Error::model(path, reason));
+            let reason = format!("holds {had} ({what}), but dataset and hidden layers make it {wanted}");
+            return Err(Error::model(path, reason).hinting(Hint::Widths));
         }
         let layers = file.model.layers.len() - usize::from(self.replace_head);
         Ok(Some(file.first_layers(layers)?))

@@ -169,11 +169,8 @@ fn what_does_not_fit_is_refused_by_name_with_the_way_out() {
     let narrower = "narrower layers or fewer replicas";
     let name = "layers.1.weight.state [1, 2, 800, 800]";
     let binding = MemoryLimits { max_storage_binding: Some(largest - 1), ..MemoryLimits::default() };
-    refused(binding, &[name, "max_storage_buffer_binding_size", "narrower layers", "--device cpu"]);
-    refused(
-        MemoryLimits { max_buffer: Some(1), ..MemoryLimits::default() },
-        &[name, "max_buffer_size", "--device cpu"],
-    );
+    refused(binding, &[name, "max_storage_buffer_binding_size", "narrower layers", "the CPU"]);
+    refused(MemoryLimits { max_buffer: Some(1), ..MemoryLimits::default() }, &[name, "max_buffer_size", "the CPU"]);
     let free = MemoryLimits { available: Some(report.peak() - 1), ..MemoryLimits::default() };
     refused(free, &[name, "the machine's free memory", &report.peak().to_string(), narrower]);
     let kept = report.clone().with_checkpoints();

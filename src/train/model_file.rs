@@ -165,8 +165,8 @@ impl ModelFile {
         let metadata = |key: &str| header.metadata().as_ref().and_then(|map| map.get(key));
         let text = metadata(METADATA_KEY).ok_or_else(|| match metadata(super::checkpoint::METADATA_KEY) {
             Some(_) => {
-                "a checkpoint, from which `wgrad train --resume` goes on, and no model; models are \
-                        model.safetensors and best.safetensors beside it"
+                "a checkpoint, from which training goes on, and no model; models are model.safetensors and \
+                        best.safetensors beside it"
             }
             None => {
                 "a safetensors file, but without wgrad's metadata: not saved by wgrad; `wgrad import` makes a model of \

@@ -92,8 +92,8 @@ pub fn test_gpu() -> Result<Gpu> {
     let name = std::env::var("WGRAD_TEST_ADAPTER").unwrap_or_else(|_| "0".to_owned());
     let options = GpuOptions { request: GpuRequest::Named(name), default_limits: true, ..Default::default() };
     Gpu::request_blocking(&options).map_err(|error| match error {
-        Error::Adapter { reason, way_out } => {
-            Error::adapter(reason, format!("{way_out}; for the tests: ./scripts/ensure_vulkan.sh"))
+        Error::Adapter { reason, hint } => {
+            Error::adapter(format!("{reason}; for the tests: ./scripts/ensure_vulkan.sh"), hint)
         }
         other => other,
     })

@@ -91,7 +91,7 @@ fn a_named_directory_without_the_files_is_an_error() {
         for dir in [empty.path(), &empty.path().join("missing")] {
             assert_says(
                 load(known, Some(dir)).unwrap_err(),
-                &[&text(dir), "--data-dir", "train-images-idx3-ubyte[.gz]"],
+                &[&text(dir), "the data directory", "train-images-idx3-ubyte[.gz]"],
             );
         }
     }

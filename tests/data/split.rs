@@ -55,7 +55,7 @@ fn a_part_that_would_be_empty_is_refused() {
     let lonely: Vec<u32> = (0..10).collect();
     assert_says(
         split(0.2, 0.0).divide(10, Some(&lonely)).unwrap_err(),
-        &["test fraction", "no sample to spare", "--no-stratify"],
+        &["test fraction", "no sample to spare", "do not stratify"],
     );
 }
 

@@ -103,7 +103,7 @@ fn text_where_a_number_belongs_is_named_with_its_place() {
     let table = parse("size,color\n1,red\n1e60,blue\n").unwrap();
     assert_says(
         table.number(0, 1).unwrap_err(),
-        &["data.csv: line 2, column 2 (`color`): `red` is not a number", "--categorical", "--drop"],
+        &["data.csv: line 2, column 2 (`color`): `red` is not a number", "categorical", "drop"],
     );
     assert_says(table.number(1, 0).unwrap_err(), &["line 3, column 1 (`size`): `1e60`", "32 bits"]);
     assert_eq!(table.number(0, 0).unwrap(), 1.0);

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 use wgrad::Device;
-use wgrad::gpu::{AdapterReport, HOW_TO_GET_ONE, adapters_blocking, automatic};
+use wgrad::gpu::{AdapterReport, adapters_blocking, automatic};
 
 use crate::Result;
 use crate::output::Output;
@@ -54,7 +54,7 @@ fn choice(reports: &[AdapterReport]) -> Result<Choice> {
     let device = Device::auto()?;
     let mut reason = device.note().unwrap_or("no real GPU meets the limits").to_owned();
     if reports.is_empty() {
-        reason = format!("{reason}; {HOW_TO_GET_ONE}");
+        reason = format!("{reason}; {}", crate::words::driver());
     }
     Ok(Choice { device: "cpu", index: None, reason })
 }

@@ -108,13 +108,7 @@ pub fn kernel_line(kernels: &[KernelChoice]) -> Option<String> {
 
 /// An error of a command that is for GPUs only, where another device is no way out.
 pub fn gpu_only(error: Error) -> Failure {
-    match error {
-        Error::Adapter { reason, way_out } => {
-            let way_out = way_out.split(", or use `--device cpu`").next().unwrap_or_default().to_owned();
-            Error::Adapter { reason, way_out }.into()
-        }
-        other => other.into(),
-    }
+    Failure::GpuOnly(error)
 }
 
 /// Says why it is the CPU, where that was not asked for, and why kernels that were tuned are passed over. Only once the work is sure to begin: the line of an error

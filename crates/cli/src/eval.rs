@@ -95,7 +95,7 @@ pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
     let evaluation = trainer.evaluate(&data)?;
     if !evaluation.loss.is_finite() {
         let reason = format!("its loss on {} is {}: the model has diverged", data.name(), evaluation.loss);
-        return Err(Error::Model { path: args.model.clone(), reason }.into());
+        return Err(Error::model(&args.model, reason).into());
     }
     announce(&device, output);
     note.iter().for_each(|note| output.note(note));

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 
-use crate::{interrupt, output};
+use crate::{interrupt, output, words};
 
 const FAILED: u8 = 1;
 const MISUSED: u8 = 2;
@@ -14,13 +14,16 @@ const MISUSED: u8 = 2;
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// From the library, which knows whether it is a mistake or a failure.
-    #[error(transparent)]
+    #[error("{}", words::of(.0, true))]
     Library(#[from] wgrad::Error),
+    /// From the library, in a command that is for GPUs only.
+    #[error("{}", words::of(.0, false))]
+    GpuOnly(wgrad::Error),
     /// Arguments that do not go together.
     #[error("{0}")]
     Usage(String),
     /// A run that ended early and can go on.
-    #[error("{error}; the run can go on with `{way_on}`")]
+    #[error("{}; the run can go on with `{way_on}`", words::of(error, true))]
     Resumable {
         /// Why it ended.
         error: wgrad::Error,
@@ -40,7 +43,7 @@ impl Failure {
     pub fn status(&self) -> ExitCode {
         let usage = match self {
             Self::Interrupted(_) => return ExitCode::from(interrupt::STATUS),
-            Self::Library(error) | Self::Resumable { error, .. } => error.is_usage(),
+            Self::Library(error) | Self::GpuOnly(error) | Self::Resumable { error, .. } => error.is_usage(),
             Self::Usage(_) => true,
             Self::Verdict(_) => false,
         };
@@ -50,7 +53,7 @@ impl Failure {
 
 /// A mistake in a field of a run, in the words of the flag that sets it.
 pub fn in_flags(error: wgrad::Error) -> Failure {
-    let wgrad::Error::Spec { field, reason } = &error else { return error.into() };
+    let wgrad::Error::Spec { field, reason, hint: None } = &error else { return error.into() };
     Failure::Usage(match field.as_str() {
         "augment" if reason.starts_with("samples") => format!("--augment: {reason}"),
         "augment" | "batch" | "limit" => format!("--{field} {reason}"),

@@ -22,6 +22,7 @@ mod table;
 mod train;
 mod tune;
 mod verify;
+mod words;
 
 use std::process::ExitCode;
 use std::time::Instant;

@@ -82,7 +82,7 @@ pub fn run(args: &PredictArgs, output: &Output) -> Result<()> {
     let (inputs, loss) = (file.model.inputs, file.spec.loss);
     if rows.inputs() != inputs {
         let reason = format!("its rows have {} numbers, but the model takes {inputs}", rows.inputs());
-        return Err(Error::Data { path: args.input.clone(), reason }.into());
+        return Err(Error::data(&args.input, reason).into());
     }
     let note = scaled_otherwise(&file, &rows);
     let device = args.device.open(file.spec.precision)?;
@@ -90,7 +90,7 @@ pub fn run(args: &PredictArgs, output: &Output) -> Result<()> {
     let mut predictions = predictor.predict(&rows)?;
     if let Some(row) = predictions.outer_iter().position(|row| row.iter().any(|value| !value.is_finite())) {
         let reason = format!("its output for row {row} is not finite: the model has diverged, or the row is too large");
-        return Err(Error::Model { path: args.model.clone(), reason }.into());
+        return Err(Error::model(&args.model, reason).into());
     }
     announce(&device, output);
     note.iter().for_each(|note| output.note(note));

@@ -4,6 +4,7 @@ use super::{Column, Encoding, Missing, Preprocessing, Source};
 use crate::data::labels::{Lookup, canonical};
 use crate::data::room::check_room;
 use crate::data::{Features, Table, Targets};
+use crate::hint::Hint;
 use crate::names::suggestion;
 use crate::{Error, Result};
 use ndarray::{Array2, ArrayView2, ArrayViewMut1, Axis};
@@ -22,9 +23,8 @@ impl Preprocessing {
     pub fn encode(&self, table: &Table, rows: &[usize]) -> Result<Array2<f32>> {
         let places = self.places(table)?;
         let inputs = self.inputs().unwrap_or(places.len());
-        let hint = "take columns of many categories as --ordinal, or leave them out with --drop";
         // As they are encoded, and in the dataset.
-        check_room("the table's inputs", [rows.len(), inputs, 2 * size_of::<f32>()], hint)?;
+        check_room("the table's inputs", [rows.len(), inputs, 2 * size_of::<f32>()], Hint::OrdinalOrDrop)?;
         let mut x = Array2::zeros((rows.len(), inputs));
         let mut first = 0;
         for (column, place) in self.columns.iter().zip(places) {
@@ -80,11 +80,8 @@ impl Preprocessing {
             self.targets.iter().map(|target| self.place(table, &target.source)).collect::<Result<_>>()?;
         for (row, place) in rows.iter().flat_map(|row| places.iter().map(move |place| (*row, *place))) {
             if table.is_missing(row, place) {
-                return Err(table.cell_error(
-                    row,
-                    place,
-                    "is no answer: the target has no value here; --missing drop leaves such rows out",
-                ));
+                let reason = "is no answer: the target has no value here";
+                return Err(table.cell_error(row, place, reason).hinting(Hint::MissingDrop));
             }
         }
         let lookup = Lookup::new(&self.classes);
@@ -186,10 +183,7 @@ fn encode_column(
     rows: &[usize],
     mut part: ndarray::ArrayViewMut2<f32>,
 ) -> Result<()> {
-    let absent = |row: usize| {
-        let reason = "has no value; rows can have gaps where the model was trained with --missing mean";
-        table.cell_error(row, place, reason)
-    };
+    let absent = |row: usize| table.cell_error(row, place, "has no value").hinting(Hint::TrainWithMissingMean);
     let place_of = |row: usize, lookup: &Lookup, names: &[String], missing: Option<usize>| {
         if table.is_missing(row, place) {
             return missing.ok_or_else(|| absent(row));

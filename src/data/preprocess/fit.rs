@@ -3,6 +3,7 @@
 use super::{Column, Encoding, Missing, Scale, Source, Target};
 use crate::Result;
 use crate::data::{Table, labels::sorted_names};
+use crate::hint::Hint;
 use ndarray::{ArrayView1, ArrayView2};
 use std::collections::HashMap;
 
@@ -50,9 +51,8 @@ fn number(table: &Table, column: usize, rows: &[usize], scale: Scale, missing: M
     let mut values: Vec<f64> = known.map(|row| table.number(*row, column)).collect::<Result<_>>()?;
     if missing == Missing::Mean && values.is_empty() {
         let name = &table.names()[column];
-        return Err(
-            table.refuse(format!("column `{name}` has no value in the training part; leave it out with --drop"))
-        );
+        let reason = format!("column `{name}` has no value in the training part");
+        return Err(table.refuse(reason).hinting(Hint::Drop));
     }
     let mean = || Some(values.iter().sum::<f64>() / values.len() as f64);
     let missing = (missing == Missing::Mean).then(mean).flatten();
@@ -90,7 +90,7 @@ fn categories(
     for row in rows.iter().filter(|row| !table.is_missing(**row, column)) {
         let cell = table.cell(*row, column);
         if !order.is_empty() && !order.iter().any(|known| known == cell) {
-            let reason = format!("is none of the categories that --ordinal lists: {}", order.join(", "));
+            let reason = format!("is none of the categories that are listed: {}", order.join(", "));
             return Err(table.cell_error(*row, column, &reason));
         }
         *counts.entry(cell).or_default() += 1;
@@ -101,9 +101,8 @@ fn categories(
     };
     if names.is_empty() {
         let name = &table.names()[column];
-        return Err(
-            table.refuse(format!("column `{name}` has no value in the training part; leave it out with --drop"))
-        );
+        let reason = format!("column `{name}` has no value in the training part");
+        return Err(table.refuse(reason).hinting(Hint::Drop));
     }
     // Of equally frequent ones the first.
     let count = |n: &usize| (counts.get(names[*n].as_str()).copied().unwrap_or(0), std::cmp::Reverse(*n));

@@ -2,6 +2,7 @@
 
 use super::{Column, Encoding, Preprocessing, Source, Target};
 use crate::data::Table;
+use crate::hint::Hint;
 use crate::{Error, Result};
 
 impl Preprocessing {
@@ -49,12 +50,13 @@ impl Preprocessing {
         let wanted = if self.columns.is_empty() { inputs } else { self.columns.len() };
         if others.len() != wanted {
             let names: Vec<_> = answers.iter().map(|index| format!("`{}`", table.names()[*index])).collect();
-            return Err(table.refuse(format!(
-                "has {} columns besides the target {}, but the model takes {wanted} inputs; give those, and name the \
-                 target with --target",
-                others.len(),
-                names.join(", ")
-            )));
+            return Err(table
+                .refuse(format!(
+                    "has {} columns besides the target {}, but the model takes {wanted} inputs; give those",
+                    others.len(),
+                    names.join(", ")
+                ))
+                .hinting(Hint::Target));
         }
         let plain = |_: usize| Encoding::Number { shift: 0.0, scale: 1.0, missing: None };
         let encoding = |n: usize| self.columns.get(n).map_or_else(|| plain(n), |column| column.encoding.clone());

@@ -31,7 +31,7 @@ pub(crate) fn half_gpu(subgroups: bool) -> Option<Gpu> {
             let text = error.to_string();
             assert!(matches!(error, Error::Feature { .. }) || subgroups, "{text}");
             assert!(text.contains(&info.adapter), "{text}");
-            assert!(subgroups || text.contains("SHADER_F16") && text.contains("--precision f32"), "{text}");
+            assert!(subgroups || text.contains("SHADER_F16") && text.contains("precision f32"), "{text}");
             None
         }
     }

@@ -11,6 +11,7 @@ use crate::Result;
 use crate::args::announce;
 use crate::output::Output;
 use crate::table::{Table, bytes};
+use crate::words;
 
 /// What the memory is for.
 #[derive(Serialize)]
@@ -50,7 +51,7 @@ pub fn dry_run(prepared: &Prepared, device: &Device, output: &Output) -> Result<
     let (network, report) = (&Network::new(prepared), prepared.memory()?);
     let checked = report.check();
     announce(device, output);
-    let (fits, reason) = (checked.is_ok(), checked.as_ref().err().map(ToString::to_string));
+    let (fits, reason) = (checked.is_ok(), checked.as_ref().err().map(|error| words::of(error, true)));
     let info = device.info();
     let fields =
         Fields { network, report: &report, peak: report.peak(), fits, reason, device: info, note: device.note() };
