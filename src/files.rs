@@ -19,7 +19,7 @@ pub fn cache_directory() -> Option<PathBuf> {
     Some(named("XDG_CACHE_HOME").or_else(usual)?.join("wgrad"))
 }
 
-/// How temporary files are called until they are whole.
+/// Prefix of temporary files.
 const TEMPORARY: &str = ".wgrad-";
 
 /// Removes what writes that were cut off have left in a directory.
@@ -66,7 +66,7 @@ pub fn check_writable(directory: &Path) -> std::io::Result<()> {
     written.map_err(without_path)
 }
 
-/// What the system said, without the temporary file's name, which tells nobody anything.
+/// The system's message, without the temporary file's name, which tells nobody anything.
 fn without_path(error: std::io::Error) -> std::io::Error {
     let text = error.to_string();
     match text.split_once(" at path ") {

@@ -1,5 +1,5 @@
-//! wgrad trains multilayer perceptrons on any Vulkan, Metal or DX12 GPU through wgpu and WGSL, and proves every kernel
-//! right against a CPU reference that runs the same plan. *wgrad* is the field's word for a weight gradient.
+//! wgrad trains multilayer perceptrons on any Vulkan, Metal or DX12 GPU through wgpu and WGSL, and verifies
+//! every kernel against a CPU reference that runs the same plan. *wgrad* is the field's word for a weight gradient.
 //!
 //! ```no_run
 //! use wgrad::{Activation::*, Adam, Device, Loss::*, Sequential, Trainer, datasets, epochs};
@@ -16,10 +16,10 @@
 //!
 //! # How it fits together
 //!
-//! A [`Sequential`] model and its training settings are a spec, plain data. A [`plan::Plan`] is what the spec means for one
-//! batch size: a table of tensors and a list of steps. An [`executor::Executor`] runs the plan: [`gpu::GpuExecutor`]
-//! with WGSL kernels, [`cpu::CpuExecutor`] on ndarray. [`Trainer`] feeds an executor and reports. [`verify`] runs both
-//! executors side by side and compares them within error bounds that it derives ([`scalar::Bounded`]).
+//! A [`Sequential`] model and its training settings are a spec, plain data. The spec is lowered to a [`plan::Plan`] for one
+//! batch size: tensors and programs of steps. An [`executor::Executor`] runs the plan: [`gpu::GpuExecutor`] with WGSL
+//! kernels, [`cpu::CpuExecutor`] with Rust functions. [`Trainer`] drives an executor and reports; [`Predictor`] loads a model for
+//! inference alone. [`verify`] runs both executors and compares them within derived error bounds ([`scalar::Bounded`]).
 //!
 //! # Symbols
 //!
@@ -30,7 +30,7 @@
 //! | I, O | inputs and outputs of a dense layer |
 //! | N | samples of a dataset |
 //! | L | dense layers |
-//! | S | numbers that the optimizer keeps per parameter |
+//! | S | state values of the optimizer per parameter |
 //!
 //! Shapes are written like `(R, B, O)`, the last extent contiguous.
 

@@ -1,4 +1,4 @@
-//! Names that somebody mistyped.
+//! Suggestions for mistyped names.
 
 /// The known name that a mistyped one is most likely to mean, if any is near: at most a third of its letters (and one in
 /// any case) inserted, deleted, replaced or swapped, capitals aside.

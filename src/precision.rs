@@ -1,18 +1,18 @@
-//! What numbers are stored as.
+//! Storage precision.
 
 use serde::{Deserialize, Serialize};
 
-/// What the outputs of hidden layers, and the gradients by outputs and sums of all layers, are stored as. Computed with is
-/// f32 always; parameters and their gradients, optimizer states, running statistics, losses and metrics are stored as f32
-/// always.
+/// Storage of the outputs of hidden layers, and of the gradients with respect to outputs and sums of all layers. All
+/// arithmetic is f32, and so is the storage of parameters and their gradients, optimizer state, running statistics, losses and
+/// metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// 32-bit floats.
     #[default]
     F32,
-    /// 16-bit floats (IEEE 754 binary16): half the memory and traffic of what they store, of which each number is rounded to
-    /// 11 bits. On a GPU it takes `SHADER_F16`.
+    /// 16-bit floats (IEEE 754 binary16): half the memory and traffic, with values rounded to 11 bits. Requires `SHADER_F16`
+    /// on a GPU.
     F16,
 }
 

@@ -1,4 +1,4 @@
-//! Prediction: a model on a device, with nothing of what training needs.
+//! Prediction: a model on a device, without training state.
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -15,7 +15,7 @@ use crate::spec::{Sequential, TrainSpec};
 use crate::tensor::TensorData;
 use crate::train::{Device, ModelFile};
 
-/// Rows of a batch on the CPU: so few that more columns of images are zero in all of them and are left out.
+/// Rows of a batch on the CPU: few, so that more columns of images are zero in all of them and are left out.
 const CPU_BATCH: usize = 128;
 /// Rows of a batch on a GPU.
 const GPU_BATCH: usize = 1024;
@@ -25,7 +25,7 @@ const GPU_BATCH: usize = 1024;
 pub enum Rows<'a> {
     /// Pixels, which are scaled as in training.
     U8(ArrayView2<'a, u8>),
-    /// Numbers as the model takes them.
+    /// Inputs as the model expects them.
     F32(ArrayView2<'a, f32>),
 }
 
@@ -71,7 +71,7 @@ impl<'a> From<ArrayView2<'a, u8>> for Rows<'a> {
     }
 }
 
-/// Applies a trained model to rows. It holds the weights once and what one batch needs, and threads can share it.
+/// Predicts with a trained model. It holds the weights once and the tensors of one batch; threads can share it.
 ///
 /// ```
 /// use wgrad::{Activation::*, Adam, Loss::*, Predictor, Sequential, Trainer, datasets, epochs};
@@ -97,7 +97,7 @@ pub struct Predictor {
 }
 
 impl Predictor {
-    /// A model file on the CPU.
+    /// Loads a model file onto the CPU.
     ///
     /// # Errors
     /// [`Error::Io`] or [`Error::Model`] if it cannot be read; [`Error::Limit`] if the machine has too little memory.
@@ -105,7 +105,7 @@ impl Predictor {
         Self::load_on(path, &Device::cpu())
     }
 
-    /// A model file on a device.
+    /// Loads a model file onto a device.
     ///
     /// # Errors
     /// As [`Predictor::load`], and what the device reports.
@@ -116,7 +116,7 @@ impl Predictor {
     /// A model on a device.
     ///
     /// # Errors
-    /// [`Error::Spec`] if the model's spec is not sound; [`Error::Shape`] or [`Error::MissingTensor`] where its weights are
+    /// [`Error::Spec`] if the model's spec is invalid; [`Error::Shape`] or [`Error::MissingTensor`] where its weights are
     /// not those of the model; [`Error::Limit`]; what the device reports.
     pub fn new(file: &ModelFile, device: &Device) -> Result<Self> {
         file.model.check_state(&file.weights)?;
@@ -136,7 +136,7 @@ impl Predictor {
         })
     }
 
-    /// The plan that it follows: parameters, statistics, and one batch.
+    /// Its plan: parameters, statistics, and one batch.
     fn plan(model: &Sequential, spec: &TrainSpec, device: &Device) -> Result<Plan> {
         let batch = if device.as_gpu().is_some() { GPU_BATCH } else { CPU_BATCH };
         let capacity = Capacity { batch, samples: batch, order: 0 };
@@ -154,8 +154,7 @@ impl Predictor {
         .inference()
     }
 
-    /// What the model makes of rows (N, I): (N, O) probabilities for the cross-entropies, the outputs themselves for the
-    /// other losses.
+    /// Predictions (N, O) for rows (N, I): probabilities for cross-entropies, the outputs themselves for the other losses.
     ///
     /// # Errors
     /// [`Error::Shape`] if the rows are not I wide, and what the device reports.
@@ -206,7 +205,7 @@ impl Predictor {
         &self.model
     }
 
-    /// How raw rows become inputs, and outputs answers.
+    /// The preprocessing of raw rows and outputs, if any.
     pub fn preprocessing(&self) -> &Preprocessing {
         &self.preprocessing
     }
@@ -221,7 +220,7 @@ impl Predictor {
         self.executor.lock().unwrap_or_else(PoisonError::into_inner).kernels(ProgramId::Predict)
     }
 
-    /// What it takes of the device's memory: the weights and one batch.
+    /// Its memory footprint: the weights and one batch.
     pub fn memory(&self) -> MemoryReport {
         let executor = self.executor.lock().unwrap_or_else(PoisonError::into_inner);
         self.device.memory(executor.plan())

@@ -1,10 +1,10 @@
-//! Learning-rate schedules: what the learning rate of a step is. The host computes it in f64 and sends it with the step.
+//! Learning rate schedules. The host computes each step's rate in f64 and sends it with the step.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// How a replica's learning rate changes. The rate of the spec, `base` below, is what it starts from, or its peak.
+/// A replica's learning rate schedule. `base` below is the spec's rate: the initial rate or the peak.
 ///
 /// Steps are counted from t = 0 at the start of a fit, T in all, and epochs from e = 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -15,23 +15,23 @@ pub enum Schedule {
     Constant,
     /// base * factor^floor(e / epochs): PyTorch's `StepLR`, which it defaults to a factor of 0.1.
     Step {
-        /// Epochs between two falls.
+        /// Epochs between two reductions.
         epochs: u32,
-        /// What each multiplies it by.
+        /// The factor of each reduction.
         factor: f64,
     },
     /// base * factor^e: PyTorch's `ExponentialLR`.
     Exponential {
-        /// What each epoch multiplies it by.
+        /// The factor of each epoch.
         factor: f64,
     },
     /// Rises over w steps, base * (t + 1) / (w + 1), then falls along half a cosine,
     /// minimum + (base - minimum) (1 + cos(pi (t - w) / (T - w))) / 2: PyTorch's `LinearLR` from 1 / (w + 1), then
     /// `CosineAnnealingLR` (Loshchilov and Hutter, "SGDR", ICLR 2017; warm-up: Goyal et al., arXiv:1706.02677).
     Cosine {
-        /// Epochs of the rise; may be a part of one.
+        /// Epochs of warm-up, possibly fractional.
         warmup: f64,
-        /// What it falls to.
+        /// The final rate.
         minimum: f64,
     },
     /// From base / initial_divisor up to base in the first `rise` of the steps, then down to
@@ -156,7 +156,7 @@ fn along_cosine(from: f64, to: f64, share: f64) -> f64 {
     to + (from - to) * (1.0 + (std::f64::consts::PI * share).cos()) / 2.0
 }
 
-/// Where a fit stands in the training of a model, for schedules.
+/// A fit's position in the training of a model, for schedules.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Pace {
     /// Optimizer steps before the fit began.
@@ -165,11 +165,11 @@ pub struct Pace {
     pub steps_per_epoch: u32,
     /// Steps of the whole fit.
     pub steps: u32,
-    /// The rates that plateaus have left, replica by replica; empty where none has been seen.
+    /// The replicas' current rates after plateaus; empty before the first.
     pub fallen: Vec<f64>,
 }
 
-/// What [`Schedule::Plateau`] remembers of one replica from epoch to epoch.
+/// The state of [`Schedule::Plateau`] of one replica from epoch to epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PlateauState {
     /// The rate that it has left.
@@ -191,7 +191,7 @@ impl PlateauState {
         Self { learning_rate, best: None, bad_epochs: 0, cooling: 0 }
     }
 
-    /// Takes note of an epoch's loss.
+    /// Records an epoch's loss.
     pub fn note(&mut self, schedule: &Schedule, loss: f64) {
         let Schedule::Plateau { factor, patience, threshold, cooldown, minimum } = *schedule else { return };
         if self.best.is_none_or(|best| loss < best * (1.0 - threshold)) {

@@ -36,9 +36,9 @@ impl<T: Compute> CpuExecutor<T> {
     /// [`Error::Limit`](crate::Error::Limit) if the machine has less free memory than the plan needs.
     pub fn new(plan: Plan) -> Result<Self> {
         Self::footprint(&plan).check()?;
-        let turned = turned(&plan);
+        let transposed = transposed(&plan);
         let replica = |_| Replica {
-            own: Own::new(&plan.tensors, plan.replicas, &turned),
+            own: Own::new(&plan.tensors, plan.replicas, &transposed),
             kept: Default::default(),
             losses: Vec::new(),
         };
@@ -278,7 +278,7 @@ impl<T: Compute> Executor for CpuExecutor<T> {
 }
 
 /// Weights that are stored by columns, as their products want them: those that nothing trains, since nothing else reads them.
-fn turned(plan: &Plan) -> Vec<TensorId> {
+fn transposed(plan: &Plan) -> Vec<TensorId> {
     let steps = plan.programs.values().flat_map(|program| &program.steps);
     let weights = steps.filter_map(|step| match &step.op {
         Op::DenseForward(op) => Some(op.layer.weight),

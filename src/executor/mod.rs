@@ -1,4 +1,4 @@
-//! What the training loop asks of a device: both executors answer it.
+//! The interface of both executors.
 
 mod probe;
 
@@ -25,7 +25,7 @@ pub struct StepMetrics {
     pub loss_sum: f64,
     /// Sum of the rows' weights; without weights, their number.
     pub weight: f64,
-    /// Right answers among the rows.
+    /// Correct predictions among the rows.
     pub right: f64,
     /// The norm of all gradients before they were clipped, where clipping by global norm computes it.
     pub gradient_norm: Option<f64>,
@@ -61,23 +61,23 @@ pub enum Clock {
     Host,
 }
 
-/// How long work took.
+/// A measured time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Timing {
-    /// In all.
+    /// The total.
     pub seconds: f64,
     /// By which clock.
     pub clock: Clock,
 }
 
-/// The kernel that runs a step on a GPU. Variants add in different orders: it is part of what a run's bits depend on.
+/// The kernel that runs a step on a GPU. Variants sum in different orders, so a run's bits depend on it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct KernelChoice {
     /// `layers.0 forward`
     pub step: String,
     /// The kernel family.
     pub kernel: &'static str,
-    /// Which way of running it.
+    /// Its variant.
     pub variant: &'static str,
     /// Whether `wgrad tune` measured it for this shape; else it is the default by adapter and shape.
     pub tuned: bool,
@@ -113,7 +113,7 @@ pub trait Executor: Send {
     /// [`Device::memory`](crate::train::Device::memory) foretells in all.
     fn held_bytes(&self) -> u64;
 
-    /// Bytes of buffers that steps have borrowed so far, beside those.
+    /// Bytes of scratch buffers that steps have borrowed so far, in addition.
     fn borrowed_bytes(&self) -> u64 {
         0
     }
@@ -166,11 +166,11 @@ pub trait Executor: Send {
     /// [`Error::Device`].
     fn read_words(&mut self, id: TensorId) -> Result<Vec<u32>>;
 
-    /// Tells where the fit stands, for the schedules of the iterations that are submitted from now on.
+    /// Sets the fit's position, for the schedules of iterations submitted from now on.
     fn set_pace(&mut self, pace: Pace);
 
-    /// Queues a program's steps for each of the iterations, in order. It does not wait for them to run, but for room
-    /// in the queue where it is full.
+    /// Queues a program's steps for each of the iterations, in order. It does not wait for them to run, only for room
+    /// in a full queue.
     ///
     /// # Errors
     /// [`Error::Device`].
@@ -233,13 +233,13 @@ pub trait Executor: Send {
     /// [`Error::Device`].
     fn metrics(&mut self, wait: bool) -> Result<Vec<StepMetrics>>;
 
-    /// Keeps the parameters as they are now, on the device, in one of two places.
+    /// Saves the current parameters on the device, in one of two places.
     ///
     /// # Errors
     /// [`Error::Device`].
     fn keep_parameters(&mut self, generation: usize) -> Result<()>;
 
-    /// Brings back the parameters that were kept there last.
+    /// Restores the parameters last saved there.
     ///
     /// # Errors
     /// [`Error::Device`].

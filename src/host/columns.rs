@@ -314,7 +314,7 @@ mod tests {
                 .enumerate()
                 .for_each(|(place, column)| whole.column_mut(*column).assign(&squeezed.column(place)));
             let weight = Array2::from_shape_simple_fn((outputs, of), || stream.symmetric(1.0));
-            let turned = weight.t().as_standard_layout().into_owned();
+            let transposed = weight.t().as_standard_layout().into_owned();
             let product = |a: ArrayView2<f32>, weight: ArrayView2<f32>, columns, by_columns: bool| {
                 let mut numbers = vec![f32::NAN; rows * outputs];
                 let shape = if by_columns { (outputs, rows) } else { (rows, outputs) };
@@ -326,7 +326,7 @@ mod tests {
             for by_columns in [false, true] {
                 let wanted = product(whole.view(), weight.t(), None, by_columns);
                 // As layers have their weights, and the other way round.
-                for weight in [weight.t(), turned.view()] {
+                for weight in [weight.t(), transposed.view()] {
                     let had = product(squeezed.view(), weight, Some(&columns), by_columns);
                     assert_eq!(had, wanted, "{rows} {outputs} {of}");
                 }

@@ -3,7 +3,7 @@
 use gemm_common::microkernel::MicroKernelFn;
 use gemm_f32::microkernel;
 
-use super::turn::{self, Turn};
+use super::transpose::{self, Transpose};
 
 type Kernel = MicroKernelFn<f32>;
 
@@ -19,7 +19,7 @@ pub(crate) struct Kernels {
     /// By vectors and columns, (packs, columns).
     all: &'static [Kernel],
     /// Copies rows as columns.
-    pub turn: Turn,
+    pub transpose: Transpose,
 }
 
 impl Kernels {
@@ -42,7 +42,7 @@ impl Kernels {
     }
 
     fn new<const COLUMNS: usize, const PACKS: usize>(lanes: usize, all: &'static [[Kernel; COLUMNS]; PACKS]) -> Self {
-        Self { lanes, packs: PACKS, columns: COLUMNS, all: all.as_flattened(), turn: turn::fastest() }
+        Self { lanes, packs: PACKS, columns: COLUMNS, all: all.as_flattened(), transpose: transpose::fastest() }
     }
 
     /// The kernel for blocks of so many rows and columns.

@@ -8,7 +8,7 @@ use super::columns::Columns;
 use super::compute::Finish;
 use super::kernels::Kernels;
 use super::simd::prefetch_at;
-use super::turn::Turn;
+use super::transpose::Transpose;
 
 /// The most of K that one pass takes: what the second level of cache holds of the left operand is this deep.
 const DEPTH: usize = 800;
@@ -146,9 +146,11 @@ impl Product<'_> {
             let live = width.min(rows - at);
             let to = &mut copy[at * depth..(at + width) * depth];
             match self.columns {
-                Some(columns) => copy_columns(left.at(at, 0), kernels.turn, [live, width], columns, of.clone(), to),
+                Some(columns) => {
+                    copy_columns(left.at(at, 0), kernels.transpose, [live, width], columns, of.clone(), to)
+                }
                 None if all || live < width => {
-                    copy_panel(left.at(at, of.start), kernels.turn, [live, width, depth], to);
+                    copy_panel(left.at(at, of.start), kernels.transpose, [live, width, depth], to);
                 }
                 None => {}
             }
@@ -244,7 +246,7 @@ fn panels(kernels: &Kernels, rows: usize) -> impl Iterator<Item = (usize, usize)
 /// columns.
 fn copy_columns(
     from: Block,
-    turn: Turn,
+    transpose: Transpose,
     [live, width]: [usize; 2],
     columns: &Columns,
     of: Range<usize>,
@@ -266,7 +268,7 @@ fn copy_columns(
             let to = &mut to[(place - first) * width + row..];
             if from.column == 1 {
                 // SAFETY: the panel's rows and columns are inside of the operand.
-                unsafe { turn(start, from.row, extents, to, width) };
+                unsafe { transpose(start, from.row, extents, to, width) };
             } else {
                 for (k, to) in to.chunks_mut(width).take(len).enumerate() {
                     // SAFETY: the same.
@@ -286,14 +288,14 @@ fn clear_rows(to: &mut [f32], live: usize, width: usize) {
 }
 
 /// Copies `live` rows of a panel, (depth, width); the rows that are not there are zero.
-fn copy_panel(from: Block, turn: Turn, [live, width, depth]: [usize; 3], to: &mut [f32]) {
+fn copy_panel(from: Block, transpose: Transpose, [live, width, depth]: [usize; 3], to: &mut [f32]) {
     // SAFETY: the panel's `live` rows and `depth` columns are inside of the operand, and `len` of them are contiguous.
     let run = |row, column, len| unsafe { std::slice::from_raw_parts(from.at(row, column).start, len) };
     if from.row == 1 {
         to.chunks_mut(width).enumerate().for_each(|(k, to)| to[..live].copy_from_slice(run(0, k, live)));
     } else if from.column == 1 {
         // SAFETY: the panel's rows and columns are inside of the operand.
-        unsafe { turn(from.start, from.row, [live, depth], to, width) };
+        unsafe { transpose(from.start, from.row, [live, depth], to, width) };
     } else {
         let columns = to.chunks_mut(width).enumerate();
         columns.for_each(|(k, to)| (0..live).for_each(|i| to[i] = run(i, k, 1)[0]));

@@ -30,7 +30,7 @@ enum Storage<T> {
     /// Numbers that f16 has: what writes them rounds them.
     Half(Numbers<T>),
     /// A matrix (O, I) as (I, O), by columns as products want it.
-    Turned {
+    Transposed {
         values: Numbers<T>,
         outputs: usize,
     },
@@ -96,7 +96,7 @@ impl<T: Compute> Storage<T> {
 
     fn len(&self) -> usize {
         match self {
-            Self::Real(values) | Self::Half(values) | Self::Turned { values, .. } => values.len(),
+            Self::Real(values) | Self::Half(values) | Self::Transposed { values, .. } => values.len(),
             Self::Words(values) => values.len(),
             Self::Bytes(values) => values.len(),
         }
@@ -104,7 +104,9 @@ impl<T: Compute> Storage<T> {
 
     fn bytes(&self) -> usize {
         match self {
-            Self::Real(values) | Self::Half(values) | Self::Turned { values, .. } => values.capacity() * size_of::<T>(),
+            Self::Real(values) | Self::Half(values) | Self::Transposed { values, .. } => {
+                values.capacity() * size_of::<T>()
+            }
             Self::Words(values) => values.capacity() * size_of::<u32>(),
             Self::Bytes(values) => values.capacity(),
         }
@@ -114,7 +116,7 @@ impl<T: Compute> Storage<T> {
         match self {
             Self::Real(_) => "f32",
             Self::Half(_) => "f16",
-            Self::Turned { .. } => "f32 that is transposed",
+            Self::Transposed { .. } => "f32 that is transposed",
             Self::Words(_) => "u32",
             Self::Bytes(_) => "u8",
         }
@@ -151,7 +153,7 @@ impl<T: Compute> Storage<T> {
             (Self::Half(to), TensorData::F32(from)) => {
                 to[offset..offset + from.len()].iter_mut().zip(from).for_each(|(t, f)| *t = T::stored_half(f.half()));
             }
-            (Self::Turned { values, outputs }, TensorData::F32(from)) => {
+            (Self::Transposed { values, outputs }, TensorData::F32(from)) => {
                 let inputs = values.len() / *outputs;
                 for (n, value) in (offset..).zip(from) {
                     values[n % inputs * *outputs + n / inputs] = T::real(*value);
@@ -220,12 +222,12 @@ impl<T: Compute> Shared<T> {
 }
 
 impl<T: Compute> Own<T> {
-    /// With the matrices `turned` stored as (I, O).
-    pub fn new(tensors: &[Tensor], replicas: usize, turned: &[TensorId]) -> Self {
+    /// With the matrices `transposed` stored as (I, O).
+    pub fn new(tensors: &[Tensor], replicas: usize, transposed: &[TensorId]) -> Self {
         let tensors = tensors.iter().enumerate().map(|(index, tensor)| {
             let len = tensor.share_of_a_replica(replicas);
-            match turned.iter().any(|id| id.index() == index) {
-                true => Storage::Turned { values: zeros(len), outputs: tensor.shape[1] },
+            match transposed.iter().any(|id| id.index() == index) {
+                true => Storage::Transposed { values: zeros(len), outputs: tensor.shape[1] },
                 false => Storage::new(tensor.element, len),
             }
         });
@@ -235,7 +237,7 @@ impl<T: Compute> Own<T> {
     /// A tensor's numbers in the plan's order.
     pub fn numbers(&self, id: TensorId) -> Cow<'_, [T]> {
         match &self.tensors[id.index()] {
-            Storage::Turned { values, outputs } => {
+            Storage::Transposed { values, outputs } => {
                 let inputs = values.len() / outputs;
                 Cow::Owned((0..values.len()).map(|n| values[n % inputs * outputs + n / inputs]).collect())
             }
@@ -318,7 +320,7 @@ impl<'a, T: Compute> Memory<'a, T> {
     /// Weights (O, I) as a matrix (I, O), and whether that is how they are stored.
     pub fn weights(&self, id: TensorId, [outputs, inputs]: [usize; 2]) -> (ArrayView2<'_, T>, bool) {
         match self.tensor(id) {
-            Storage::Turned { values, .. } => (matrix(values, inputs, outputs), true),
+            Storage::Transposed { values, .. } => (matrix(values, inputs, outputs), true),
             other => (matrix(other.real(), outputs, inputs).reversed_axes(), false),
         }
     }

@@ -11,7 +11,7 @@ mod pool;
 mod scratch;
 mod simd;
 mod tiles;
-mod turn;
+mod transpose;
 
 pub use columns::Columns;
 pub use compute::Compute;

@@ -1,4 +1,4 @@
-//! How weights start.
+//! Initialization of weights.
 
 mod orthogonal;
 
@@ -8,7 +8,7 @@ use self::orthogonal::orthogonal;
 use crate::error::{Error, Result};
 use crate::random::{Purpose, Stream};
 
-/// How a layer's weights start; biases start at zero, as in Keras.
+/// Initialization of a layer's weights; biases start at zero, as in Keras.
 ///
 /// Glorot: variance 2 / (fan-in + fan-out) (Glorot and Bengio, AISTATS 2010). He: variance 2 / fan-in (He et al.,
 /// ICCV 2015). LeCun: variance 1 / fan-in (LeCun, Bottou, Orr, Müller, "Efficient BackProp", 1998). A uniform distribution

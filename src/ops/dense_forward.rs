@@ -91,8 +91,8 @@ impl DenseLayer {
         let rows = output.len() / outputs;
         let (x, columns) = self.input.rows(memory, inputs, first..first + rows);
         let x = x.slice_move(s![.., ..columns.map_or(inputs, Columns::count)]);
-        let (weight, turned) = memory.weights(self.weight, [outputs, inputs]);
-        let few = turned && rows <= FEW_ROWS && columns.is_none();
+        let (weight, transposed) = memory.weights(self.weight, [outputs, inputs]);
+        let few = transposed && rows <= FEW_ROWS && columns.is_none();
         let bias = memory.real(self.bias);
         let Ok(output) = ArrayViewMut2::from_shape((rows, outputs), output) else { return };
         in_tiles(output, [0, 0], tasks, &|[row, unit], mut tile| {

@@ -1,4 +1,4 @@
-//! What a plan takes of a device's memory, counted before anything is allocated.
+//! A plan's memory footprint, computed before anything is allocated.
 
 use serde::Serialize;
 
@@ -12,33 +12,33 @@ use crate::tensor::{Role, Tensor, TensorId};
 /// that waits, and one that takes its place.
 const STATE_COPIES: u64 = 4;
 
-/// Bytes that an executor holds for a plan from before the first step to the end, by what they are for.
+/// Bytes that an executor holds for a plan, from before the first step to the end, by purpose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct MemoryUse {
     /// Weights, biases, the norms' scales and shifts.
     pub parameters: u64,
-    /// The optimizer's memory.
+    /// Optimizer state.
     pub optimizer_state: u64,
     /// Running statistics of batch norms.
     pub statistics: u64,
-    /// What layers hand on, forwards and backwards, in training, evaluation and prediction.
+    /// Outputs of layers and gradients, in training, evaluation and prediction.
     pub activations: u64,
-    /// Gradients of parameters, where something needs them before the update.
+    /// Stored gradients of parameters, if something needs them before the update.
     pub gradients: u64,
-    /// Training samples, or the chunk of them that is on the device, with targets, weights and order.
+    /// Training samples, or the chunk that is on the device, with targets, weights and order.
     pub dataset: u64,
-    /// The same of the rows that an evaluation or a prediction takes at a time.
+    /// The same for the chunk of an evaluation or a prediction.
     pub evaluation: u64,
-    /// Losses and counts, and on a GPU the buffers in which the host reads them.
+    /// Losses and counts, and on a GPU the staging buffers for reading them.
     pub metrics: u64,
-    /// The model of two earlier epochs, which comes back when a loss is no number any more.
+    /// The models of two earlier epochs, restored when a loss becomes non-finite.
     pub kept: u64,
-    /// On a GPU the kernels' uniforms, and the few bytes that are bound where a step has no tensor.
+    /// On a GPU, the kernels' uniforms and the small buffers bound where a step has no tensor.
     pub uniforms: u64,
 }
 
 impl MemoryUse {
-    /// All of it.
+    /// The total.
     pub fn total(&self) -> u64 {
         let Self { parameters, optimizer_state, statistics, activations, gradients, .. } = *self;
         let Self { dataset, evaluation, metrics, kept, uniforms, .. } = *self;
@@ -49,7 +49,7 @@ impl MemoryUse {
     }
 }
 
-/// What a device allows, in bytes; none where there is no limit, or none that anybody tells.
+/// A device's limits, in bytes; none if there is no limit, or no way to query it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct MemoryLimits {
     /// Of a tensor that kernels see: wgpu's `max_storage_buffer_binding_size`.
@@ -67,45 +67,45 @@ pub struct TensorSize {
     pub name: String,
     /// Its extents.
     pub shape: Vec<usize>,
-    /// What it takes.
+    /// Its size in bytes.
     pub bytes: u64,
-    /// What makes it smaller.
+    /// What reduces it.
     pub way_out: Hint,
 }
 
-/// What training takes of a device's memory, and what there is: known before anything is allocated.
+/// How much memory training needs, and how much is available: known before anything is allocated.
 ///
-/// [`MemoryUse`] is exact; `scratch`, `transfer`, `host` and `checkpoint` are the most that there may be for a time.
+/// [`MemoryUse`] is exact; `scratch`, `transfer`, `host` and `checkpoint` are upper bounds of temporary memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct MemoryReport {
-    /// What is held from before the first step to the end.
+    /// Memory held from before the first step to the end.
     #[serde(flatten)]
     pub held: MemoryUse,
-    /// All of that.
+    /// The total of that.
     pub total: u64,
     /// Buffers that steps borrow, on the CPU.
     pub scratch: u64,
-    /// What is on its way to or from a GPU.
+    /// Transfers to and from a GPU in flight.
     pub transfer: u64,
     /// The trainer's own copies of the weights in host memory: the initial ones, and those on their way to the device.
     pub host: u64,
     /// Copies of the state in host memory while a checkpoint is on its way to disk and the next one waits.
     pub checkpoint: u64,
-    /// The tensor that takes most.
+    /// The largest tensor.
     pub largest: TensorSize,
-    /// What the device allows.
+    /// The device's limits.
     #[serde(flatten)]
     pub limits: MemoryLimits,
 }
 
 impl MemoryReport {
-    /// All that may be taken at a time.
+    /// The most memory in use at any time.
     pub fn peak(&self) -> u64 {
         let Self { total, scratch, transfer, host, checkpoint, .. } = *self;
         [total, scratch, transfer, host, checkpoint].into_iter().fold(0, u64::saturating_add)
     }
 
-    /// The same of a fit that writes checkpoints.
+    /// The same for a fit that writes checkpoints.
     #[must_use]
     pub fn with_checkpoints(self) -> Self {
         let MemoryUse { parameters, optimizer_state, statistics, .. } = self.held;
@@ -116,7 +116,7 @@ impl MemoryReport {
     /// Whether it fits.
     ///
     /// # Errors
-    /// [`Error::Limit`] that names the largest tensor, what it or all together need, what there is, and the way out.
+    /// [`Error::Limit`] that names the largest tensor, the required and the available bytes, and the remedy.
     pub fn check(&self) -> Result<()> {
         let TensorSize { name, shape, bytes, way_out } = &self.largest;
         let MemoryLimits { max_storage_binding, max_buffer, available } = self.limits;
@@ -141,7 +141,7 @@ impl MemoryReport {
 }
 
 impl Plan {
-    /// The plan's tensors, and the two copies of the model that executors keep, where a tensor takes `bytes`.
+    /// The plan's tensors and the executor's two copies of the model, with `bytes` per tensor.
     pub(crate) fn memory(&self, bytes: impl Fn(&Tensor) -> u64) -> MemoryUse {
         let train = self.find(ProgramId::Train);
         let of_training = |id: TensorId| train.is_some_and(|train| train.ports.values().any(|port| *port == id));
@@ -167,7 +167,7 @@ impl Plan {
         own
     }
 
-    /// A report that lacks what executors borrow, where a tensor takes `bytes`.
+    /// A report without scratch memory, with `bytes` per tensor.
     pub(crate) fn memory_report(
         &self,
         held: MemoryUse,
@@ -182,7 +182,7 @@ impl Plan {
         MemoryReport { held, total: held.total(), largest: largest.unwrap_or_default(), limits, ..Default::default() }
     }
 
-    /// What makes a tensor smaller.
+    /// What reduces a tensor.
     fn way_out(&self, id: TensorId) -> Hint {
         let uses = |step: &Step| step.op.arguments().iter().any(|(_, own)| *own == Some(id));
         let trained = || self.find(ProgramId::Train).is_some_and(|train| train.steps.iter().any(uses));

@@ -61,15 +61,15 @@ pub enum Port {
     Samples,
     /// Their targets, u32 (N) or f32 (N, O).
     Targets,
-    /// What classes and samples count, f32 (C + N), where they do not all count the same.
+    /// Weights of classes and samples, f32 (C + N), if there are any.
     Weights,
-    /// Which samples a batch takes, u32 (R, N) or (N).
+    /// The order of the samples, u32 (R, N) or (N).
     Order,
-    /// What the last layer gives, (R, B, O).
+    /// Outputs of the last layer, (R, B, O).
     Outputs,
-    /// How often each true class (rows) was predicted as each class (columns), u32 (R, C, C).
+    /// Confusion matrix, true classes by predicted ones, u32 (R, C, C).
     Confusion,
-    /// How many samples had so many classes ranked above the true one, u32 (R, C).
+    /// Histogram of the true class's rank, u32 (R, C).
     Ranks,
     /// Scores of class 0, of models of two classes, (R, S); for ranking, their bits, u32 (R, N).
     Scores,
@@ -84,16 +84,16 @@ pub enum Port {
 /// Steps that run one after the other for each batch, and the tensors through which the host feeds and reads them.
 #[derive(Clone, Debug, Default)]
 pub struct Program {
-    /// B, rows a batch has at most.
+    /// B, the largest number of rows of a batch.
     pub batch: usize,
     /// In this order.
     pub steps: Vec<Step>,
-    /// What the host writes and reads.
+    /// Tensors that the host writes and reads.
     pub ports: BTreeMap<Port, TensorId>,
-    /// Where its losses go, if it measures one.
+    /// The tensor of its losses, if it computes any.
     pub metrics: Option<Metrics>,
-    /// The program of which its first steps are all steps. It needs no pipelines of its own for them, and those of the
-    /// others are made when it first runs.
+    /// The program whose steps it begins with. It shares that program's pipelines, and those of its other steps are created
+    /// when it first runs.
     pub extends: Option<ProgramId>,
 }
 
@@ -112,14 +112,14 @@ impl Program {
     }
 }
 
-/// What the hyper-parameters of each step follow from, of plans that train.
+/// The source of each step's hyper-parameters, in plans that train.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct HyperSource {
     /// The R replicas.
     pub replicas: Vec<Replica>,
     /// The update rule.
     pub optimizer: Optimizer,
-    /// Where the fit stands, for schedules.
+    /// The fit's position, for schedules.
     pub pace: Pace,
 }
 
@@ -135,16 +135,16 @@ impl HyperSource {
     }
 }
 
-/// What executors run.
+/// Tensors and the programs on them, which executors run.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     /// All tensors. Names are unique.
     pub tensors: Vec<Tensor>,
-    /// What it can do.
+    /// Its programs by purpose.
     pub programs: BTreeMap<ProgramId, Program>,
     /// R.
     pub replicas: usize,
-    /// Iterations that the metrics have room for: the most between two reads.
+    /// Iterations that the metrics have room for between two reads.
     pub slots: usize,
     /// Of plans that train; others run with [`Hyper::neutral`].
     pub(crate) hyper: Option<HyperSource>,
@@ -164,12 +164,12 @@ impl Plan {
         self.find(id).unwrap_or_else(|| panic!("the plan has no program {id:?}, only {:?}", self.programs.keys()))
     }
 
-    /// Whether it changes the model, so that executors keep copies to which a run can go back.
+    /// Whether it changes the model, so that executors keep copies for restoring.
     pub fn trains(&self) -> bool {
         self.programs.contains_key(&ProgramId::Train)
     }
 
-    /// Tells where the fit stands, for the schedules of the iterations from now on.
+    /// Sets the fit's position, for the schedules of subsequent iterations.
     pub(crate) fn set_pace(&mut self, pace: Pace) {
         if let Some(hyper) = &mut self.hyper {
             hyper.pace = pace;
@@ -210,7 +210,7 @@ impl Plan {
         self.tensors.iter().fold(0, |total, tensor| total.saturating_add(tensor.bytes()))
     }
 
-    /// The replicas' hyper-parameters in an iteration, whose rows' weights have these sums (R), or count 1 each.
+    /// The replicas' hyper-parameters in an iteration. `weights` (R) are the sums of the rows' weights; without, each is 1.
     pub(crate) fn hypers<'a>(&'a self, iteration: Iteration, weights: &'a [f64]) -> impl Iterator<Item = Hyper> + 'a {
         (0..self.replicas).map(move |r| {
             let hyper = self.hyper.as_ref().map_or_else(|| Hyper::neutral(&iteration), |own| own.hyper(r, &iteration));

@@ -15,48 +15,48 @@ const DEFAULT_BATCH: usize = 128;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainingSpec {
-    /// The loss; none: the one that suits the answers.
+    /// The loss; by default the usual one for the targets.
     #[serde(default)]
     pub loss: Option<Loss>,
-    /// What tunes it. Class weights that are given here come before [`TrainingSpec::class_weights`].
+    /// Options of the loss. Class weights given here take precedence over [`TrainingSpec::class_weights`].
     #[serde(default)]
     pub loss_options: LossOptions,
-    /// What each class counts.
+    /// Class weights.
     #[serde(default)]
     pub class_weights: ClassWeights,
     /// The update rule with its hyper-parameters.
     pub optimizer: OptimizerSpec,
-    /// Samples a step; none: 128, or all where there are fewer, or where the optimizer takes all.
+    /// Samples per step; by default 128, or all if there are fewer or the optimizer needs all.
     #[serde(default)]
     pub batch: Option<usize>,
-    /// Seed of the initial weights and of the order of the samples.
+    /// Seed of the initial weights, the order of the samples, dropout, noise and augmentation.
     #[serde(default)]
     pub seed: u64,
-    /// Models side by side, with the seeds from `seed` on.
+    /// Replicas, with consecutive seeds from `seed` on.
     #[serde(default = "one")]
     pub replicas: usize,
-    /// Whether each epoch visits the samples in a new order.
+    /// Whether each epoch shuffles the samples.
     #[serde(default = "yes")]
     pub shuffle: bool,
     /// Standard deviation of the noise on the inputs.
     #[serde(default)]
     pub noise: f32,
-    /// How images are moved and bent; a width and height of 0 stand for those of square images.
+    /// Augmentation of images; a width and height of 0 stand for those of square images.
     #[serde(default)]
     pub augment: Option<Augment>,
-    /// Limits on gradients.
+    /// Gradient clipping.
     #[serde(default)]
     pub clip: Option<Clip>,
     /// The largest norm of a unit's incoming weights.
     #[serde(default)]
     pub max_norm: Option<f32>,
-    /// Whether weight decay and L1 are for biases too.
+    /// Whether weight decay and L1 apply to biases too.
     #[serde(default = "yes")]
     pub decay_biases: bool,
-    /// How many of the first layers keep their weights.
+    /// The number of frozen layers, counted from the first.
     #[serde(default)]
     pub frozen: usize,
-    /// What layers hand on to each other is stored as.
+    /// Storage precision between layers.
     #[serde(default)]
     pub precision: Precision,
 }

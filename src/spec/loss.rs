@@ -4,16 +4,16 @@ use super::Sequential;
 use crate::error::{Error, Result};
 use crate::ops::{Loss, LossWeights};
 
-/// What tunes a loss. Weights of single samples belong to the dataset ([`crate::Dataset::with_weights`]).
+/// Options of a loss. Weights of single samples belong to the dataset ([`crate::Dataset::with_weights`]).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LossOptions {
     /// Of softmax cross-entropy, s in [0, 1): targets become `(1 - s) y + s / O` (Szegedy et al., CVPR 2016; PyTorch's
-    /// `CrossEntropyLoss(label_smoothing=s)`). 0 unless told otherwise.
+    /// `CrossEntropyLoss(label_smoothing=s)`). The default is 0.
     pub label_smoothing: f32,
-    /// Of the Huber loss: the distance from the target up to which it is quadratic. 1 unless told otherwise.
+    /// Of the Huber loss: the error up to which it is quadratic. The default is 1.
     pub huber_delta: f32,
-    /// What each class counts, (O), or (2) for a single output; none unless told otherwise. With classes as targets the
+    /// Class weights, (O), or (2) for a single output; none by default. With classes as targets the
     /// loss is `sum(w * loss) / sum(w)` over the batch, where w is the weight of a sample's class times the sample's own.
     /// With probabilities, which only softmax cross-entropy takes, the weights are factors of the terms, and the mean is
     /// over the rows. Both are PyTorch's `CrossEntropyLoss(weight=w)`.
@@ -28,12 +28,12 @@ impl Default for LossOptions {
 }
 
 impl LossOptions {
-    /// Whether all are as they are where nobody says anything.
+    /// Whether all options have their defaults.
     pub(crate) fn is_default(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Checks each option, and that the loss has it.
+    /// Checks each option, and that the loss supports it.
     ///
     /// # Errors
     /// [`Error::Spec`] that names the option.

@@ -1,4 +1,4 @@
-//! Specs: what a user writes. Plain data that serializes, validated before anything is planned.
+//! Specs: models and training settings as plain, serializable data, validated before they are lowered to a plan.
 
 mod loss;
 mod model;

@@ -5,28 +5,28 @@ use crate::error::{Error, Result};
 use crate::ops::Activation;
 use crate::tensor::{MAX_WIDTH, Role};
 
-/// One dense layer, `y = activation(W x + b)`, W of shape (O, I), b of shape (O), and what may go with it:
+/// A dense layer, `y = activation(W x + b)`, W of shape (O, I), b of shape (O), with optional norm, residual and dropout:
 ///
 /// ```text
 /// z = W x + b;  n = norm(z);  a = activation(n) + the output of an earlier layer;  y = dropout(a)
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DenseSpec {
-    /// O, the layer's outputs.
+    /// O, the number of outputs.
     pub units: usize,
-    /// What is applied to the sums.
+    /// The activation.
     pub activation: Activation,
-    /// How the weights start.
+    /// The initialization of the weights.
     pub init: Init,
-    /// What normalizes the sums.
+    /// The norm between the sums and the activation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub norm: Option<Norm>,
-    /// Adds the output of the layer so many places before this one, which must be as wide: 1 is the layer's own input (He
+    /// Adds the output of the layer this many places back, which must have the same width; 1 is the layer's own input (He
     /// et al., "Deep residual learning", CVPR 2016).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub residual: Option<usize>,
-    /// The share of outputs that training sets to zero, anew in each step; the others are divided by 1 - dropout, so that
-    /// evaluation, which keeps all, sees the same mean (Srivastava et al., JMLR 2014, in the inverted form of PyTorch).
+    /// The fraction of outputs that training sets to zero, drawn in each step. The others are divided by 1 - dropout, so that
+    /// the mean is the same in evaluation (Srivastava et al., JMLR 2014, in the inverted form of PyTorch).
     #[serde(default, skip_serializing_if = "is_zero")]
     pub dropout: f32,
 }
@@ -42,7 +42,7 @@ fn is_zero(value: &f32) -> bool {
     *value == 0.0
 }
 
-/// A stack of dense layers: what a model is.
+/// A model: a stack of dense layers.
 ///
 /// ```
 /// use wgrad::{Activation::*, Sequential};
@@ -63,20 +63,20 @@ impl Sequential {
         Self { inputs, layers: Vec::new() }
     }
 
-    /// Adds a dense layer with the initialization that suits its activation.
+    /// Adds a dense layer with the default initialization for its activation.
     #[must_use]
     pub fn dense(self, units: usize, activation: Activation) -> Self {
         self.dense_with(units, activation, activation.default_init())
     }
 
-    /// Adds a dense layer with a chosen initialization.
+    /// Adds a dense layer with a given initialization.
     #[must_use]
     pub fn dense_with(mut self, units: usize, activation: Activation, init: Init) -> Self {
         self.layers.push(DenseSpec::new(units, activation, init));
         self
     }
 
-    /// Puts a batch norm with PyTorch's defaults between the last layer's sums and its activation.
+    /// Adds a batch norm with PyTorch's defaults before the last layer's activation.
     ///
     /// ```
     /// use wgrad::{Activation::*, Sequential};
@@ -89,33 +89,32 @@ impl Sequential {
         self.norm(Norm::BATCH)
     }
 
-    /// Puts a layer norm with PyTorch's defaults between the last layer's sums and its activation.
+    /// Adds a layer norm with PyTorch's defaults before the last layer's activation.
     #[must_use]
     pub fn layer_norm(self) -> Self {
         self.norm(Norm::LAYER)
     }
 
-    /// Puts a norm between the last layer's sums and its activation.
+    /// Adds a norm before the last layer's activation.
     #[must_use]
     pub fn norm(self, norm: Norm) -> Self {
         self.with_last(|layer| layer.norm = Some(norm))
     }
 
-    /// Adds to the last layer's activation the output of the layer so many places before it, which must be as wide; 1 is
-    /// its own input.
+    /// Adds the output of the layer `layers_back` places before the last one, which must have the same width, to the last
+    /// layer's activation; 1 is its own input.
     #[must_use]
     pub fn residual(self, layers_back: usize) -> Self {
         self.with_last(|layer| layer.residual = Some(layers_back))
     }
 
-    /// Drops this share of the last layer's outputs in training.
+    /// Adds dropout of this rate to the last layer.
     #[must_use]
     pub fn dropout(self, rate: f32) -> Self {
         self.with_last(|layer| layer.dropout = rate)
     }
 
-    /// Changes the last layer. Before the first there is none: [`Sequential::validate`] refuses the one of no units that
-    /// stands in for it.
+    /// Changes the last layer. Without any, adds one without units, which [`Sequential::validate`] rejects.
     fn with_last(mut self, change: impl FnOnce(&mut DenseSpec)) -> Self {
         if self.layers.is_empty() {
             self = self.dense(0, Activation::Linear);
@@ -137,7 +136,7 @@ impl Sequential {
         self.layers.iter().map(|layer| layer.units).zip(inputs)
     }
 
-    /// Trained numbers: weights, biases, and the norms' scales and shifts.
+    /// The number of parameters: weights, biases, and the norms' scales and shifts.
     pub fn parameters(&self) -> usize {
         let trained = self.tensors().into_iter().filter(|own| own.tensor.role == Role::Parameter);
         trained.map(|own| own.tensor.len()).sum()
@@ -148,20 +147,20 @@ impl Sequential {
         self.layers.iter().any(|layer| matches!(layer.norm, Some(Norm::Batch { .. })))
     }
 
-    /// `784-128-10`.
+    /// The widths, as in `784-128-10`.
     pub fn architecture(&self) -> String {
         let widths = std::iter::once(self.inputs).chain(self.layers.iter().map(|layer| layer.units));
         widths.map(|width| width.to_string()).collect::<Vec<_>>().join("-")
     }
 
-    /// `784-128`: without the output layer.
+    /// The widths without the output layer, as in `784-128`.
     pub fn hidden_architecture(&self) -> String {
         let mut hidden = self.clone();
         hidden.layers.pop();
         hidden.architecture()
     }
 
-    /// Checks widths and the place of softmax.
+    /// Checks widths, norms, residuals, dropout and the position of softmax.
     ///
     /// # Errors
     /// [`Error::Spec`] that names the layer.

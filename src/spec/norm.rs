@@ -2,16 +2,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// What brings a layer's sums to mean 0 and variance 1, before its activation; then each unit has a scale and a shift of
-/// its own, which are trained: `n = scale (z - mean) / sqrt(variance + epsilon) + shift`. Scales start at 1, shifts at 0.
+/// Normalizes a layer's sums to mean 0 and variance 1 before its activation; then each unit has a trained scale and
+/// shift: `n = scale (z - mean) / sqrt(variance + epsilon) + shift`. Scales start at 1, shifts at 0.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Norm {
     /// Each unit over the rows of a batch (Ioffe and Szegedy, "Batch normalization", ICML 2015), as PyTorch's
-    /// `nn.BatchNorm1d`. Evaluation and prediction take running statistics instead: each training step moves them by
-    /// `momentum` of the way to the batch's mean and to its unbiased variance.
+    /// `nn.BatchNorm1d`. Evaluation and prediction use running statistics instead, which each training step moves
+    /// towards the batch's mean and unbiased variance by the fraction `momentum`.
     Batch {
-        /// How far a step moves the running statistics; PyTorch's default is 0.1.
+        /// The fraction by which a step moves the running statistics; PyTorch's default is 0.1.
         momentum: f32,
         /// Added to the variance; PyTorch's default is 1e-5.
         epsilon: f32,

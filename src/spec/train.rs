@@ -5,14 +5,14 @@ use crate::error::{Error, Result};
 use crate::ops::optimizer::{MAX_REPLICAS, Optimizer, Replica, Update};
 use crate::ops::{Activation, Loss};
 
-/// Limits on gradients, before the update rule and its penalties see them.
+/// Gradient clipping, before penalties and the update rule.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Clip {
-    /// Each number of the gradient is cut to this absolute value, as PyTorch's `clip_grad_value_` does.
+    /// Clips each element of the gradient to this absolute value, as PyTorch's `clip_grad_value_` does.
     Value(f32),
-    /// The gradients of all parameters of a replica are scaled so that their norm is at most this, as PyTorch's
-    /// `clip_grad_norm_` does. Gradients are then stored, and updates are steps of their own.
+    /// Clips the global norm of a replica's gradients, as PyTorch's `clip_grad_norm_` does. Gradients are then stored, and
+    /// updates are steps of their own.
     Norm(f32),
 }
 
@@ -26,45 +26,45 @@ impl Clip {
     }
 }
 
-/// How a model is trained.
+/// Training settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainSpec {
-    /// What is minimized.
+    /// The loss.
     pub loss: Loss,
-    /// What tunes the loss: label smoothing, Huber's delta, class weights.
+    /// Options of the loss: label smoothing, Huber's delta, class weights.
     #[serde(default, skip_serializing_if = "LossOptions::is_default")]
     pub loss_options: LossOptions,
     /// The update rule.
     pub optimizer: Optimizer,
-    /// Samples a step; the last step of an epoch takes what is left.
+    /// Samples per step; the last step of an epoch may have fewer.
     pub batch: usize,
-    /// The R models; one is ordinary training.
+    /// The R replicas; one is ordinary training.
     pub replicas: Vec<Replica>,
-    /// Whether each epoch visits the samples in a new order.
+    /// Whether each epoch shuffles the samples.
     pub shuffle: bool,
-    /// What u8 samples are multiplied by; 1/255 brings pixels into [0, 1].
+    /// The factor of u8 samples; 1/255 scales pixels to [0, 1].
     pub pixel_scale: f32,
     /// Standard deviation of the Gaussian noise that training adds to its inputs, after pixels have been scaled (Bishop,
     /// "Training with noise is equivalent to Tikhonov regularization", Neural Computation 7, 1995).
     #[serde(default, skip_serializing_if = "is_zero")]
     pub noise: f32,
-    /// How training moves and bends its images, if it does.
+    /// Augmentation of images in training.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub augment: Option<Augment>,
-    /// Limits on gradients.
+    /// Gradient clipping.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip: Option<Clip>,
-    /// The norm of each unit's incoming weights is kept within this after each step, as Keras' `MaxNorm` does.
+    /// Limit of the norm of each unit's incoming weights, enforced after each step, as by Keras' `MaxNorm`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_norm: Option<f32>,
-    /// Whether weight decay and L1 are for biases and the parameters of norms too, as they are in PyTorch unless these
-    /// are put into a parameter group of their own.
+    /// Whether weight decay and L1 apply to biases and the parameters of norms too, as in PyTorch unless these are in a
+    /// parameter group of their own.
     #[serde(default = "yes", skip_serializing_if = "is_true")]
     pub decay_biases: bool,
-    /// How many of the first layers keep their weights: no step computes their gradients.
+    /// The number of frozen layers, counted from the first: no step computes their gradients.
     #[serde(default, skip_serializing_if = "is_none_frozen")]
     pub frozen: usize,
-    /// What layers hand on to each other is stored as, in training and when the model is evaluated or applied.
+    /// Storage precision of outputs and gradients between layers, in training, evaluation and prediction.
     #[serde(default)]
     pub precision: Precision,
 }
@@ -86,7 +86,7 @@ fn is_true(value: &bool) -> bool {
 }
 
 impl TrainSpec {
-    /// Everything else as it is unless told otherwise: a new order each epoch, pixels brought into [0, 1].
+    /// Training settings with defaults for everything else: shuffled epochs, pixels scaled to [0, 1].
     pub fn new(loss: Loss, optimizer: Optimizer, batch: usize, replicas: Vec<Replica>) -> Self {
         Self {
             loss,
@@ -106,7 +106,7 @@ impl TrainSpec {
         }
     }
 
-    /// Checks every field, and that the loss can follow the model's output activation.
+    /// Checks every field, and that the loss accepts the model's output activation.
     ///
     /// # Errors
     /// [`Error::Spec`] that names the field.
@@ -152,7 +152,7 @@ impl TrainSpec {
         self.check_output(model)
     }
 
-    /// What stands between gradients and parameters.
+    /// The update rule with clipping by value and its exemptions.
     pub(crate) fn update(&self) -> Update {
         let clip_value = match self.clip {
             Some(Clip::Value(limit)) => Some(limit),
@@ -161,7 +161,7 @@ impl TrainSpec {
         Update { optimizer: self.optimizer, clip_value, decay_biases: self.decay_biases }
     }
 
-    /// Losses that take logits allow only the activation that they imply at the output.
+    /// Losses on logits allow only the output activation that they imply.
     fn check_output(&self, model: &Sequential) -> Result<()> {
         let output = model.layers.last().map_or(Activation::Linear, |layer| layer.activation);
         let allowed = self.loss.output_activations();

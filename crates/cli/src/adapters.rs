@@ -14,10 +14,10 @@ Examples:
   wgrad adapters
   wgrad train mnist --adapter 0
 
-Sizes may be larger than WebGPU's defaults; no kernel needs more than those.
+Limits may exceed WebGPU's defaults; no kernel needs more than the defaults.
 JSON events: adapter (one each), choice.";
 
-/// List the GPU adapters of this machine, and which one `--device auto` takes.
+/// List the GPU adapters of this machine and the one that `--device auto` picks.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct AdaptersArgs {}

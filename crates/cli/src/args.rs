@@ -13,37 +13,36 @@ use wgrad::{Activation, Device, Error, Init, Loss, Precision, Sequential};
 use crate::output::Output;
 use crate::{Failure, Result};
 
-/// Names as alike as this are offered in place of an unknown one.
+/// Minimum similarity of a known name that is suggested for an unknown one.
 pub const ALIKE: f64 = 0.7;
 
 /// Where to run.
 #[derive(Args)]
 pub struct DeviceArgs {
-    /// Where to run: `auto` takes the best real GPU or else the CPU.
+    /// Where to run: `auto` picks the best real GPU, else the CPU.
     #[arg(long, value_enum, default_value_t = DeviceChoice::Auto, hide_possible_values = true, value_name = "auto|gpu|cpu")]
     device: DeviceChoice,
-    /// Run on this adapter, part of its name or its number as in `wgrad adapters`; software adapters must be asked for
-    /// like this. Implies `--device gpu`.
+    /// Run on this adapter, given by a part of its name or its index in `wgrad adapters`; software adapters are used only when
+    /// named. Implies `--device gpu`.
     #[arg(long, value_name = "NAME|INDEX", value_parser = NonEmptyStringValueParser::new())]
     adapter: Option<String>,
-    /// Which GPU kernels: `auto` takes those that `wgrad tune` or an idle moment found fastest where the shape was measured,
-    /// `default` never does, `subgroup` those with subgroup operations, on adapters that have them. Results differ in their last
-    /// bits.
+    /// GPU kernels: `auto` uses tuned variants where the shape was measured, `default` never does, `subgroup` uses subgroup
+    /// operations, on adapters that support them. Results differ in their last bits.
     #[arg(long, value_enum, default_value_t = KernelSource::Auto, hide_possible_values = true, value_name = "auto|default|subgroup")]
     kernels: KernelSource,
 }
 
-/// What is stored as what.
+/// Storage precision.
 #[derive(Args)]
 pub struct PrecisionArgs {
-    /// What layers hand on to each other, outputs and gradients, is stored as: f32, or f16, which halves its memory and traffic
-    /// on adapters with SHADER_F16; the CPU rounds the same. Weights, their gradients, losses and all that is computed are
-    /// f32. Results differ from the fourth digit on.
+    /// Storage of outputs and gradients between layers: f32, or f16, which halves their memory and traffic on adapters with
+    /// SHADER_F16 and rounds the same on the CPU. Weights, their gradients, losses and all arithmetic are f32. Results differ
+    /// from the fourth digit on.
     #[arg(long, value_name = "f32|f16", default_value_t = Precision::F32, value_parser = precision)]
     pub precision: Precision,
 }
 
-/// What decides among a kernel's variants.
+/// How a kernel's variant is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum KernelSource {
     Auto,
@@ -111,8 +110,8 @@ pub fn gpu_only(error: Error) -> Failure {
     Failure::GpuOnly(error)
 }
 
-/// Says why it is the CPU, where that was not asked for, and why kernels that were tuned are passed over. Only once the work is sure to begin: the line of an error
-/// stands alone.
+/// Reports why the CPU is used, if it was not requested, and why tuned kernels are ignored. Called only once the work is
+/// sure to begin, so that an error's line stands alone.
 pub fn announce(device: &Device, output: &Output) {
     if let Some(reason) = device.note() {
         output.note(&format!("running on the CPU: {reason}"));
@@ -192,7 +191,7 @@ pub fn unknown(text: &str, known: impl Iterator<Item = &'static str>) -> String 
     format!("{hint}known are {}", known.join(", "))
 }
 
-/// What to store.
+/// A storage precision by name.
 pub fn precision(text: &str) -> Result<Precision, String> {
     let found = Precision::ALL.into_iter().find(|precision| precision.name() == text);
     found.ok_or_else(|| format!("known are {}", names(Precision::ALL.into_iter().map(Precision::name))))
@@ -244,10 +243,10 @@ pub fn loss(text: &str) -> Result<Loss, String> {
     found.ok_or_else(|| format!("known are {}", names(losses().map(Loss::name))))
 }
 
-/// What each class counts in the loss.
+/// The weight of each class in the loss.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ClassWeights {
-    /// As much as the others all together: N / (C count).
+    /// N / (C count): every class weighs the same in total.
     Balanced,
     /// One number a class.
     Each(Vec<f32>),
@@ -275,12 +274,12 @@ pub fn activation_help() -> String {
 
 /// The help of `--loss`, from the library's list.
 pub fn loss_help() -> String {
-    format!("What training minimizes: {} [default: ce for classes, mse for values]", losses())
+    format!("Loss: {} [default: ce for classes, mse for values]", losses())
 }
 
 /// The help of `wgrad import --loss`.
 pub fn import_loss_help() -> String {
-    format!("What the module was trained with, which says what its outputs are: {}", losses())
+    format!("Loss that the module was trained with, which determines its outputs: {}", losses())
 }
 
 /// Every loss with its abbreviation.

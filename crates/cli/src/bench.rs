@@ -24,28 +24,28 @@ Networks are written widths@batch: ReLU, softmax cross-entropy, Adam, as
 many samples of random bytes as MNIST has. Software adapters measure the
 smallest one only unless others are named.
 
-A kernel's share of the roofline is the time that it would take if it
-moved its bytes at the measured rate of a copy, or did its operations at
-the measured rate of multiply-adds, over the time that it took. Over
-100 %: from a cache.
+A kernel's share of the roofline is its minimum time, moving its bytes at
+the measured copy rate or doing its operations at the measured
+multiply-add rate, over the time that it took. More than 100 % means that
+data came from a cache.
 
 JSON events: device, training (one for each network and number of
 replicas), peak, kernel.";
 
-/// Measure a device: training steps, its peaks, and each kernel against them.
+/// Benchmark a device: training steps, peak rates, and each kernel relative to them.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct BenchArgs {
-    /// Seconds to spend, about; what is slow is measured once at least.
+    /// Approximate time to spend, in seconds; everything is measured at least once.
     #[arg(long, value_name = "S", default_value_t = 20.0, value_parser = args::duration, allow_hyphen_values = true)]
     seconds: f64,
-    /// Networks to measure [default: four usual ones; on a software adapter the smallest].
+    /// Networks to measure [default: four common ones; on a software adapter the smallest].
     #[arg(long, value_name = "WIDTHS@BATCH,...", value_delimiter = ',', value_parser = network)]
     network: Vec<Network>,
-    /// Models side by side, of the first network [default: 1,4,16,64; on a software adapter 1,4,16].
+    /// Numbers of replicas of the first network [default: 1,4,16,64; on a software adapter 1,4,16].
     #[arg(long, value_name = "R,...", value_delimiter = ',', value_parser = args::replicas)]
     replicas: Vec<usize>,
-    /// The report in Markdown, to paste.
+    /// Print the report as Markdown.
     #[arg(long)]
     markdown: bool,
     #[command(flatten, next_help_heading = "Device")]
@@ -63,7 +63,7 @@ struct DeviceFields<'a> {
     machine: &'a Machine,
 }
 
-/// All that was measured.
+/// All measurements.
 pub struct Report {
     pub info: DeviceInfo,
     pub machine: Machine,

@@ -27,12 +27,12 @@ Examples:
   wgrad eval runs/3/model.safetensors newer-houses.csv
   wgrad eval imported.safetensors rows.csv --target label
 
-Rows are prepared as in training, by what the model file keeps of it. JSON event:
+Rows are preprocessed as in training, as the model file records. JSON event:
 evaluation, with confusion[true class][predicted class], top_k, macro and micro
 averages, classes (name, precision, recall, f1 and support of each) and roc_auc,
-or, of values as targets, mae, rmse, r2 and outputs (of each) in their own units.";
+or, for a regression, mae, rmse, r2 and outputs (of each) in original units.";
 
-/// Judge a saved model on a dataset: loss, accuracy, precision and recall, confusion matrix; or errors of values.
+/// Evaluate a saved model on a dataset: loss, accuracy, precision, recall, confusion matrix, or regression errors.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct EvalArgs {
@@ -41,11 +41,11 @@ pub struct EvalArgs {
     model: PathBuf,
     #[command(flatten)]
     data: SamplesArgs,
-    /// Which part of the dataset: train, validation, test or all [default: test where the dataset has a test part or is
-    /// the one that the model was trained on, else all].
+    /// Part of the dataset: train, validation, test or all [default: test if the dataset has a test part or the model was
+    /// trained on it, else all].
     #[arg(long, value_enum, value_name = "PART", hide_possible_values = true)]
     split: Option<Split>,
-    /// Count an answer among the K most likely as right, too [default: 5, with more than 5 classes].
+    /// Also report the share of samples whose class is among the K most likely [default: 5, with more than 5 classes].
     #[arg(long, value_name = "K", value_parser = args::count::<usize>, allow_hyphen_values = true)]
     top_k: Option<usize>,
     #[command(flatten, next_help_heading = "Device")]

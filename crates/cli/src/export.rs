@@ -18,10 +18,10 @@ Examples:
   wgrad export runs/1/model.safetensors mnist.onnx --rows numbers
   wgrad export runs/1/model.safetensors mnist-torch.safetensors
 
-The name's ending says what is written.
+The file's extension selects the format.
 
-.onnx: the whole way from raw rows to what `wgrad predict` gives, opset 20, for
-onnxruntime and others. Images and arrays are one input `rows`. Columns of numbers
+.onnx: from raw rows to the outputs of `wgrad predict`, opset 20, for onnxruntime
+and others. Images and arrays are one input `rows`. Columns of numbers
 are one input `rows` of doubles, in the order in which the model reads them, NaN
 where a value is missing; if a column holds categories, each column is an input
 (N, 1) of its own, text for categories. Outputs: `probabilities` (or `outputs`)
@@ -30,22 +30,22 @@ and `class`, or `values` of a regression. An unknown category is an error.
 .safetensors: a plain state dict for PyTorch, named as in an nn.Sequential of, for
 each layer in turn, nn.Linear, its norm, its activation (none for linear) and
 nn.Dropout, where it has them; the modules count from 0. The Python that loads it
-is printed. It gives the last layer's outputs (logits, or standardized values) for
-rows that are prepared already.
+is printed. It returns the last layer's outputs (logits, or standardized values)
+for rows that are already preprocessed.
 
 JSON event: export, with inputs and outputs, or modules and tensors.";
 
-/// Write a saved model for other programs: as ONNX, or as a state dict for PyTorch.
+/// Export a saved model as ONNX or as a PyTorch state dict.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ExportArgs {
     /// A model that `wgrad train --out` saved.
     #[arg(value_name = "MODEL")]
     model: PathBuf,
-    /// The file to write: its name ends in .onnx, or in .safetensors.
+    /// The file to write, ending in .onnx or .safetensors.
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// What rows without categories consist of, for ONNX: bytes, such as pixels, or numbers [default: what the model was
+    /// Input type of an ONNX model without categories: bytes, such as pixels, or numbers [default: what the model was
     /// trained on].
     #[arg(long, value_enum, value_name = "bytes|numbers", hide_possible_values = true)]
     rows: Option<RowsName>,
@@ -159,7 +159,7 @@ fn write_state_dict(args: &ExportArgs, file: &ModelFile, output: &Output) -> Res
     Ok(())
 }
 
-/// What the module does not do.
+/// What the exported module leaves out.
 fn not_in_it(file: &ModelFile) -> String {
     let known = file.preprocessing.clone().unwrap_or_default();
     let rows = match () {

@@ -25,16 +25,16 @@ Widths and norms follow from the tensors' shapes: *.weight (O, I) and *.bias (O)
 nn.Linear; *.weight, *.bias, *.running_mean and *.running_var (O) of
 nn.BatchNorm1d, or without the running ones of nn.LayerNorm. Modules count in the
 order of their names (net.2 before net.10). Norms must stand between a dense layer
-and its activation. What the tensors do not say is asked for here.
+and its activation. Flags supply what the tensors do not tell.
 
-The model can then be used as one that wgrad trained: `wgrad predict`, `eval`,
-`export`, `train --from`. JSON event: import.";
+The model works like one that wgrad trained: `wgrad predict`, `eval`, `export`,
+`train --from`. JSON event: import.";
 
-/// Make a model of a PyTorch module's tensors, saved as safetensors.
+/// Import a PyTorch module's tensors, saved as safetensors.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ImportArgs {
-    /// A state dict: dense layers, each with a norm behind it or not.
+    /// A state dict: dense layers, each optionally followed by a norm.
     #[arg(value_name = "FILE.safetensors")]
     file: PathBuf,
     /// The model file to write.
@@ -45,26 +45,26 @@ pub struct ImportArgs {
     #[arg(long, value_name = "NAME", default_value = "relu", value_parser = args::activation,
           help = args::activation_help())]
     activation: Activation,
-    /// Activation of the output layer; linear where the loss takes logits.
+    /// Activation of the output layer; linear if the loss takes logits.
     #[arg(long, value_name = "NAME", default_value = "linear", value_parser = args::any_activation)]
     output_activation: Activation,
-    /// What the outputs are for [default: regression for mse, mae and huber, else classification].
+    /// Meaning of the outputs [default: regression for mse, mae and huber, else classification].
     #[arg(long, value_enum, value_name = "classification|regression", hide_possible_values = true)]
     task: Option<TaskName>,
-    /// What the classes, or the values of a regression, are called [default: by number].
+    /// Names of the classes or regression targets [default: by number].
     #[arg(long, value_name = "NAMES", value_delimiter = ',', allow_hyphen_values = true)]
     names: Vec<String>,
-    /// What the module's norms add to variances.
+    /// Epsilon of the module's norms.
     #[arg(long, value_name = "EPS", default_value_t = Norm::BATCH.epsilon(), value_parser = args::positive,
           allow_hyphen_values = true)]
     norm_epsilon: f32,
-    /// Add to each hidden layer's outputs the outputs of the one before, where the two are as wide.
+    /// Add the previous hidden layer's outputs to each hidden layer's, where both have the same width.
     #[arg(long)]
     residual: bool,
     /// Dropout of the hidden layers, for further training.
     #[arg(long, value_name = "RATE", default_value_t = 0.0, value_parser = args::rate::<f32>, allow_hyphen_values = true)]
     dropout: f32,
-    /// The modules that hold tensors, first to last [default: sorted by name, numbers by value].
+    /// The modules with tensors, first to last [default: sorted by name, numbers by value].
     #[arg(long, value_name = "MODULES", value_delimiter = ',')]
     order: Vec<String>,
 }
@@ -136,7 +136,7 @@ pub fn run(args: &ImportArgs, output: &Output) -> Result<()> {
 }
 
 impl ImportArgs {
-    /// What nothing would come of is a mistake.
+    /// Rejects flags that have no effect.
     fn check(&self, file: &ModelFile) -> Result<()> {
         let hidden = &file.model.layers[..file.model.layers.len().saturating_sub(1)];
         let flags = [

@@ -33,14 +33,14 @@ use config::Settings;
 use failure::{Failure, one_line};
 use output::Output;
 
-/// Trains multilayer perceptrons on any Vulkan, Metal or DX12 GPU, and checks every kernel against a CPU reference.
+/// Trains multilayer perceptrons on any Vulkan, Metal or DX12 GPU, and verifies every kernel against a CPU reference.
 #[derive(Parser)]
 #[command(name = "wgrad", version, max_term_width = 100, after_help = EXAMPLES)]
 struct Cli {
-    /// Results as JSON, one object per line on stdout.
+    /// Print results as JSON, one object per line on stdout.
     #[arg(long, global = true, display_order = 900)]
     json: bool,
-    /// Only results and errors: no progress, no notes on stderr.
+    /// Print only results and errors: no progress, no notes on stderr.
     #[arg(long, short, global = true, display_order = 901)]
     quiet: bool,
     #[command(subcommand)]
@@ -50,11 +50,11 @@ struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   wgrad train mnist                 train the default network on the best device
-  wgrad train mnist --out runs/1    and keep the model
+  wgrad train mnist --out runs/1    and save the model
   wgrad eval runs/1/model.safetensors mnist
-  wgrad verify                      check every kernel on this machine's GPU
+  wgrad verify                      verify every kernel on this machine's GPU
 
-Exit status: 0 success, 1 failure, 2 a mistake in what was asked for, 130 Ctrl-C.";
+Exit status: 0 success, 1 failure, 2 usage error, 130 Ctrl-C.";
 
 #[derive(Subcommand)]
 enum Command {

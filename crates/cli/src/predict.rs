@@ -21,22 +21,21 @@ Examples:
   wgrad predict runs/3/model.safetensors digits.npz --x images
   zcat flowers.csv.gz | wgrad predict runs/2/model.safetensors -
 
-Rows are prepared as in training, by what the model file keeps of it; columns of
-a table are found by their names where there is a header, and other columns may
-stand beside them. Without such, bytes (IDX images, NPY of dtype u1) are scaled
-so that pixels are in [0, 1], and numbers are taken as they are.
+Rows are preprocessed as in training, as the model file records. Columns of a
+table with a header are found by name, and extra columns are ignored. Without
+preprocessing, bytes (IDX images, NPY of dtype u1) are scaled to [0, 1], and
+numbers are used as they are.
 
-Prints comma-separated lines with a heading; JSON event: prediction.";
+Prints CSV with a header. JSON event: prediction.";
 
-/// Apply a saved model to the rows of an IDX, NPY, NPZ or CSV file.
+/// Predict the rows of an IDX, NPY, NPZ or CSV file with a saved model.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct PredictArgs {
     /// A model that `wgrad train --out` saved.
     #[arg(value_name = "MODEL")]
     model: PathBuf,
-    /// IDX images, an NPY array, an NPZ file, or a CSV file, gzipped or not; - for what is piped in. One row for each
-    /// sample.
+    /// IDX images, an NPY array, an NPZ file or a CSV file, gzipped or not, or - for standard input. One row per sample.
     #[arg(value_name = "INPUT")]
     input: PathBuf,
     /// The array of rows in an NPZ file [default: x_test, else x].
@@ -59,7 +58,7 @@ struct ClassFields<'a> {
     probabilities: &'a [f32],
 }
 
-/// A row of a model whose outputs are no probabilities, by its loss.
+/// A row of a model whose outputs are not probabilities, by its loss.
 #[derive(Serialize)]
 struct OutputFields<'a> {
     row: usize,

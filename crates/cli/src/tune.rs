@@ -31,37 +31,37 @@ Examples:
   wgrad tune --forget
 
 Networks are written widths@batch. Each variant of a kernel is verified first,
-which takes a while and is remembered; one that misses its bounds is left
-out. Commands with a device then take the fastest variant for each shape that
-was tuned, and say so; --kernels default turns that off. When `wgrad train` is
-done on a real GPU it looks in under a second for variants that are faster and
-give the same bits, unless told --kernels default; what was tuned stays.
+which takes a while and is recorded; one that exceeds its bounds is excluded.
+Commands with a device then use the fastest variant for each tuned shape and
+report it; --kernels default disables this. After a run on a real GPU,
+`wgrad train` spends under a second on finding faster variants with
+bit-identical results, unless --kernels default is given; tuned shapes stay.
 
-JSON events: device, excluded (a variant that misses), step, saved; shape
+JSON events: device, excluded (a variant out of bounds), step, saved; shape
 with --show; forgotten.";
 
-/// Find the fastest variant of each kernel on this adapter, and remember it.
+/// Find and record the fastest variant of each kernel on an adapter.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct TuneArgs {
     /// Tune this adapter, part of its name or its number as in `wgrad adapters` [default: the best real GPU].
     #[arg(long, value_name = "NAME|INDEX", value_parser = NonEmptyStringValueParser::new())]
     adapter: Option<String>,
-    /// Networks to tune for [default: five usual ones; on a software adapter the smallest].
+    /// Networks to tune for [default: five common ones; on a software adapter the smallest].
     #[arg(long, value_name = "WIDTHS@BATCH,...", value_delimiter = ',', value_parser = network)]
     network: Vec<Network>,
-    /// Models side by side, of each network.
+    /// Numbers of replicas of each network.
     #[arg(long, value_name = "R,...", value_delimiter = ',', default_value = "1", value_parser = args::replicas)]
     replicas: Vec<usize>,
     #[command(flatten)]
     precision: PrecisionArgs,
-    /// Seconds of timing in all, about; every variant runs twice at least.
+    /// Approximate time for all measurements, in seconds; every variant runs at least twice.
     #[arg(long, value_name = "S", default_value_t = 1.0, value_parser = args::duration, allow_hyphen_values = true)]
     seconds: f64,
-    /// Print what is remembered, and measure nothing.
+    /// Print the record without measuring.
     #[arg(long, conflicts_with = "forget")]
     show: bool,
-    /// Forget what was measured on this adapter with this driver.
+    /// Delete the record of this adapter and driver.
     #[arg(long)]
     forget: bool,
 }
@@ -120,7 +120,7 @@ pub fn run(args: &TuneArgs, output: &Output) -> Result<()> {
     Ok(())
 }
 
-/// What is measured has to be kept: better to know before than after.
+/// Fails before measuring if the record cannot be written.
 fn probe(directory: &Path) -> Result<()> {
     let probed = std::fs::create_dir_all(directory).and_then(|()| check_writable(directory));
     probed.map_err(|e| {

@@ -22,10 +22,10 @@ Examples:
   wgrad verify --quick --json
   wgrad verify --adapter llvmpipe --precision f16
 
-Exits with status 1 if anything is out of its bound.
+Exits with status 1 if anything is out of bounds.
 JSON events: device, kernel (one for each row of the table), summary.";
 
-/// Check every kernel of an adapter against the CPU reference.
+/// Verify every kernel on an adapter against the CPU reference.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct VerifyArgs {
@@ -33,19 +33,19 @@ pub struct VerifyArgs {
     /// the first software adapter].
     #[arg(long, value_name = "NAME|INDEX", value_parser = NonEmptyStringValueParser::new())]
     adapter: Option<String>,
-    /// Seed of the made-up inputs.
+    /// Seed of the generated inputs.
     #[arg(long, value_name = "S", default_value_t = 0, value_parser = args::whole::<u64>, allow_hyphen_values = true)]
     seed: u64,
-    /// Try a third of the sizes only.
+    /// Test only a third of the sizes.
     #[arg(long)]
     quick: bool,
-    /// Kernels with subgroup operations too; whole networks run in them.
+    /// Include kernels with subgroup operations, and run whole networks with them.
     #[arg(long)]
     subgroup: bool,
-    /// The kernels of this precision, and whole networks: f32, or f16, which is of those that read or write f16.
+    /// Precision to verify: f32, or f16 for the kernels that read or write f16, and whole networks.
     #[arg(long, value_name = "f32|f16", default_value_t = Precision::F32, value_parser = precision)]
     precision: Precision,
-    /// Only kernels whose name contains this [default: all].
+    /// Verify only kernels whose name contains this [default: all].
     #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     filter: Option<String>,
 }

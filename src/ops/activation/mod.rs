@@ -1,4 +1,4 @@
-//! Activations. A new one is a file here, a word in the list below, and its formula in `shaders/include/activation.wgsl`;
+//! Activations. A new one is a file here, an entry in the list below, and its formula in `shaders/include/activation.wgsl`;
 //! nothing else in the program names it (a registry test).
 
 use serde::{Deserialize, Serialize};
@@ -58,7 +58,7 @@ macro_rules! activations {
     ($($module:ident: $name:ident),+ $(,)?) => {
         $(mod $module;)+
 
-        /// What a dense layer applies to its sums. Formulas, derivatives and sources are in the file of each.
+        /// An activation function. Formulas, derivatives and sources are in the file of each.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         pub enum Activation {
@@ -168,7 +168,7 @@ activations! {
 }
 
 impl Activation {
-    /// Those whose value tells the derivative: they may stand at the output, whose sums no tensor keeps.
+    /// Those whose derivative is a function of the value: allowed at the output, whose sums are not stored.
     pub(crate) fn told_by_value() -> Vec<Self> {
         Self::ALL.iter().copied().filter(|activation| !activation.needs_sum()).collect()
     }

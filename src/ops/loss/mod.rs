@@ -1,5 +1,5 @@
-//! Losses: the value, its gradient by the logits, and how many answers are right, in one pass over the batch's rows.
-//! A new one is a file here, a word in the list below, and its formula in `shaders/include/loss.wgsl`.
+//! Losses: the value, its gradient with respect to the logits, and the correct predictions, in one pass over the rows.
+//! A new one is a file here, an entry in the list below, and its formula in `shaders/include/loss.wgsl`.
 
 mod differences;
 mod rows;
@@ -14,12 +14,12 @@ use crate::scalar::Scalar;
 
 pub(crate) use rows::{LossRows, LossWeights};
 
-/// What the targets of a dataset are.
+/// Kinds of targets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TargetKind {
-    /// One class a sample, u32 (N).
+    /// One class per sample, u32 (N).
     Classes,
-    /// O numbers a sample, f32 (N, O).
+    /// O values per sample, f32 (N, O).
     Values,
 }
 
@@ -81,12 +81,12 @@ struct Row<'a, T> {
     huber_delta: f32,
 }
 
-/// What a loss takes the outputs for.
+/// The meaning that a loss gives to outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Head {
-    /// Logits of classes, one of which is right.
+    /// Logits of classes, one of which is true.
     Softmax,
-    /// Logits, each of a truth of its own.
+    /// Logits of independent labels.
     Sigmoid,
     /// Scores: the largest wins, a single one by its sign.
     Margin,
@@ -96,9 +96,9 @@ pub(crate) enum Head {
 
 /// A loss over one row of outputs.
 trait RowLoss {
-    /// What it takes the outputs for.
+    /// The meaning of the outputs.
     const HEAD: Head;
-    /// The targets that it usually has.
+    /// The default targets.
     const TARGETS: TargetKind;
     /// The usual abbreviation.
     const SHORT: &'static str;
@@ -112,7 +112,7 @@ macro_rules! losses {
     ($($module:ident: $name:ident),+ $(,)?) => {
         $(mod $module;)+
 
-        /// What training minimizes, as the mean over the batch. Formulas and sources are in the file of each.
+        /// A loss, minimized as the mean over the batch. Formulas and sources are in the file of each.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         pub enum Loss {
@@ -133,12 +133,12 @@ macro_rules! losses {
                 match self { $(Self::$name => $module::$name::SHORT),+ }
             }
 
-            /// What it takes the outputs for.
+            /// The meaning of the outputs.
             pub(crate) fn head(self) -> Head {
                 match self { $(Self::$name => $module::$name::HEAD),+ }
             }
 
-            /// The targets that it usually has.
+            /// The default targets.
             pub(crate) fn usual_targets(self) -> TargetKind {
                 match self { $(Self::$name => $module::$name::TARGETS),+ }
             }
@@ -161,7 +161,7 @@ losses! {
 }
 
 impl Loss {
-    /// Whether outputs are values, as with the mean squared error, and not about classes.
+    /// Whether it is a regression loss, such as the mean squared error.
     pub fn is_for_values(self) -> bool {
         self.head() == Head::Values
     }

@@ -24,23 +24,23 @@ pub struct OptimizerSpec {
     /// `l1 * sign(w)` is added to the gradient, sign(0) being 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub l1: f64,
-    /// How the learning rate changes.
+    /// Learning rate schedule.
     #[serde(default, skip_serializing_if = "Schedule::is_constant")]
     pub schedule: Schedule,
 }
 
 impl OptimizerSpec {
-    /// An update rule with this learning rate, and nothing else.
+    /// An update rule with this learning rate, without momentum, decay or schedule.
     pub fn new(optimizer: Optimizer, learning_rate: f64) -> Self {
         Self { optimizer, learning_rate, weight_decay: 0.0, momentum: 0.0, l1: 0.0, schedule: Schedule::Constant }
     }
 
-    /// Of the name that it has on the command line, with its defaults.
+    /// The optimizer of this name, with its defaults.
     pub fn named(name: &str) -> Option<Self> {
         Optimizer::presets().into_iter().find(|(own, _)| *own == name).map(|(_, spec)| spec)
     }
 
-    /// With another momentum, for which RMSprop makes room.
+    /// With this momentum, for which RMSprop gets a velocity.
     #[must_use]
     pub fn with_momentum(mut self, momentum: f64) -> Self {
         self.momentum = momentum;
@@ -51,7 +51,7 @@ impl OptimizerSpec {
     }
 }
 
-/// What one of R models trained side by side has of its own.
+/// The settings of one of R models trained side by side.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Replica {
     /// Seeds its initial weights and the order of its samples.
@@ -65,10 +65,10 @@ pub struct Replica {
     /// L1: `l1 * sign(w)` is added to the gradient of what decays, sign(0) being 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub l1: f64,
-    /// Its own dropout rate, in place of that of each layer that has one.
+    /// Its own dropout rate, instead of the layers' rates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dropout: Option<f64>,
-    /// How its learning rate changes.
+    /// Its learning rate schedule.
     #[serde(default, skip_serializing_if = "Schedule::is_constant")]
     pub schedule: Schedule,
 }

@@ -1,4 +1,4 @@
-//! Samples from wherever a user has them: built-in sets, generators, files.
+//! Sources of samples: built-in sets, generators, files.
 
 mod rows;
 mod source;

@@ -18,7 +18,7 @@ const STANDARD_INPUT: &str = "-";
 /// A flag, and whether it says anything.
 pub type Flag = (&'static str, bool);
 
-/// Flags that are for other kinds of sets than this one would do nothing: that is a mistake.
+/// Rejects flags for other kinds of datasets, which would have no effect.
 pub fn refuse_idle(dataset: &str, kinds: &[(bool, &[Flag], &str)]) -> Result<()> {
     for (fits, flags, kind) in kinds {
         if let Some((flag, _)) = flags.iter().find(|(_, given)| *given && !fits) {
@@ -34,14 +34,14 @@ pub const IN_DATA_DIR: &str = "mnist and fashion-mnist";
 /// How text files are written.
 #[derive(Args, Clone, Debug)]
 pub struct RowFormat {
-    /// What stands between the cells of a table: one character, or `tab`.
+    /// Delimiter of a table: one character, or `tab`.
     #[arg(long, value_name = "CHAR", default_value = ",", value_parser = delimiter)]
     delimiter: u8,
-    /// The table's first line is a sample; columns are then called 1, 2, 3 and so on [default: it is one if a cell is a
-    /// number].
+    /// The table has no header; columns are called 1, 2, 3 and so on [default: detected; a first line with a number is a
+    /// sample].
     #[arg(long)]
     no_header: bool,
-    /// The table's first line holds the columns' names, even if one is a number.
+    /// The table's first line is a header, even if it contains a number.
     #[arg(long)]
     header: bool,
 }
@@ -98,14 +98,14 @@ pub fn check_answers(x: &Content, y: Option<&str>) -> Result<()> {
     }
 }
 
-/// Which samples a saved model is to judge.
+/// The samples to evaluate a saved model on.
 #[derive(Args)]
 pub struct SamplesArgs {
     /// A built-in set (mnist, fashion-mnist, iris, xor, line, make-moons, make-regression, make-classification), a CSV,
-    /// NPZ or NPY file, gzipped or not, - for what is piped in, or a directory with four IDX files.
+    /// NPZ or NPY file, gzipped or not, - for standard input, or a directory with four IDX files.
     #[arg(value_name = "DATASET")]
     pub dataset: String,
-    /// Directory that holds the built-in datasets [default: $WGRAD_DATA, else where they came with wgrad].
+    /// Directory of the built-in datasets [default: $WGRAD_DATA, else the one that came with wgrad].
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     #[command(flatten)]
@@ -113,11 +113,11 @@ pub struct SamplesArgs {
     /// The array of features in an NPZ file [default: as in training].
     #[arg(long, value_name = "NAME")]
     x: Option<String>,
-    /// The array of answers in an NPZ file, or the NPY file of answers.
+    /// The array of targets in an NPZ file, or an NPY file of targets.
     #[arg(long, value_name = "NAME|FILE.npy")]
     y: Option<String>,
-    /// Columns of a table that hold the answers, by name or number, for a model that was not trained on a table; all others
-    /// are its inputs, in their order [default: the last].
+    /// Target columns of a table, by name or number, for a model that was not trained on a table; all others are its inputs,
+    /// in order [default: the last].
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',', allow_hyphen_values = true)]
     target: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! The arguments of `wgrad train` that say what to learn from, and the parts that they make.
+//! The arguments of `wgrad train` for the dataset and its parts.
 
 use std::path::{Path, PathBuf};
 
@@ -12,39 +12,39 @@ use super::source::{IN_DATA_DIR, RowFormat, check_answers, check_piped, refuse_i
 use crate::failure::in_flags;
 use crate::{Failure, Result, args};
 
-/// What to learn from.
+/// The dataset.
 #[derive(Args)]
 #[command(next_help_heading = "Data")]
 pub struct TrainDataArgs {
-    /// A built-in set (mnist, fashion-mnist, iris, xor, line, make-moons, make-regression, make-classification; made-up
-    /// ones take options, as in make-moons:samples=500,noise=0.1), a CSV, NPZ or NPY file, gzipped or not, - for what is
-    /// piped in, or a directory with four IDX files.
+    /// A built-in set (mnist, fashion-mnist, iris, xor, line, make-moons, make-regression, make-classification; generated
+    /// ones take options, as in make-moons:samples=500,noise=0.1), a CSV, NPZ or NPY file, gzipped or not, - for standard
+    /// input, or a directory with four IDX files.
     #[arg(value_name = "DATASET", help_heading = Resettable::Reset)]
     pub dataset: String,
-    /// Directory that holds the built-in datasets [default: $WGRAD_DATA, else where they came with wgrad].
+    /// Directory of the built-in datasets [default: $WGRAD_DATA, else the one that came with wgrad].
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Columns of a table that hold the answers, by name or number (from 1, or -1 for the last) [default: the last].
+    /// Target columns of a table, by name or number (from 1, or -1 for the last) [default: the last].
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',', allow_hyphen_values = true)]
     target: Vec<String>,
-    /// What the answers are [default: classes for words, and for whole numbers of which a table has at most 20 different
-    /// ones; else values]. Regression minimizes the mean squared error.
+    /// Kind of targets [default: classification for words, and for integers with at most 20 distinct values in a table; else
+    /// regression]. Regression minimizes the mean squared error.
     #[arg(long, value_enum, value_name = "classification|regression", hide_possible_values = true)]
     task: Option<TaskName>,
-    /// Columns of categories: an input for each category, 1 where it is this one.
+    /// Categorical columns, one-hot encoded.
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',', allow_hyphen_values = true)]
     categorical: Vec<String>,
-    /// Columns of categories that become their number, sorted, or in your order: size=small:medium:large.
+    /// Categorical columns encoded as an index, sorted, or in a given order: size=small:medium:large.
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',', allow_hyphen_values = true)]
     ordinal: Vec<String>,
-    /// Columns that are not read.
+    /// Columns to ignore.
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',', allow_hyphen_values = true)]
     drop: Vec<String>,
-    /// The column that says how much each sample counts in the loss.
+    /// Column with each sample's weight in the loss.
     #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
     weights_column: Option<String>,
-    /// Cells without a value (empty, NA, NaN, null, none or ?): refuse them, drop their rows, or put the training part's
-    /// mean there (of categories the most frequent one).
+    /// Missing values (empty, NA, NaN, null, none or ?): an error, drop their rows, or substitute the training part's mean
+    /// (for categories the most frequent one).
     #[arg(long, value_enum, value_name = "error|drop|mean", default_value_t = MissingName::Error,
           hide_possible_values = true)]
     missing: MissingName,
@@ -53,35 +53,35 @@ pub struct TrainDataArgs {
     /// The array of features in an NPZ file [default: x_train, else x].
     #[arg(long, value_name = "NAME")]
     x: Option<String>,
-    /// The array of answers in an NPZ file [default: y_train, else y], or the NPY file of answers.
+    /// The array of targets in an NPZ file [default: y_train, else y], or an NPY file of targets.
     #[arg(long, value_name = "NAME|FILE.npy")]
     y: Option<String>,
-    /// How inputs are prepared: standardize, min-max or none, and normalize for rows of unit length. Fitted on the
-    /// training part, and kept in the model [default: standardize for tables, none for arrays and images].
+    /// Preprocessing of inputs: standardize, min-max or none, and normalize for rows of unit length. Fitted on the training
+    /// part and stored in the model [default: standardize for tables, none for arrays and images].
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = preparation)]
     preprocess: Vec<Preparation>,
-    /// Standardize the targets of a regression while training; predictions come in the targets' own units.
+    /// Standardize regression targets for training; predictions are in original units.
     #[arg(long)]
     scale_target: bool,
-    /// Judge the final model on this file, of the same form.
+    /// Evaluate the final model on this file of the same format.
     #[arg(long, value_name = "FILE")]
     test: Option<PathBuf>,
-    /// Share of the samples to hold back for judging the final model [default: 0.2 where there is no test part].
+    /// Fraction of the samples to hold out for the final evaluation [default: 0.2 if there is no test part].
     #[arg(long, value_name = "SHARE", value_parser = share, allow_hyphen_values = true)]
     test_fraction: Option<f64>,
-    /// What to judge the model on after each epoch: a share of the training samples, or a file of the same form
+    /// Validate after each epoch on this fraction of the training samples, or on a file of the same format
     /// [default: the test part].
     #[arg(long, value_name = "SHARE|FILE", allow_hyphen_values = true)]
     validation: Option<String>,
-    /// Divide without regard to classes [default: each part has its share of every class].
+    /// Split without stratification by class.
     #[arg(long)]
     no_stratify: bool,
-    /// Seed of the division into parts.
+    /// Seed of the split into parts.
     #[arg(long, value_name = "S", default_value_t = 0, value_parser = args::whole::<u64>, allow_hyphen_values = true)]
     split_seed: u64,
 }
 
-/// What answers are.
+/// Kind of targets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum TaskName {
     Classification,
@@ -170,7 +170,7 @@ impl TrainDataArgs {
         })
     }
 
-    /// Reads, divides, fits the preprocessing on the training part, and applies it.
+    /// Reads and splits the samples, fits the preprocessing on the training part, and applies it.
     pub fn load(&self, spec: &DataSpec) -> Result<Parts> {
         let validation = match &spec.validation {
             Some(Portion::File(path)) => Some(path.as_path()),
@@ -222,7 +222,7 @@ impl TrainDataArgs {
         }
     }
 
-    /// Of samples that are not divided, how to divide them would say nothing.
+    /// Rejects flags for a split if the samples are not split.
     fn check_division(&self, data: &Dataset) -> Result<()> {
         let split = data.preprocessing().and_then(|known| known.split);
         let divided = split.is_some_and(|split| split.test > 0.0 || split.validation > 0.0);

@@ -43,12 +43,11 @@ Examples:
   wgrad train digits.npz --hidden 256,128
   wgrad train make-moons:samples=500,noise=0.2 --hidden 16
 
-With --out, DIR holds model.safetensors (PyTorch's names and shapes), of further
-replicas model.1.safetensors and so on, and best.safetensors of the best epoch
-of the first; history.csv and history.jsonl, a line an
-epoch; config.toml, all arguments under the flags' names, for --config; and
-checkpoints, from which --resume goes on after Ctrl-C, a crash or kill -9, to
-the same bits.
+With --out, DIR holds model.safetensors (PyTorch's names and shapes), for further
+replicas model.1.safetensors and so on; best.safetensors, the best epoch of the
+first replica; history.csv and history.jsonl, one line per epoch; config.toml, all
+arguments under the flags' names, for --config; and checkpoints, from which
+--resume continues after Ctrl-C, a crash or kill -9, with bit-identical results.
 
 JSON events: step (with --log-steps), epoch, summary; plan (with --print-plan);
 memory (with --dry-run).";
@@ -59,7 +58,7 @@ memory (with --dry-run).";
 pub struct TrainArgs {
     #[command(flatten)]
     pub data: TrainDataArgs,
-    /// Begin from settings that are known to train well; other arguments override them. `classic`: 512,512 hidden units,
+    /// Start from a named set of settings; other arguments override them. `classic`: 512,512 hidden units,
     /// dropout 0.2, RMSprop 0.001, batch 128, 20 epochs; `best`: for mnist and fashion-mnist.
     #[arg(long, value_enum, value_name = "classic|best", hide_possible_values = true)]
     pub recipe: Option<Recipe>,
@@ -85,17 +84,17 @@ pub struct TrainArgs {
     pub output: OutputArgs,
 }
 
-/// What is told, and where arguments come from.
+/// What is reported, and where arguments come from.
 #[derive(Args)]
 #[command(next_help_heading = "Output")]
 pub struct OutputArgs {
-    /// Take arguments from this TOML file; those on the command line come first. Its keys are the flags' names.
+    /// Read arguments from this TOML file, whose keys are the flags' names; the command line overrides them.
     #[arg(long, value_name = "FILE.toml")]
     config: Option<PathBuf>,
-    /// Print what a training step consists of, and stop.
+    /// Print the steps and tensors of a training step, and exit.
     #[arg(long)]
     pub print_plan: bool,
-    /// Print what the run will take of the device's memory and whether it fits, and stop before anything runs.
+    /// Print how much memory the run needs and whether it fits, and exit.
     #[arg(long)]
     pub dry_run: bool,
     /// Report the loss of every step.

@@ -13,21 +13,21 @@ use crate::{Failure, Result};
 #[derive(Args)]
 #[command(next_help_heading = "Early stopping")]
 pub struct StoppingArgs {
-    /// Stop after so many epochs in a row without an improvement.
+    /// Stop after this many consecutive epochs without an improvement.
     #[arg(long, value_name = "EPOCHS", value_parser = args::count::<usize>, allow_hyphen_values = true)]
     patience: Option<usize>,
-    /// What is to improve: val-loss or val-accuracy (of the validation part, or else of the test part) or train-loss
+    /// What to monitor: val-loss or val-accuracy (of the validation part, else of the test part) or train-loss
     /// [default: val-loss].
     #[arg(long, value_enum, value_name = "NAME", hide_possible_values = true)]
     monitor: Option<MonitorName>,
-    /// By how much it has to improve at least [default: 0].
+    /// Minimum change that counts as an improvement [default: 0].
     #[arg(long, value_name = "D", value_parser = args::rate::<f32>, allow_hyphen_values = true)]
     min_delta: Option<f32>,
-    /// What has to be beaten by --min-delta: the `last` improvement, as in Keras, or the `best` epoch so far, as in
-    /// scikit-learn [default: last].
+    /// Reference for --min-delta: the `last` improvement, as in Keras, or the `best` epoch so far, as in scikit-learn
+    /// [default: last].
     #[arg(long, value_enum, value_name = "last|best", hide_possible_values = true)]
     improve_on: Option<ReferenceName>,
-    /// Go back to the best epoch's weights at the end.
+    /// Restore the weights of the best epoch at the end.
     #[arg(long)]
     restore_best: bool,
 }
@@ -77,18 +77,18 @@ impl StoppingArgs {
     }
 }
 
-/// What is kept of a run.
+/// What a run saves.
 #[derive(Args)]
 #[command(next_help_heading = "Output")]
 pub struct KeepingArgs {
-    /// Keep model, history, configuration and checkpoints in this directory, which is made if need be.
+    /// Save model, history, configuration and checkpoints in this directory, creating it if necessary.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Go on with the run in this directory, which was stopped or killed: with its own arguments, and to the bits that
-    /// it would have come to. Flags that change nothing of that may be given too, and more --epochs or --steps.
+    /// Continue the interrupted run in this directory with its own arguments; the result is bit-identical to that of an
+    /// uninterrupted run. Flags that do not affect the result are allowed, and so are more --epochs or --steps.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "config"])]
     resume: Option<PathBuf>,
-    /// Write a checkpoint within epochs after so many steps (500) or so much time (30s), besides those at their ends
+    /// Write a checkpoint within epochs every so many steps (500) or so often (30s), in addition to the one after each epoch
     /// [default: 10s].
     #[arg(long, value_name = "STEPS|TIME", allow_hyphen_values = true)]
     checkpoint_every: Option<Every>,
@@ -117,7 +117,7 @@ impl FromStr for Every {
 }
 
 impl KeepingArgs {
-    /// What nothing would come of is a mistake.
+    /// Rejects flags that have no effect.
     pub fn check(&self) -> Result<()> {
         match self.checkpoint_every {
             Some(_) if self.directory().is_none() => {
@@ -128,7 +128,7 @@ impl KeepingArgs {
         }
     }
 
-    /// The directory of the run, and whether it is there already, to go on with.
+    /// The directory of the run, and whether it exists already, to be resumed.
     pub fn directory(&self) -> Option<(&Path, bool)> {
         let resumed = self.resume.as_deref().map(|path| (path, true));
         resumed.or(self.out.as_deref().map(|path| (path, false)))

@@ -1,4 +1,4 @@
-//! What is done for later runs when a run's work is done.
+//! Tuning for later runs, after a run's own work.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The arguments of `wgrad train` that say what training does to its inputs.
+//! The arguments of `wgrad train` for noise and augmentation.
 
 use std::str::FromStr;
 
@@ -8,15 +8,15 @@ use wgrad::run::TrainingSpec;
 
 use crate::args;
 
-/// What training does to its inputs; evaluation takes them as they are.
+/// Noise and augmentation, in training only.
 #[derive(Args)]
 #[command(next_help_heading = "Inputs")]
 pub struct InputArgs {
-    /// Standard deviation of Gaussian noise on the inputs; pixels are in 0 to 1.
+    /// Standard deviation of Gaussian noise added to the inputs; pixels are in [0, 1].
     #[arg(long, value_name = "STD", default_value_t = 0.0, value_parser = args::rate::<f32>, allow_hyphen_values = true)]
     noise: f32,
-    /// How images are moved and bent, each step anew, by at most: shift=PIXELS, rotate=DEGREES, scale=SHARE,
-    /// elastic=PIXELS, comma-separated; size=WIDTHxHEIGHT unless they are square. Or `none` [default: none].
+    /// Random augmentation of images in each step, comma-separated maxima: shift=PIXELS, rotate=DEGREES, scale=FRACTION,
+    /// elastic=PIXELS; size=WIDTHxHEIGHT for images that are not square. Or `none` [default: none].
     #[arg(long, value_name = "KEY=NUMBER,...")]
     augment: Option<Amounts>,
 }

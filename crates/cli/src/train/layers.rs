@@ -1,20 +1,20 @@
-//! The arguments of `wgrad train` that say what the hidden layers have beside their sums and activations.
+//! The arguments of `wgrad train` for norms, residuals and dropout of the hidden layers.
 
 use clap::{Args, ValueEnum};
 use wgrad::{DenseSpec, Norm};
 
 use crate::args;
 
-/// What each hidden layer has.
+/// Parts of each hidden layer.
 #[derive(Args)]
 pub struct LayerArgs {
-    /// Share of each hidden layer's outputs that training sets to zero, drawn anew for each sample and step.
+    /// Fraction of each hidden layer's outputs that training sets to zero, drawn for each sample and step.
     #[arg(long, value_name = "RATE", default_value_t = 0.0, value_parser = args::rate::<f32>, allow_hyphen_values = true)]
     dropout: f32,
     /// Normalize the sums of hidden layers before their activation: over the batch, or over the layer.
     #[arg(long, value_enum, value_name = "KIND")]
     norm: Option<NormName>,
-    /// Add to each hidden layer's outputs the outputs of the one before, where the two are as wide.
+    /// Add the previous hidden layer's outputs to each hidden layer's, where both have the same width.
     #[arg(long)]
     pub residual: bool,
 }

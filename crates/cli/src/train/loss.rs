@@ -1,4 +1,4 @@
-//! The arguments of `wgrad train` that say what is minimized.
+//! The arguments of `wgrad train` for the loss.
 
 use clap::Args;
 use wgrad::run::{self, TrainingSpec};
@@ -12,14 +12,14 @@ use crate::args::{self, ClassWeights};
 pub struct LossArgs {
     #[arg(long, value_name = "NAME", value_parser = args::loss, help = args::loss_help())]
     loss: Option<Loss>,
-    /// Share of each target that is spread over all classes, of softmax-cross-entropy [default: 0].
+    /// Fraction of each target that is spread over all classes, for softmax-cross-entropy [default: 0].
     #[arg(long, value_name = "S", value_parser = args::below_one::<f32>, allow_hyphen_values = true)]
     label_smoothing: Option<f32>,
-    /// Distance from the target up to which huber is quadratic [default: 1].
+    /// Error up to which huber is quadratic [default: 1].
     #[arg(long, value_name = "D", value_parser = args::positive, allow_hyphen_values = true)]
     huber_delta: Option<f32>,
-    /// What each class counts in the loss: a number for each, comma-separated, or `balanced`, all samples over classes times
-    /// the class's samples [default: 1 each].
+    /// Weight of each class in the loss: a number each, comma-separated, or `balanced`: N / (classes times the class's
+    /// samples) [default: 1 each].
     #[arg(long, value_name = "WEIGHTS", allow_hyphen_values = true)]
     class_weights: Option<ClassWeights>,
 }

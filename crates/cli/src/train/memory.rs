@@ -38,15 +38,15 @@ struct Fields<'a> {
     report: &'a MemoryReport,
     peak: u64,
     fits: bool,
-    /// What does not fit, and the way out.
+    /// What does not fit, and the remedy.
     reason: Option<String>,
     #[serde(flatten)]
     device: DeviceInfo,
     note: Option<&'a str>,
 }
 
-/// Tells what training will take of the device's memory and what there is; an error if that is not enough. No weights are
-/// drawn, no buffers made, and nothing runs.
+/// Reports how much memory training needs and how much is available; an error if it does not fit. Nothing is allocated
+/// and nothing runs.
 pub fn dry_run(prepared: &Prepared, device: &Device, output: &Output) -> Result<()> {
     let (network, report) = (&Network::new(prepared), prepared.memory()?);
     let checked = report.check();

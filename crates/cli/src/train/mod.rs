@@ -111,7 +111,7 @@ fn save(directory: &mut RunDirectory, trainer: &mut Trainer, history: &History) 
     Ok(path)
 }
 
-/// What the final model comes to. After early stopping that may be an earlier epoch's.
+/// The final model's scores. After early stopping it may be an earlier epoch's.
 fn scored(trainer: &mut Trainer, history: &History, restored: bool, parts: &Parts) -> Result<Scored> {
     let last = history.epochs.last();
     let none = Evaluation { loss: 0.0, accuracy: 0.0, replicas: Vec::new() };
@@ -121,7 +121,7 @@ fn scored(trainer: &mut Trainer, history: &History, restored: bool, parts: &Part
     Scored::new(trainer, (train, watched), restored, own)
 }
 
-/// The directory of the run, if it has one, ready to be filled.
+/// The directory of the run, if it has one, prepared.
 fn directory(
     args: &TrainArgs,
     lock: Option<RunLock>,
@@ -134,7 +134,7 @@ fn directory(
     RunDirectory::prepare(path, lock, args.keeping.checkpoints(path), beginning).map(Some)
 }
 
-/// After Ctrl-C: how to go on.
+/// After Ctrl-C: how to resume.
 fn interrupted(history: &History, directory: Option<&RunDirectory>) -> Failure {
     let steps = history.steps;
     Failure::Interrupted(match directory {

@@ -1,4 +1,4 @@
-//! The arguments of `wgrad train` that say what the model is.
+//! The arguments of `wgrad train` for the model.
 
 use std::path::PathBuf;
 
@@ -10,36 +10,36 @@ use super::layers::LayerArgs;
 use crate::args::{self, Widths};
 use crate::{Failure, Result};
 
-/// What the model is.
+/// The model.
 #[derive(Args)]
 #[command(next_help_heading = "Model")]
 pub struct ModelArgs {
-    /// Widths of the hidden layers, comma-separated; `none` for none. The output layer has a unit per class (one of two
-    /// classes with binary cross-entropy), or per target of a regression.
+    /// Widths of the hidden layers, comma-separated, or `none`. The output layer has one unit per class (one for two classes
+    /// with binary cross-entropy) or per regression target.
     #[arg(long, value_name = "WIDTHS", default_value = "128", allow_hyphen_values = true)]
     hidden: Widths,
     #[arg(long, value_name = "NAME", default_value = "relu", value_parser = args::activation,
           help = args::activation_help())]
     activation: Activation,
-    /// How the weights of the hidden layers start: glorot-uniform, glorot-normal, he-uniform, he-normal, lecun-uniform,
+    /// Initialization of the hidden layers' weights: glorot-uniform, glorot-normal, he-uniform, he-normal, lecun-uniform,
     /// lecun-normal, orthogonal, zeros, or a number for all [default: what suits the activation].
     #[arg(long, value_name = "NAME", value_parser = args::init, allow_hyphen_values = true)]
     weights: Option<Init>,
     #[command(flatten)]
     layers: LayerArgs,
-    /// Start from the weights of this model, which must have the same widths.
+    /// Start from the weights of this model, whose widths must match.
     #[arg(long, value_name = "FILE.safetensors")]
     from: Option<PathBuf>,
-    /// Take all layers of --from but the last, which starts anew, for as many classes as there are now.
+    /// Take all layers of --from except the last, which is initialized for the present number of classes.
     #[arg(long)]
     replace_head: bool,
-    /// Keep the weights of the first N layers as they are; the output layer counts too.
+    /// Freeze the weights of the first N layers; the output layer counts too.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = args::whole::<usize>, allow_hyphen_values = true)]
     pub freeze: usize,
 }
 
 impl ModelArgs {
-    /// What nothing would come of is a mistake.
+    /// Rejects flags that have no effect.
     pub fn check(&self) -> Result<()> {
         let widths = &self.hidden.0;
         let own = [("--activation", self.activation != Activation::Relu), ("--weights", self.weights.is_some())];

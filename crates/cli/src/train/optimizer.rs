@@ -1,4 +1,4 @@
-//! The arguments of `wgrad train` that say how the loss is minimized.
+//! The arguments of `wgrad train` for the optimizer, penalties and limits.
 
 use clap::Args;
 use wgrad::run::TrainingSpec;
@@ -16,27 +16,27 @@ pub struct OptimizerArgs {
     optimizer: OptimizerSpec,
     #[arg(long, value_name = "RATE", value_parser = args::rate::<f64>, allow_hyphen_values = true, help = rate_help())]
     lr: Option<f64>,
-    /// Momentum; beta 1 of adam, adamw, nadam and lion [default: 0.9 for these and for nesterov, momentum and
+    /// Momentum, or beta 1 of adam, adamw, nadam and lion [default: 0.9 for these, nesterov, momentum and
     /// rmsprop-momentum, else 0].
     #[arg(long, value_name = "M", value_parser = args::below_one::<f64>, allow_hyphen_values = true)]
     momentum: Option<f64>,
-    /// Weight decay: part of the gradient (L2), but adamw and lion shrink the weights themselves, as in PyTorch
+    /// Weight decay: added to the gradient (L2), or decoupled for adamw and lion, as in PyTorch
     /// [default: 0.01 for adamw, else 0].
     #[arg(long, value_name = "D", value_parser = args::rate::<f64>, allow_hyphen_values = true)]
     weight_decay: Option<f64>,
-    /// L1: this times the weight's sign is added to the gradient; with --weight-decay too it is an elastic net.
+    /// L1 penalty: adds this times the weight's sign to the gradient; an elastic net together with --weight-decay.
     #[arg(long, value_name = "L", default_value_t = 0.0, value_parser = args::rate::<f64>, allow_hyphen_values = true)]
     l1: f64,
-    /// Leave biases (and the parameters of norms) out of weight decay and L1.
+    /// Exempt biases and the parameters of norms from weight decay and L1.
     #[arg(long)]
     no_decay_biases: bool,
-    /// Cut each number of the gradient to this absolute value.
+    /// Clip each element of the gradient to this absolute value.
     #[arg(long, value_name = "V", value_parser = args::positive, allow_hyphen_values = true, conflicts_with = "clip_norm")]
     clip_value: Option<f32>,
-    /// Scale the gradients of all parameters so that their norm is at most this; --log-steps tells the norm.
+    /// Clip the global norm of the gradients to this; --log-steps reports the norm.
     #[arg(long, value_name = "N", value_parser = args::positive, allow_hyphen_values = true)]
     clip_norm: Option<f32>,
-    /// Keep the norm of each unit's incoming weights within this.
+    /// Constrain the norm of each unit's incoming weights to at most this.
     #[arg(long, value_name = "N", value_parser = args::positive, allow_hyphen_values = true)]
     max_norm: Option<f32>,
     #[arg(long, value_name = "NAME[:KEY=VALUE,...]", default_value = "constant", value_parser = schedule::parse,
@@ -58,7 +58,7 @@ impl OptimizerArgs {
         }
     }
 
-    /// What nothing would come of is a mistake.
+    /// Rejects flags that have no effect.
     pub fn check(&self) -> Result<()> {
         let spec = self.spec();
         if self.no_decay_biases && spec.weight_decay == 0.0 && spec.l1 == 0.0 {
@@ -69,7 +69,7 @@ impl OptimizerArgs {
         Ok(())
     }
 
-    /// The training with what else there is between gradients and parameters.
+    /// The training with clipping, max-norm and the exemption of biases.
     pub fn apply(&self, training: TrainingSpec) -> TrainingSpec {
         let clip = self.clip_value.map(Clip::Value).or(self.clip_norm.map(Clip::Norm));
         TrainingSpec { clip, max_norm: self.max_norm, decay_biases: !self.no_decay_biases, ..training }

@@ -1,4 +1,4 @@
-//! What a run of `wgrad train` tells while it goes on.
+//! Progress reports of `wgrad train`.
 
 use std::io::{IsTerminal, stdout};
 
@@ -9,11 +9,11 @@ use wgrad::{EpochReport, Event, Note, RunInfo, StepReport, StepsReport};
 use crate::output::Output;
 use crate::progress::ProgressBar;
 
-/// Tells the terminal and the JSON reader how training goes.
+/// Reports progress to the terminal and as JSON.
 pub struct Report<'a> {
     output: &'a Output,
     log_steps: bool,
-    /// Whether epochs are judged on a validation part, and not on the test part.
+    /// Whether epochs are validated on a validation part rather than on the test part.
     validates: bool,
     /// Whether there are several replicas.
     several: bool,
@@ -94,7 +94,7 @@ struct StepEvent {
     gradient_norm: Option<f64>,
 }
 
-/// What an epoch came to, in events and in the histories of run directories.
+/// An epoch's results, in events and in the histories of run directories.
 #[derive(Serialize)]
 pub struct EpochEvent {
     epoch: usize,

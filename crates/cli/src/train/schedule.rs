@@ -4,7 +4,7 @@ use wgrad::Schedule;
 
 use crate::args;
 
-/// The names, with what they take and its defaults.
+/// The names and the options that they take.
 const KNOWN: [(&str, &[&str]); 6] = [
     ("constant", &[]),
     ("step", &["epochs", "factor"]),
@@ -16,9 +16,9 @@ const KNOWN: [(&str, &[&str]); 6] = [
 
 /// For `--help`.
 pub const HELP: &str = "\
-How the learning rate changes: constant, step:epochs=N[,factor=0.1], exponential:factor=F (each epoch), \
+Learning rate schedule: constant, step:epochs=N[,factor=0.1], exponential:factor=F (each epoch), \
 cosine[:warmup=EPOCHS,minimum=RATE], one-cycle[:rise=0.3, initial-divisor=25, final-divisor=1e4], \
-plateau[:factor=0.1, patience=10, threshold=1e-4, cooldown=0, minimum=RATE] (of the validation loss, or else the test loss)";
+plateau[:factor=0.1, patience=10, threshold=1e-4, cooldown=0, minimum=RATE] (on the validation loss, else the test loss)";
 
 /// A schedule as it is written.
 pub fn parse(text: &str) -> Result<Schedule, String> {

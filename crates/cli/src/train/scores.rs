@@ -1,4 +1,4 @@
-//! What the final model came to on each part of the data.
+//! The final model's scores on each part of the data.
 
 use serde::Serialize;
 use wgrad::{Dataset, Evaluation, Scores, Targets, Trainer};
@@ -6,7 +6,7 @@ use wgrad::{Dataset, Evaluation, Scores, Targets, Trainer};
 use crate::Result;
 use crate::table::Table;
 
-/// The most weights of a model of one layer that are told in full.
+/// The most weights of a one-layer model that are printed in full.
 const FEW: usize = 8;
 
 /// Scores on each part, and how large the parts are. Of several replicas the means come first.
@@ -86,8 +86,8 @@ fn r2(scores: &Scores) -> Option<f64> {
 }
 
 impl Scored {
-    /// The scores that the run ended with, `watched`, are the final ones of the part that each epoch was judged on, unless
-    /// weights of another epoch came back (`restored`). All else is judged now.
+    /// The scores that the run ended with, `watched`, are the final ones of the part that each epoch was validated on, unless
+    /// weights of another epoch were restored (`restored`). Everything else is evaluated now.
     pub fn new(
         trainer: &mut Trainer,
         (train_scores, watched): (&Evaluation, Option<Evaluation>),
@@ -173,7 +173,7 @@ impl Scored {
         format!("; {} to {} over {} replicas", text(least), text(most), values.len())
     }
 
-    /// How many of several replicas have all answers right.
+    /// How many of several replicas predict every sample correctly.
     fn list_right(&self, list: &mut Table, part: &str, accuracy: fn(&Parts) -> Option<f64>) {
         if self.replicas.is_empty() {
             return;

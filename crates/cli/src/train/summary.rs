@@ -1,4 +1,4 @@
-//! What a run of `wgrad train` came to.
+//! The summary of `wgrad train`.
 
 use serde::Serialize;
 use wgrad::executor::{DeviceInfo, KernelChoice};
@@ -9,7 +9,7 @@ use crate::args::kernel_line;
 use crate::output::Output;
 use crate::table::{Table, seconds};
 
-/// What a run came to.
+/// A run's results.
 #[derive(Serialize)]
 pub struct Summary<'a> {
     #[serde(flatten)]

@@ -1,20 +1,21 @@
-//! Copies of rows as columns: what a product's left operand needs where its depth is contiguous.
+//! Transposed copies: what a product's left operand needs where its depth is contiguous.
 
 /// Rows and columns that any processor holds in registers at once.
 const SQUARE: usize = 4;
 
 /// Copies `rows` rows of `columns` contiguous numbers, `stride` apart, into columns of rows that are `width` apart.
-pub(crate) type Turn = unsafe fn(from: *const f32, stride: isize, extents: [usize; 2], to: &mut [f32], width: usize);
+pub(crate) type Transpose =
+    unsafe fn(from: *const f32, stride: isize, extents: [usize; 2], to: &mut [f32], width: usize);
 
 /// The fastest way of this processor, found at run time.
-pub(crate) fn fastest() -> Turn {
+pub(crate) fn fastest() -> Transpose {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx512f") {
-        return avx512::turn;
+        return avx512::transpose;
     }
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx") {
-        return avx::turn;
+        return avx::transpose;
     }
     portable
 }
@@ -30,8 +31,8 @@ unsafe fn portable(from: *const f32, stride: isize, [rows, columns]: [usize; 2],
                 from.offset((i + row) as isize * stride).add(j).cast::<[f32; SQUARE]>().read_unaligned()
             });
             for column in 0..SQUARE {
-                let turned: [f32; SQUARE] = std::array::from_fn(|row| square[row][column]);
-                to[(j + column) * width + i..][..SQUARE].copy_from_slice(&turned);
+                let transposed: [f32; SQUARE] = std::array::from_fn(|row| square[row][column]);
+                to[(j + column) * width + i..][..SQUARE].copy_from_slice(&transposed);
             }
         }
     }
@@ -39,7 +40,7 @@ unsafe fn portable(from: *const f32, stride: isize, [rows, columns]: [usize; 2],
     unsafe { one_by_one(from, stride, [rows, columns], whole, to, width) };
 }
 
-/// What is left where the first `whole` rows and columns have been turned.
+/// What is left where the first `whole` rows and columns have been transposed.
 ///
 /// # Safety
 /// As [`portable`].
@@ -84,7 +85,13 @@ mod avx {
     /// # Safety
     /// As [`super::portable`], and the processor has AVX.
     #[target_feature(enable = "avx")]
-    pub unsafe fn turn(from: *const f32, stride: isize, [rows, columns]: [usize; 2], to: &mut [f32], width: usize) {
+    pub unsafe fn transpose(
+        from: *const f32,
+        stride: isize,
+        [rows, columns]: [usize; 2],
+        to: &mut [f32],
+        width: usize,
+    ) {
         let whole = [rows / SQUARE * SQUARE, columns / SQUARE * SQUARE];
         for i in (0..whole[0]).step_by(SQUARE) {
             for j in (0..whole[1]).step_by(SQUARE) {
@@ -93,7 +100,7 @@ mod avx {
                     // SAFETY: as the caller promises.
                     *row = unsafe { _mm256_loadu_ps(from.offset((i + n) as isize * stride).add(j)) };
                 }
-                for (n, column) in turned(square).into_iter().enumerate() {
+                for (n, column) in transposed(square).into_iter().enumerate() {
                     let to = &mut to[(j + n) * width + i..][..SQUARE];
                     // SAFETY: the slice has so many numbers.
                     unsafe { _mm256_storeu_ps(to.as_mut_ptr(), column) };
@@ -107,7 +114,7 @@ mod avx {
     /// Columns of eight rows: pairs of rows, then fours within each half of a register, then the halves.
     #[inline]
     #[target_feature(enable = "avx")]
-    fn turned(rows: [__m256; SQUARE]) -> [__m256; SQUARE] {
+    fn transposed(rows: [__m256; SQUARE]) -> [__m256; SQUARE] {
         let [mut pairs, mut fours, mut columns] = [[_mm256_setzero_ps(); SQUARE]; 3];
         for n in (0..SQUARE).step_by(2) {
             pairs[n] = _mm256_unpacklo_ps(rows[n], rows[n + 1]);
@@ -142,7 +149,13 @@ mod avx512 {
     /// # Safety
     /// As [`super::portable`], and the processor has AVX-512.
     #[target_feature(enable = "avx512f")]
-    pub unsafe fn turn(from: *const f32, stride: isize, [rows, columns]: [usize; 2], to: &mut [f32], width: usize) {
+    pub unsafe fn transpose(
+        from: *const f32,
+        stride: isize,
+        [rows, columns]: [usize; 2],
+        to: &mut [f32],
+        width: usize,
+    ) {
         for i in (0..rows).step_by(SQUARE) {
             let high = SQUARE.min(rows - i);
             // All columns of few rows, which the processor fetches ahead.
@@ -156,7 +169,7 @@ mod avx512 {
                         *row = unsafe { _mm512_maskz_loadu_ps(first(wide), start) };
                     }
                 }
-                for (n, column) in turned(square).into_iter().enumerate() {
+                for (n, column) in transposed(square).into_iter().enumerate() {
                     if n < wide {
                         let to = &mut to[(j + n) * width + i..][..high];
                         // SAFETY: the mask has just the slice's numbers.
@@ -176,7 +189,7 @@ mod avx512 {
     /// Columns of sixteen rows: pairs of rows, then fours within each quarter of a register, then the quarters.
     #[inline]
     #[target_feature(enable = "avx512f")]
-    fn turned(rows: [__m512; SQUARE]) -> [__m512; SQUARE] {
+    fn transposed(rows: [__m512; SQUARE]) -> [__m512; SQUARE] {
         const EVEN: i32 = 0b10_00_10_00;
         const ODD: i32 = 0b11_01_11_01;
         let [mut pairs, mut fours, mut columns] = [[_mm512_setzero_ps(); SQUARE]; 3];
@@ -209,27 +222,27 @@ mod tests {
     use super::*;
 
     /// Those that this processor has.
-    fn ways() -> Vec<Turn> {
+    fn ways() -> Vec<Transpose> {
         #[allow(unused_mut)]
-        let mut ways: Vec<Turn> = vec![portable, fastest()];
+        let mut ways: Vec<Transpose> = vec![portable, fastest()];
         #[cfg(target_arch = "x86_64")]
         if std::arch::is_x86_feature_detected!("avx") {
-            ways.push(avx::turn);
+            ways.push(avx::transpose);
         }
         ways
     }
 
     #[test]
-    fn every_way_turns_whole_squares_and_what_is_left() {
+    fn every_way_transposes_whole_squares_and_what_is_left() {
         for (rows, columns, stride, width) in
             [(1, 1, 1, 1), (4, 9, 9, 4), (8, 16, 20, 8), (13, 16, 17, 16), (61, 11, 30, 64), (48, 37, 37, 50)]
         {
             let from: Vec<f32> = (0..rows * stride).map(|n| n as f32 + 1.0).collect();
             let wanted = |i: usize, j: usize| from[i * stride + j];
-            for turn in ways() {
+            for transpose in ways() {
                 let mut to = vec![0.0; columns * width];
                 // SAFETY: `from` has all rows.
-                unsafe { turn(from.as_ptr(), stride as isize, [rows, columns], &mut to, width) };
+                unsafe { transpose(from.as_ptr(), stride as isize, [rows, columns], &mut to, width) };
                 for (at, had) in to.iter().enumerate() {
                     let (j, i) = (at / width, at % width);
                     let value = if i < rows { wanted(i, j) } else { 0.0 };
