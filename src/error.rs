@@ -5,19 +5,19 @@ use std::path::{Path, PathBuf};
 use crate::hint::Hint;
 use crate::precision::Precision;
 
-/// What can go wrong in wgrad.
+/// An error of wgrad.
 ///
-/// [`Error::is_usage`] tells a mistake in what was asked for (a bad field, an unknown name) from a failure on the way
-/// (a broken file, a lost device); the command maps the first to exit status 2 and the second to 1.
+/// [`Error::is_usage`] distinguishes a usage error (an invalid field, an unknown name) from a run-time failure (a broken
+/// file, a lost device); the command maps the first to exit status 2 and the second to 1.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A field of a spec or an argument has a value that cannot be meant.
+    /// A field of a spec or an argument has an invalid value.
     #[error("{field}: {reason}{}", after(hint))]
     Spec {
         /// The field as the user wrote it, such as `hidden` or `batch`.
         field: String,
-        /// What is wrong with its value, and which values are right.
+        /// What is wrong with its value, and which values are valid.
         reason: String,
         /// The way out, where that is another setting.
         hint: Option<Hint>,
@@ -27,12 +27,12 @@ pub enum Error {
         "unknown dataset `{name}`: known are {known}; or give a file (CSV, NPZ, NPY) or a directory with four IDX files"
     )]
     UnknownDataset {
-        /// The name that was asked for.
+        /// The requested name.
         name: String,
         /// The built-in names, comma-separated.
         known: String,
     },
-    /// A data file whose content is not what its format promises.
+    /// A data file that violates its format.
     #[error("{}: {reason}{}", path.display(), after(hint))]
     Data {
         /// The file at fault.
@@ -45,7 +45,7 @@ pub enum Error {
     /// An array that does not fit the model or its counterpart.
     #[error("{operation}: {tensor} has shape {got}, but {wanted} is needed")]
     Shape {
-        /// The operation that was asked for, such as `fit` or `predict`.
+        /// The operation, such as `fit` or `predict`.
         operation: &'static str,
         /// The array at fault.
         tensor: String,
@@ -57,7 +57,7 @@ pub enum Error {
     /// State without a tensor that is needed.
     #[error("{operation}: tensor {tensor} {wanted} is missing{hint}")]
     MissingTensor {
-        /// The operation that was asked for, such as `load weights`.
+        /// The operation, such as `load weights`.
         operation: &'static str,
         /// The tensor's name.
         tensor: String,
@@ -71,9 +71,9 @@ pub enum Error {
     Io {
         /// The file or directory.
         path: PathBuf,
-        /// What was tried, such as `read` or `create`.
+        /// The attempted action, such as `read` or `create`.
         action: &'static str,
-        /// The system's answer.
+        /// The system's error.
         source: std::io::Error,
     },
     /// A model file that cannot be used.
@@ -86,7 +86,7 @@ pub enum Error {
         /// The way out, where that is a setting.
         hint: Option<Hint>,
     },
-    /// A run that cannot go on as it is asked to.
+    /// A run that cannot be resumed as requested.
     #[error("{}: cannot resume: {field} was {had}, and {wanted} is asked for; leave it as it was, or start a new run", path.display())]
     Resume {
         /// The checkpoint.
@@ -95,13 +95,13 @@ pub enum Error {
         field: String,
         /// Its value in the checkpoint.
         had: String,
-        /// Its value as asked for.
+        /// Its requested value.
         wanted: String,
     },
-    /// No adapter fits what was asked for.
+    /// No adapter matches the request.
     #[error("{reason}{}", after(hint))]
     Adapter {
-        /// What was asked for, and which adapters there are.
+        /// The request, and the available adapters.
         reason: String,
         /// The way out.
         hint: Option<Hint>,
@@ -118,7 +118,7 @@ pub enum Error {
         /// The way out.
         hint: Hint,
     },
-    /// The plan needs more than the device or the machine has. Nothing was allocated.
+    /// The plan exceeds the limits of the device or the machine. Nothing was allocated.
     #[error("{what} needs {wanted} {unit}, but {limit} is {had} {unit}; {hint}")]
     Limit {
         /// The tensor or total that is too large.
@@ -155,12 +155,12 @@ pub enum Error {
         replicas: usize,
         /// That replica's learning rate.
         learning_rate: f32,
-        /// What layers hand on to each other was stored as.
+        /// The storage precision between layers.
         precision: Precision,
         /// Where the last finite epoch's model was saved, if it was.
         kept: Option<PathBuf>,
     },
-    /// The GPU failed under us: device loss, out of memory, a validation error.
+    /// The GPU failed: device loss, out of memory, a validation error.
     #[error("GPU failure: {0}")]
     Device(String),
 }
@@ -179,7 +179,7 @@ fn slower(precision: Precision) -> Hint {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// More bytes than there are.
+    /// More bytes than are available.
     pub(crate) fn too_large(what: String, [wanted, had]: [u64; 2], limit: &'static str, hint: Hint) -> Self {
         Self::Limit { what, limit, wanted, had, unit: "bytes", hint }
     }
@@ -189,7 +189,7 @@ impl Error {
         Self::Spec { field: field.into(), reason: reason.into(), hint: None }
     }
 
-    /// A data file that breaks its format.
+    /// A data file that violates its format.
     pub fn data(path: &Path, reason: impl Into<String>) -> Self {
         Self::Data { path: path.to_path_buf(), reason: reason.into(), hint: None }
     }
@@ -204,7 +204,7 @@ impl Error {
         Self::Model { path: path.to_path_buf(), reason: reason.into(), hint: None }
     }
 
-    /// No adapter for what was asked.
+    /// No adapter for the request.
     pub fn adapter(reason: impl Into<String>, hint: impl Into<Option<Hint>>) -> Self {
         Self::Adapter { reason: reason.into(), hint: hint.into() }
     }
@@ -255,7 +255,7 @@ impl Error {
         format!("{rest}{}", words(hint))
     }
 
-    /// True for a mistake in what was asked for, false for a failure on the way.
+    /// True for a usage error, false for a run-time failure.
     pub fn is_usage(&self) -> bool {
         matches!(
             self,

@@ -11,44 +11,44 @@ use crate::error::{Error, Result};
 /// The share that is held back where a set has no test part of its own.
 const DEFAULT_TEST: f64 = 0.2;
 
-/// Where samples come from, and how they are read, prepared and divided.
+/// The source of the samples, and how they are read, preprocessed and split.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataSpec {
-    /// A built-in set, one that is made up (`make-moons:samples=500`), a CSV, NPZ or NPY file, `-` for standard input, or a
+    /// A built-in set, a generated one (`make-moons:samples=500`), a CSV, NPZ or NPY file, `-` for standard input, or a
     /// directory with four IDX files.
     pub source: String,
-    /// Where the built-in sets are, if not where they came with wgrad.
+    /// Directory of the built-in sets, if not the one that came with wgrad.
     pub directory: Option<PathBuf>,
     /// How tables are written.
     pub format: TableFormat,
-    /// Columns of a table that hold the answers; none: the last.
+    /// Target columns of a table; by default the last.
     pub targets: Vec<String>,
-    /// What the answers are; none: as they look.
+    /// Kind of targets; detected by default.
     pub task: Option<Task>,
-    /// Columns of categories that become an input each.
+    /// Categorical columns, one-hot encoded.
     pub one_hot: Vec<String>,
-    /// Columns of categories that become their number.
+    /// Categorical columns encoded as an index.
     pub ordinal: Vec<String>,
     /// Columns that are not read.
     pub drop: Vec<String>,
-    /// The column that says how much each sample counts in the loss.
+    /// The column of sample weights.
     pub weights: Option<String>,
-    /// What to do about cells without a value.
+    /// The treatment of missing values.
     pub missing: Missing,
     /// The array of features in an NPZ file.
     pub x: Option<String>,
-    /// The array of answers in an NPZ file, or the NPY file of answers.
+    /// The array of targets in an NPZ file, or an NPY file of targets.
     pub y: Option<String>,
-    /// How inputs are scaled; none: standardized where they come from a table, else as they are.
+    /// Scaling of inputs; by default tables are standardized and other inputs unchanged.
     pub scale: Option<Scale>,
     /// Whether each row is then divided by its length.
     pub normalize: bool,
     /// Whether the targets of a regression are standardized while training.
     pub scale_targets: bool,
-    /// What the final model is judged on; none: a part that the set has, or else a fifth of the samples.
+    /// The test part; by default the set's own, else a fifth of the samples.
     pub test: Option<Portion>,
-    /// What each epoch is judged on; none: the test part.
+    /// The validation part, evaluated after each epoch; by default the test part.
     pub validation: Option<Portion>,
     /// Whether each part has its share of every class.
     pub stratify: bool,
@@ -126,7 +126,7 @@ impl DataSpec {
         self.parts(self.find()?)
     }
 
-    /// What [`DataSpec::source`] stands for.
+    /// Resolves [`DataSpec::source`].
     ///
     /// # Errors
     /// As [`Source::find`].
@@ -222,7 +222,7 @@ impl DataSpec {
         spec.prepare(raw)
     }
 
-    /// Images with a test part of their own; nothing is fitted unless that is asked for, so that bytes stay bytes.
+    /// Images with a test part of their own; nothing is fitted unless requested, so that bytes stay bytes.
     fn images(&self) -> Result<Parts> {
         if self.test.is_some() {
             return Err(Error::spec("test", format!("{} has a test part of its own", self.source)));

@@ -4,7 +4,7 @@ use crate::train::{Checkpoints, EarlyStopping};
 
 const DEFAULT_EPOCHS: usize = 15;
 
-/// For how long to train, and what is kept of it.
+/// The length of training, early stopping and checkpoints.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FitSpec {
@@ -19,12 +19,12 @@ pub struct FitSpec {
 }
 
 impl FitSpec {
-    /// So many passes, and nothing else.
+    /// A number of epochs, with defaults for everything else.
     pub fn epochs(epochs: usize) -> Self {
         Self { epochs: Some(epochs), ..Self::default() }
     }
 
-    /// The epochs that are asked for, or as many as the steps need.
+    /// The given number of epochs, or as many as the steps need.
     pub fn epochs_of(&self, samples: usize, batch: usize) -> usize {
         let steps_per_epoch = samples.div_ceil(batch).max(1) as u64;
         let needed = self.steps.map(|steps| usize::try_from(steps.div_ceil(steps_per_epoch)).unwrap_or(usize::MAX));

@@ -1,5 +1,5 @@
-//! A run in one piece of plain data: where samples come from, the model, how it is trained, for how long. Commands,
-//! configuration files and studies fill a [`RunSpec`]; what is left out is chosen here, by the data.
+//! A run as plain data: dataset, model, training settings, length. Commands, configuration files and studies fill a
+//! [`RunSpec`]; defaults that depend on the data are resolved here.
 //!
 //! ```
 //! use wgrad::run::{DataSpec, FitSpec, ModelSpec, RunSpec, TrainingSpec};
@@ -45,18 +45,18 @@ use crate::train::{Device, Run};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunSpec {
-    /// Where samples come from, and how they are read and divided.
+    /// The source of the samples, and how they are read and split.
     pub data: DataSpec,
-    /// What is trained.
+    /// The model.
     pub model: ModelSpec,
-    /// What is minimized, and how.
+    /// The loss, the optimizer and other training settings.
     pub training: TrainingSpec,
-    /// For how long, and what is kept.
+    /// Length, early stopping and checkpoints.
     pub fit: FitSpec,
 }
 
 impl RunSpec {
-    /// Reads the data, and puts together what is trained on them; no weights are drawn yet.
+    /// Reads the data and resolves the model and training settings against them. No weights are drawn yet.
     ///
     /// # Errors
     /// As [`DataSpec::load`]; [`Error::Spec`](crate::Error::Spec) for what does not fit the data.

@@ -10,7 +10,7 @@ use crate::spec::{DenseSpec, Sequential};
 use crate::state::State;
 use crate::train::ModelFile;
 
-/// What is trained: hidden layers, between inputs and outputs that follow from the data and the loss.
+/// The model: hidden layers, between inputs and outputs that follow from the data and the loss.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelSpec {

@@ -13,13 +13,13 @@ use crate::train::{Device, Note, Run, Trainer, TrainerBuilder, epochs};
 /// Targets that spread so much more or less than the outputs of fresh layers, by which factor they are far from them.
 const FAR: f64 = 10.0;
 
-/// What a [`RunSpec`] comes to with its data.
+/// A [`RunSpec`] resolved against its data.
 pub struct Prepared {
-    /// The spec, with what was left out as it was chosen: loss, batch, epochs.
+    /// The spec, with resolved defaults: loss, batch, epochs.
     pub spec: RunSpec,
     /// The samples.
     pub parts: Parts,
-    /// What is trained.
+    /// The model.
     pub model: Sequential,
     builder: TrainerBuilder,
 }
@@ -42,7 +42,7 @@ impl Prepared {
         Ok(Self { spec, parts, model, builder })
     }
 
-    /// What the run takes of memory, and what there is.
+    /// The required and the available memory.
     ///
     /// # Errors
     /// As [`TrainerBuilder::memory`].
@@ -72,7 +72,7 @@ impl Prepared {
         self.builder.clone().resume(directory)
     }
 
-    /// What each epoch is judged on: the validation part, or else the test part.
+    /// The samples evaluated after each epoch: the validation part, else the test part.
     pub fn watched(&self) -> Option<&Dataset> {
         self.parts.validation.as_ref().or(self.parts.test.as_ref())
     }
@@ -91,7 +91,7 @@ impl Prepared {
         Ok(run)
     }
 
-    /// What the settings are hardly meant to do.
+    /// Warnings about settings that are probably unintended.
     fn notes(&self) -> Vec<Note> {
         let watches = self.spec.fit.stopping.is_some_and(|rule| rule.monitor.needs_validation());
         let flatters = watches && self.parts.validation.is_none() && self.parts.test.is_some();

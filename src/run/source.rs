@@ -1,4 +1,4 @@
-//! What a dataset's name or path stands for.
+//! Resolution of a dataset's name or path.
 
 use std::path::Path;
 
@@ -10,12 +10,12 @@ const TABLES: [&str; 4] = ["csv", "tsv", "txt", "data"];
 /// In place of a file's name: what is piped in.
 const STANDARD_INPUT: &str = "-";
 
-/// What a dataset's name stands for.
+/// A resolved dataset.
 #[derive(Clone, Debug)]
 pub enum Source {
     /// Images by name or from a directory: parts of their own.
     Images,
-    /// Made up or compiled in, in memory.
+    /// Generated or compiled in, in memory.
     Made(Dataset),
     /// Text.
     Table {

@@ -11,7 +11,7 @@ use crate::train::{Device, Trainer, TrainerBuilder};
 /// on two cores); at batch 64 it varies more, down to 97.5 %.
 const DEFAULT_BATCH: usize = 128;
 
-/// What is minimized, and how.
+/// The loss, the optimizer and other training settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainingSpec {
@@ -61,7 +61,7 @@ pub struct TrainingSpec {
     pub precision: Precision,
 }
 
-/// What each class counts in the loss.
+/// Class weights.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClassWeights {
@@ -102,7 +102,7 @@ impl TrainingSpec {
         }
     }
 
-    /// The loss that is asked for, or the one that suits the answers.
+    /// The given loss, or the default for the targets.
     pub fn loss_for(&self, data: &Dataset) -> Loss {
         self.loss.unwrap_or(match data.targets() {
             Targets::Classes(_) => Loss::SoftmaxCrossEntropy,
@@ -110,7 +110,7 @@ impl TrainingSpec {
         })
     }
 
-    /// Samples a step, of so many.
+    /// Samples per step, given the number of samples.
     pub fn batch_of(&self, samples: usize) -> usize {
         let usual = if self.optimizer.optimizer.full_batch() { samples } else { DEFAULT_BATCH.min(samples) };
         self.batch.unwrap_or(usual)

@@ -119,7 +119,7 @@ impl TrainArgs {
         Ok(RunSpec { data, model: self.model.spec(), training, fit })
     }
 
-    /// Notes what the arguments that were left out came to.
+    /// Records the resolved defaults.
     pub fn resolve(&self, settings: &mut Settings, spec: &RunSpec) {
         let RunSpec { training, fit, .. } = spec;
         training.loss.iter().for_each(|loss| settings.resolve("loss", loss.name()));

@@ -1,4 +1,4 @@
-//! The arguments of `wgrad train` that say when a run stops, what is kept of it, and how one goes on.
+//! The arguments of `wgrad train` for early stopping, saving and resuming.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;

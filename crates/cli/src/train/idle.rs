@@ -11,7 +11,7 @@ use crate::output::Output;
 /// About as long as it may take, with the device idle and every result told and saved.
 const MOMENT: Duration = Duration::from_millis(800);
 
-/// Looks for faster kernels with the same bits, and tells which later runs will take.
+/// Looks for faster kernels with bit-identical results, and reports which later runs will use.
 pub fn refine(trainer: &Trainer, data: &Dataset, output: &Output) {
     let Some(directory) = cache_directory() else { return };
     match refine_in(&directory, trainer, data, MOMENT) {

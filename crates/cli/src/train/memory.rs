@@ -13,7 +13,7 @@ use crate::output::Output;
 use crate::table::{Table, bytes};
 use crate::words;
 
-/// What the memory is for.
+/// The purpose of the memory.
 #[derive(Serialize)]
 struct Network {
     architecture: String,

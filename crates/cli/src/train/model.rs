@@ -22,7 +22,7 @@ pub struct ModelArgs {
           help = args::activation_help())]
     activation: Activation,
     /// Initialization of the hidden layers' weights: glorot-uniform, glorot-normal, he-uniform, he-normal, lecun-uniform,
-    /// lecun-normal, orthogonal, zeros, or a number for all [default: what suits the activation].
+    /// lecun-normal, orthogonal, zeros, or a number for all [default: by activation].
     #[arg(long, value_name = "NAME", value_parser = args::init, allow_hyphen_values = true)]
     weights: Option<Init>,
     #[command(flatten)]

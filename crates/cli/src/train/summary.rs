@@ -31,7 +31,7 @@ pub struct Summary<'a> {
     kernels: &'a [KernelChoice],
     #[serde(flatten)]
     device: &'a DeviceInfo,
-    /// Why it is this device, where it was not asked for.
+    /// Why this device was chosen, if it was not requested.
     note: Option<&'a str>,
     /// The model's file.
     saved: Option<String>,
@@ -94,7 +94,7 @@ pub fn summarize(summary: &Summary<'_>, output: &Output) {
     output.text(&list.to_string());
 }
 
-/// What ran it, for every report.
+/// The device, for every report.
 pub fn device_entries(list: &mut Table, info: &DeviceInfo) {
     list.entry("device", info.device);
     list.entry("adapter", &info.adapter);
