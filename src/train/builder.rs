@@ -33,19 +33,19 @@ impl TrainerBuilder {
         Self { model, spec, optimizer, device, seed: 0, replicas: None, streaming_bytes: None }
     }
 
-    /// Where to train; the CPU unless told otherwise.
+    /// The device; the CPU by default.
     pub fn device(mut self, device: Device) -> Self {
         self.device = device;
         self
     }
 
-    /// Samples a step; 64 unless told otherwise.
+    /// Samples per step; 64 by default.
     pub fn batch_size(mut self, batch: usize) -> Self {
         self.spec.batch = batch;
         self
     }
 
-    /// Seeds the initial weights and the order of the samples; 0 unless told otherwise.
+    /// Seed of the initial weights, the order of the samples, dropout, noise and augmentation; 0 by default.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
@@ -63,89 +63,89 @@ impl TrainerBuilder {
         self
     }
 
-    /// The distance from the target up to which the Huber loss is quadratic; 1 unless told otherwise.
+    /// The error up to which the Huber loss is quadratic; 1 by default.
     pub fn huber_delta(mut self, huber_delta: f32) -> Self {
         self.spec.loss_options.huber_delta = huber_delta;
         self
     }
 
-    /// What each class counts in the loss; see [`LossOptions::class_weights`].
+    /// Class weights; see [`LossOptions::class_weights`].
     pub fn class_weights(mut self, class_weights: Vec<f32>) -> Self {
         self.spec.loss_options.class_weights = class_weights;
         self
     }
 
-    /// All that tunes the loss at once.
+    /// All options of the loss at once.
     pub fn loss_options(mut self, options: LossOptions) -> Self {
         self.spec.loss_options = options;
         self
     }
 
-    /// Whether each epoch visits the samples in a new order; true unless told otherwise.
+    /// Whether each epoch shuffles the samples; true by default.
     pub fn shuffle(mut self, shuffle: bool) -> Self {
         self.spec.shuffle = shuffle;
         self
     }
 
-    /// What u8 samples are multiplied by; 1/255 unless told otherwise.
+    /// The factor of u8 samples; 1/255 by default.
     pub fn pixel_scale(mut self, scale: f32) -> Self {
         self.spec.pixel_scale = scale;
         self
     }
 
-    /// Gaussian noise of this standard deviation on training's inputs; none unless told otherwise.
+    /// Standard deviation of Gaussian noise on the training inputs; none by default.
     pub fn noise(mut self, deviation: f32) -> Self {
         self.spec.noise = deviation;
         self
     }
 
-    /// Moves and bends training's images; as they are unless told otherwise.
+    /// Augmentation of training images; none by default.
     pub fn augment(mut self, augment: Augment) -> Self {
         self.spec.augment = Some(augment);
         self
     }
 
-    /// Limits gradients.
+    /// Gradient clipping; none by default.
     pub fn clip(mut self, clip: Clip) -> Self {
         self.spec.clip = Some(clip);
         self
     }
 
-    /// Keeps the norm of each unit's incoming weights within a limit.
+    /// Limit of the norm of each unit's incoming weights; none by default.
     pub fn max_norm(mut self, limit: f32) -> Self {
         self.spec.max_norm = Some(limit);
         self
     }
 
-    /// Whether weight decay and L1 are for biases and the parameters of norms too; true unless told otherwise.
+    /// Whether weight decay and L1 apply to biases and the parameters of norms too; true by default.
     pub fn decay_biases(mut self, decay_biases: bool) -> Self {
         self.spec.decay_biases = decay_biases;
         self
     }
 
-    /// Keeps the weights of the first `layers` layers as they are: no step computes their gradients; 0 unless told
-    /// otherwise. [`Trainer::set_first_layers`] gives them those of another model. Running statistics of frozen batch norms
+    /// Freezes the first `layers` layers: no step computes their gradients; 0 by default.
+    /// [`Trainer::set_first_layers`] copies weights from another model into them. Running statistics of frozen batch norms
     /// follow the new samples, as in PyTorch's training mode.
     pub fn freeze(mut self, layers: usize) -> Self {
         self.spec.frozen = layers;
         self
     }
 
-    /// What layers hand on to each other is stored as; f32 unless told otherwise. On a GPU f16 takes a device that was
+    /// Storage precision of outputs and gradients between layers; f32 by default. On a GPU, f16 requires a device that was
     /// opened for it: [`GpuOptions::f16`](crate::GpuOptions::f16), [`Device::auto_for`].
     pub fn precision(mut self, precision: Precision) -> Self {
         self.spec.precision = precision;
         self
     }
 
-    /// Streams training sets of more bytes through the device in chunks; the device's largest binding unless told
-    /// otherwise. The results are the same.
+    /// Streams training sets of more bytes through the device in chunks; the device's largest binding by
+    /// default. The results are the same.
     pub fn streaming_above(mut self, bytes: u64) -> Self {
         self.streaming_bytes = Some(bytes);
         self
     }
 
-    /// Checks the specs, and that device and machine have room for the model, then draws the initial weights.
+    /// Validates the specs, checks that the model fits device and machine, and draws the initial weights.
     ///
     /// # Errors
     /// [`Error::Spec`](crate::Error::Spec) that names the field; [`Error::Limit`](crate::Error::Limit).
@@ -157,8 +157,8 @@ impl TrainerBuilder {
         Ok(Trainer::assemble(own.model, own.spec, own.device, initial, own.streaming_bytes))
     }
 
-    /// What training on `data` will take of the device's memory, and what there is: without weights being drawn, buffers
-    /// made or anything run. A fit that does not fit is refused with the error of [`MemoryReport::check`].
+    /// How much memory training on `data` needs, and how much is available, without allocating or running anything. A fit that
+    /// does not fit fails with the error of [`MemoryReport::check`].
     ///
     /// ```
     /// use wgrad::{Activation::*, Adam, Dataset, Loss::*, Sequential, Trainer};

@@ -1,18 +1,18 @@
-//! What a model is judged by, from counts and sums that the device makes.
+//! Metrics beyond the loss, from the device's counts and sums.
 
 use ndarray::Array2;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// What a model is judged by beyond its loss, as far as loss and targets have it.
+/// Metrics beyond the loss, as far as loss and targets define them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Metrics {
-    /// Of classes: labels, probabilities, or truths of a single output as targets. None for more classes than a matrix
-    /// of 16 MiB has room for, all replicas together.
+    /// For classes: labels, probabilities, or a single binary output. None if the confusion matrices of all replicas exceed
+    /// 16 MiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classification: Option<Classification>,
-    /// Of values as targets, where the loss is of their differences.
+    /// For regression losses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub regression: Option<Regression>,
 }
@@ -24,33 +24,33 @@ impl Metrics {
     }
 }
 
-/// How well classes were told, every sample counting once. Shares of nothing are 0, as in scikit-learn.
+/// Classification metrics, unweighted. Ratios with a denominator of 0 are 0, as in scikit-learn.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Classification {
-    /// (C, C): for each true class (rows) how often each class (columns) was predicted.
+    /// (C, C): confusion matrix, true classes by predicted ones.
     #[serde(serialize_with = "rows", deserialize_with = "matrix")]
     pub confusion: Array2<u64>,
-    /// (C): how many samples had so many outputs before that of their own class; of equal outputs the first comes first.
+    /// (C): histogram of the true class's rank among the outputs; of equal outputs the first ranks first.
     pub ranks: Vec<u64>,
-    /// Of two classes with a sample of each: how likely a sample of class 1 scores above one of class 0, a tie counting
-    /// half. The score is the output, or how far the second one is above the first. None without samples of both, if a
-    /// score is not a number, and for more samples than one buffer of the device has room for or than 16 million.
+    /// Area under the ROC curve, of two classes: the probability that a sample of class 1 scores above one of class 0, ties
+    /// counting half. The score is the output, or the second minus the first. None without samples of both classes, if a
+    /// score is NaN, and for more samples than fit one buffer of the device or than 16 million.
     pub roc_auc: Option<f64>,
 }
 
 /// Precision, recall and F1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Rates {
-    /// Of those that were predicted, the share that was right.
+    /// Correct predictions over all predictions of the class.
     pub precision: f64,
-    /// Of those that there are, the share that was found.
+    /// Correct predictions over all samples of the class.
     pub recall: f64,
-    /// The harmonic mean of the two.
+    /// Harmonic mean of precision and recall.
     pub f1: f64,
 }
 
 impl Rates {
-    /// From those that are right, all that were predicted, and all that there are.
+    /// From counts of true positives, predictions and samples.
     fn of(right: u64, predicted: u64, real: u64) -> Self {
         let f1 = share(2 * right, predicted + real);
         Self { precision: share(right, predicted), recall: share(right, real), f1 }
@@ -68,12 +68,12 @@ impl Classification {
         self.confusion.sum()
     }
 
-    /// Samples whose class was predicted, as a share.
+    /// Accuracy: the fraction of samples whose class was predicted.
     pub fn accuracy(&self) -> f64 {
         share(self.confusion.diag().sum(), self.samples())
     }
 
-    /// Samples whose class is among the `k` largest outputs, as a share.
+    /// Top-k accuracy: the fraction of samples whose class is among the `k` largest outputs.
     pub fn top_k(&self, k: usize) -> f64 {
         share(self.ranks.iter().take(k).sum(), self.samples())
     }
@@ -83,12 +83,12 @@ impl Classification {
         self.confusion.row(class).sum()
     }
 
-    /// A class against all others.
+    /// One class against all others.
     pub fn of_class(&self, class: usize) -> Rates {
         Rates::of(self.confusion[[class, class]], self.confusion.column(class).sum(), self.support(class))
     }
 
-    /// The mean over the classes that occur, in truth or in predictions.
+    /// Macro average: the mean over the classes that occur in targets or predictions.
     pub fn macro_average(&self) -> Rates {
         let occurs = |class: &usize| self.support(*class) + self.confusion.column(*class).sum() > 0;
         let rates: Vec<_> = (0..self.classes()).filter(occurs).map(|class| self.of_class(class)).collect();
@@ -96,25 +96,24 @@ impl Classification {
         Rates { precision: mean(|r| r.precision), recall: mean(|r| r.recall), f1: mean(|r| r.f1) }
     }
 
-    /// All classes' counts together; where each sample has one class, all three are the accuracy.
+    /// Micro average: from the sums of all classes' counts; with one class per sample all three equal the accuracy.
     pub fn micro_average(&self) -> Rates {
         let right = self.confusion.diag().sum();
         Rates::of(right, self.samples(), self.samples())
     }
 }
 
-/// How far outputs are from their targets, every sample counting once: means over the outputs, as scikit-learn's
-/// `uniform_average`.
+/// Regression metrics, unweighted: means over the outputs, as scikit-learn's `uniform_average`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Regression {
     /// Mean absolute error.
     pub mae: f64,
     /// Root of the mean squared error.
     pub rmse: f64,
-    /// Share of the targets' variance that the model explains: 1 - sum (a - y)² / sum (y - mean y)². Where the targets
-    /// are all the same, 1 for a model that hits them and else 0.
+    /// R², the explained fraction of the targets' variance: 1 - sum (a - y)² / sum (y - mean y)². For constant targets, 1 for
+    /// an exact model and else 0.
     pub r2: f64,
-    /// Each output's own.
+    /// The metrics of each output.
     pub outputs: Vec<Deviation>,
 }
 
@@ -125,12 +124,12 @@ pub struct Deviation {
     pub mae: f64,
     /// Root of the mean squared error.
     pub rmse: f64,
-    /// Share of the targets' variance that the model explains.
+    /// R², the explained fraction of the targets' variance.
     pub r2: f64,
 }
 
 impl Regression {
-    /// From each output's sums of |a - y| and (a - y)², and of (y - mean y)², over so many samples.
+    /// From each output's sums of |a - y| and (a - y)², and of (y - mean y)², over this many samples.
     pub(super) fn of(sums: &[[f64; 2]], spreads: &[f64], samples: usize) -> Self {
         let outputs = sums.iter().zip(spreads).map(|([absolute, squared], spread)| Deviation {
             mae: absolute / samples as f64,
