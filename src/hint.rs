@@ -84,7 +84,7 @@ impl Display for Hint {
             Self::SmallerBatch => "use a smaller batch or fewer replicas",
             Self::FewerSamples => "use fewer samples, or free memory",
             Self::FewerSamplesOrReplicas => "use fewer replicas or fewer samples",
-            Self::OwnFormat => "give the model narrower layers, or hand on its own file, which is safetensors",
+            Self::OwnFormat => "use narrower layers, or distribute the model's own file, which is safetensors",
             Self::OrdinalOrDrop => "take columns of many categories as ordinal, or drop them",
             Self::CategoriesOrDrop => "declare a column of words as categorical or ordinal, or drop it",
             Self::Drop => "drop it",
@@ -97,14 +97,14 @@ impl Display for Hint {
                 "the target of a regression holds numbers; check target, task and whether there is a header"
             }
             Self::Header => {
-                "in training this column held numbers; mend the cell, or check for a header and the columns' order"
+                "this column was numeric in training; correct the cell, or check for a header and the order of columns"
             }
-            Self::Delimiter => "check the delimiter, which stands between cells",
+            Self::Delimiter => "check the delimiter",
             Self::ArrayX => "name the array of features",
-            Self::ArrayY => "name the array of answers",
+            Self::ArrayY => "name the array of targets",
             Self::Stratify => "use a smaller fraction or do not stratify, or take them as values",
             Self::DataDirectory => "or name its directory, or set WGRAD_DATA to it",
-            Self::Resume => "training goes on from it; models are model.safetensors and best.safetensors beside it",
+            Self::Resume => "it is for resuming; models are model.safetensors and best.safetensors beside it",
             Self::Widths => "hidden layers must be as wide",
             Self::SmallerRate => "try a smaller learning rate",
             Self::SmallerRateOrF32 => "try a smaller learning rate, or precision f32, whose range is larger",

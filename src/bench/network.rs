@@ -46,7 +46,7 @@ impl FromStr for Network {
         let number = |word: &str| {
             let value = word.parse().ok().filter(|value| *value > 0);
             value.ok_or_else(|| {
-                wrong(format!("`{word}` of `{text}` is no count; write widths@batch, such as 784-128-10@64"))
+                wrong(format!("`{word}` of `{text}` is not a count; write widths@batch, such as 784-128-10@64"))
             })
         };
         let (widths, batch) = text

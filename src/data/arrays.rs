@@ -299,7 +299,7 @@ fn check_rows(source: &Path, x: &Features, y: &NpyArray) -> Result<()> {
         Some(rows) if *rows == x.len() && y.shape.len() <= 2 && elements == Some(y.elements.len()) => Ok(()),
         _ => {
             let reason = format!(
-                "{} rows of features, but answers of shape {:?}; (N), (N, 1) or (N, O) is needed",
+                "{} rows of features, but targets of shape {:?}; (N), (N, 1) or (N, O) is needed",
                 x.len(),
                 y.shape
             );
@@ -352,7 +352,7 @@ fn values(source: &Path, y: &NpyArray) -> Result<Array2<f64>> {
         Elements::U8(y) => y.iter().map(|value| f64::from(*value)).collect(),
         Elements::Whole(y) => y.iter().map(|value| *value as f64).collect(),
         Elements::Float(y) => y.iter().map(|value| f64::from(*value)).collect(),
-        Elements::Text(_) => return Err(Error::data(source, "answers are text, which are classes, not values")),
+        Elements::Text(_) => return Err(Error::data(source, "targets are text, so classes, not values")),
     };
     check_finite(source, numbers.iter().copied())?;
     let (rows, width) = (y.shape[0], y.shape[1..].iter().product::<usize>());

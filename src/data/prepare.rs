@@ -316,7 +316,7 @@ impl Preprocessing {
         let Some(column) = column else { return Ok(data) };
         let weight = |row: &usize| match table.number(*row, column)? {
             value if value >= 0.0 => Ok(value as f32),
-            _ => Err(table.cell_error(*row, column, "is no weight; weights are at least 0")),
+            _ => Err(table.cell_error(*row, column, "is not a weight; weights are at least 0")),
         };
         data.with_weights(rows.iter().map(weight).collect::<Result<_>>()?)
     }

@@ -92,7 +92,7 @@ impl Tuning {
             Err(error) => return Err(Error::io(&path, "read", error)),
         };
         let tuning: Self = serde_json::from_slice(&bytes)
-            .map_err(|error| Error::data(&path, format!("is no sound record of tuned kernels: {error}")))?;
+            .map_err(|error| Error::data(&path, format!("is not a valid record of tuned kernels: {error}")))?;
         let (made, wanted) = (&tuning.made_for, MadeFor::of(gpu));
         if *made == wanted {
             return Ok(Some(tuning));

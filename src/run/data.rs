@@ -157,7 +157,7 @@ impl DataSpec {
             }
         };
         if self.scale_targets && parts.train.classes() > 0 {
-            return Err(Error::spec("scale targets", "is for a regression, and the answers are classes"));
+            return Err(Error::spec("scale targets", "is for regression, but the targets are classes"));
         }
         match self.limit {
             Some(limit) if limit > parts.train.len() => {

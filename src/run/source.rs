@@ -117,7 +117,7 @@ pub fn raw_arrays(x: &Content, spec: &ArraySpec, y: Option<&str>) -> Result<RawP
         return spec.npz(x);
     }
     let Some(y) = y else {
-        let reason = format!("{} holds features only; name the NPY file of the answers", x.path().display());
+        let reason = format!("{} holds features only; name the NPY file of the targets", x.path().display());
         return Err(Error::spec("y", reason));
     };
     Ok(RawParts { train: ArraySpec::npy(x, &content(Path::new(y))?)?, validation: None, test: None })

@@ -146,7 +146,7 @@ fn sized(augment: Augment, data: &Dataset) -> Result<Augment> {
     match (augment.width, augment.height) {
         (0, 0) if side * side == inputs => Ok(Augment { width: side, height: side, ..augment }),
         (0, 0) => {
-            let reason = format!("samples of {inputs} numbers are no square images; say size=WIDTHxHEIGHT");
+            let reason = format!("samples of {inputs} numbers are not square images; give size=WIDTHxHEIGHT");
             Err(Error::spec("augment", reason))
         }
         _ => Ok(augment),

@@ -180,7 +180,7 @@ impl Trainer {
         if let Some(rule) = fit.stopping {
             if rule.monitor.needs_validation() && fit.validation.is_none() {
                 let reason =
-                    "early stopping watches the validation, but there is no validation set; watch the train loss";
+                    "early stopping monitors validation, but there is no validation set; monitor the train loss";
                 return Err(Error::spec("monitor", reason));
             }
             if !(rule.min_delta.is_finite() && rule.min_delta >= 0.0) {

@@ -216,7 +216,7 @@ impl DeviceRecord {
         let now = Self::of(&device.info(), Default::default());
         if self.device != now.device || (now.device == "gpu" && self.adapter != now.adapter) {
             let (had, has) = (self.name(), now.name());
-            return (false, Some(format!("it ran on {had} and goes on on {has}: results differ in their last bits")));
+            return (false, Some(format!("it ran on {had} and continues on {has}: results differ in their last bits")));
         }
         let same = now.device != "gpu" || (self.backend == now.backend && self.driver == now.driver);
         let note = || {

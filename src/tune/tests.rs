@@ -176,8 +176,8 @@ fn a_record_of_something_else_is_passed_over_with_a_note_and_can_be_overwritten(
     let version = format!("\"{}\"", env!("CARGO_PKG_VERSION"));
     let driver = gpu.info().driver;
     let damages: [(&str, String, &str); 4] = [
-        ("cut", sound[..sound.len() / 2].to_owned(), "no sound record"),
-        ("not JSON", "tuned!".to_owned(), "no sound record"),
+        ("cut", sound[..sound.len() / 2].to_owned(), "not a valid record"),
+        ("not JSON", "tuned!".to_owned(), "not a valid record"),
         ("another wgrad", sound.replacen(&version, "\"0.0.0\"", 1), "wgrad 0.0.0"),
         ("another driver", sound.replacen(&driver, "driver 1", 1), "driver 1"),
     ];

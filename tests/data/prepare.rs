@@ -235,7 +235,7 @@ fn weights_have_a_column_of_their_own() {
     let spec = TableSpec { weights: Some("w".to_owned()), ..TableSpec::default() };
     let data = spec.prepare(&table(text)).unwrap().train;
     assert_eq!((data.weights(), data.inputs()), (Some(&[0.5, 2.0][..]), 1));
-    refused(&spec, "a,w,y\n1,-1,u\n2,2,v\n", &["line 2, column 2 (`w`): `-1` is no weight"]);
+    refused(&spec, "a,w,y\n1,-1,u\n2,2,v\n", &["line 2, column 2 (`w`): `-1` is not a weight"]);
     // A table to judge on needs none.
     let fitted = Arc::new(data.preprocessing().unwrap().clone());
     assert!(fitted.dataset(&table("a,y\n1,u\n")).unwrap().weights().is_none());

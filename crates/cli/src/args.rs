@@ -138,7 +138,7 @@ impl FromStr for Widths {
 
 fn width(text: &str) -> Result<usize, String> {
     let units = text.trim().parse();
-    let units = units.map_err(|_| format!("`{text}` is no width; give units such as 128 or 256,128, or none"))?;
+    let units = units.map_err(|_| format!("`{text}` is not a width; give units such as 128 or 256,128, or none"))?;
     // The library knows how wide a layer may be.
     match Sequential::new(1).dense(units, Activation::Linear).validate() {
         Ok(()) => Ok(units),

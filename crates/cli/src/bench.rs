@@ -81,7 +81,7 @@ pub fn network(text: &str) -> Result<Network, String> {
 
 pub fn run(args: &BenchArgs, output: &Output) -> Result<()> {
     if args.markdown && output.json() {
-        return Err(Failure::Usage("--markdown and --json are two forms of one report; leave one out".to_owned()));
+        return Err(Failure::Usage("--markdown and --json exclude each other; leave one out".to_owned()));
     }
     let device = args.device.open(args.precision.precision)?;
     announce(&device, output);

@@ -36,8 +36,7 @@ pub fn parse(command: &Command, line: &[OsString]) -> Result<Result<ArgMatches, 
     let words = || line.iter().skip(train_at(line).unwrap_or(line.len())).take_while(|word| *word != "--");
     let says = |flag: &str| words().any(|word| word.to_string_lossy().split('=').next() == Some(flag));
     if let Some(flag) = NOT_ON_RESUME.into_iter().find(|flag| says("--resume") && says(flag)) {
-        let reason =
-            format!("{flag} is for the beginning of a run, and --resume goes on with one; leave one of them out");
+        let reason = format!("{flag} is for a new run, but --resume continues one; leave one of them out");
         return Err(Failure::Usage(reason));
     }
     let parsed = parse_after(command, line, &[])?;

@@ -136,9 +136,11 @@ fn check_top_k(k: usize, file: &ModelFile) -> Result<()> {
     let outputs = file.model.outputs();
     match outputs {
         _ if values => {
-            Err(Failure::Usage("--top-k is for classes, and the model gives values; leave it out".to_owned()))
+            Err(Failure::Usage("--top-k is for classes, but the model predicts values; leave it out".to_owned()))
         }
-        1 => Err(Failure::Usage("--top-k says nothing of the two classes of one output; leave it out".to_owned())),
+        1 => Err(Failure::Usage(
+            "--top-k has no meaning for the two classes of a single output; leave it out".to_owned(),
+        )),
         _ if k > outputs => {
             Err(Failure::Usage(format!("--top-k {k} is more than the model's {outputs} classes; leave it out")))
         }
@@ -162,7 +164,7 @@ fn divided_again(data: &Dataset, split: &Division, facts: &TrainingFacts, piped:
 fn part(parts: Parts, wanted: Option<Split>, again: Option<(Division, Parts)>, name: &str) -> Result<(Split, Dataset)> {
     let has_test = parts.test.is_some() || again.as_ref().is_some_and(|(split, _)| split.test > 0.0);
     let wanted = wanted.unwrap_or(if has_test { Split::Test } else { Split::All });
-    let absent = || Failure::Usage(format!("--split {wanted}: {name} has no such part that this model knows of"));
+    let absent = || Failure::Usage(format!("--split {wanted}: {name} has no such part that this model knows"));
     let Parts { train, validation, test } = parts;
     let (again_train, again_validation, again_test) = match again {
         Some((_, Parts { train, validation, test })) => (Some(train), validation, test),

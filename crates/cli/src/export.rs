@@ -95,7 +95,7 @@ pub fn run(args: &ExportArgs, output: &Output) -> Result<()> {
         return Err(Failure::Usage(format!("{name}: the name must end in .onnx, or in .safetensors for PyTorch")));
     }
     if !onnx && args.rows.is_some() {
-        return Err(Failure::Usage("--rows is for ONNX; a state dict has no place for how rows are read".to_owned()));
+        return Err(Failure::Usage("--rows is for ONNX; a state dict does not describe its input".to_owned()));
     }
     let file = ModelFile::load(&args.model)?;
     if onnx { write_onnx(args, &file, output) } else { write_state_dict(args, &file, output) }

@@ -23,7 +23,7 @@ pub enum Failure {
     #[error("{0}")]
     Usage(String),
     /// A run that ended early and can go on.
-    #[error("{}; the run can go on with `{way_on}`", words::of(error, true))]
+    #[error("{}; resume the run with `{way_on}`", words::of(error, true))]
     Resumable {
         /// Why it ended.
         error: wgrad::Error,

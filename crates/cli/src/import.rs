@@ -88,7 +88,7 @@ struct ImportFields<'a> {
 pub fn run(args: &ImportArgs, output: &Output) -> Result<()> {
     if args.out.canonicalize().is_ok_and(|out| args.file.canonicalize().is_ok_and(|file| file == out)) {
         let name = args.out.display();
-        return Err(Failure::Usage(format!("{name} is the file that is read; give --out another name")));
+        return Err(Failure::Usage(format!("{name} is the input file; give --out another name")));
     }
     let ImportArgs { activation, output_activation, loss, norm_epsilon, residual, dropout, .. } = *args;
     let (task, names, order) = (args.task.map(Into::into), args.names.clone(), args.order.clone());
@@ -152,7 +152,7 @@ impl ImportArgs {
         match flags.iter().find(|(_, idle, _)| *idle) {
             Some((flag, _, lacking)) => {
                 let architecture = file.model.architecture();
-                Err(Failure::Usage(format!("{flag} does nothing: {architecture} has no {lacking}; leave it out")))
+                Err(Failure::Usage(format!("{flag} has no effect: {architecture} has no {lacking}; leave it out")))
             }
             None => Ok(()),
         }

@@ -116,7 +116,7 @@ pub fn run(args: &TuneArgs, output: &Output) -> Result<()> {
     output.text(&table(&steps).to_string());
     let path = tuning.save(&directory, &gpu)?.display().to_string();
     output.event("saved", &Place { path: Some(&path) });
-    output.text(&format!("\nsaved in {path}; training takes these variants unless told --kernels default"));
+    output.text(&format!("\nsaved in {path}; training uses these variants unless given --kernels default"));
     Ok(())
 }
 

@@ -44,14 +44,16 @@ fn flags(hint: Hint) -> Option<&'static str> {
         Hint::TrainWithMissingMean => "rows can have gaps where the model was trained with --missing mean",
         Hint::Target => "check --target",
         Hint::TargetTaskOrHeader => "the target of a regression holds numbers; check --target, --task and --header",
-        Hint::Header => "in training this column held numbers; mend the cell, or check --header and the columns' order",
-        Hint::Delimiter => "what stands between cells is said with --delimiter",
+        Hint::Header => {
+            "this column was numeric in training; correct the cell, or check --header and the order of columns"
+        }
+        Hint::Delimiter => "set the delimiter with --delimiter",
         Hint::ArrayX => "name one with --x",
         Hint::ArrayY => "name one with --y",
         Hint::Stratify => "use a smaller fraction or --no-stratify, or --task regression where they are values",
         Hint::DataDirectory => "or name its directory with --data-dir or WGRAD_DATA",
         Hint::Resume => {
-            "`wgrad train --resume` goes on from it; models are model.safetensors and best.safetensors beside it"
+            "`wgrad train --resume` continues from it; models are model.safetensors and best.safetensors beside it"
         }
         Hint::Widths => "--hidden must agree for --from",
         Hint::SmallerRateOrF32 => "try a smaller learning rate, or `--precision f32`, whose range is larger",

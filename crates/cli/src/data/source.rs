@@ -54,7 +54,7 @@ impl RowFormat {
 
     pub fn format(&self) -> Result<TableFormat> {
         let header = match (self.header, self.no_header) {
-            (true, true) => return Err(Failure::Usage("--header and --no-header cannot both be".to_owned())),
+            (true, true) => return Err(Failure::Usage("--header and --no-header exclude each other".to_owned())),
             (true, false) => Header::Present,
             (false, true) => Header::Absent,
             (false, false) => Header::Auto,
@@ -91,7 +91,7 @@ pub fn check_answers(x: &Content, y: Option<&str>) -> Result<()> {
     match y {
         None if x.format() != Format::Npz => {
             let name = x.path().display();
-            let reason = format!("{name} holds features only; name the file of the answers with --y FILE.npy");
+            let reason = format!("{name} holds features only; name the file of the targets with --y FILE.npy");
             Err(Failure::Usage(reason))
         }
         _ => Ok(()),
@@ -200,7 +200,7 @@ impl SamplesArgs {
         }
         let own: Vec<_> = known.targets.iter().map(|target| format!("`{}`", target.source.name)).collect();
         let reason = format!(
-            "--target: the model was trained on a table, whose answers are in {}; leave it out",
+            "--target: the model was trained on a table, whose targets are in {}; leave it out",
             own.join(", ")
         );
         Err(Failure::Usage(reason))

@@ -138,7 +138,9 @@ impl TrainDataArgs {
             return Err(Failure::Usage("--preprocess: give one of standardize, min-max and none".to_owned()));
         }
         let test = match (&self.test, self.test_fraction) {
-            (Some(_), Some(_)) => return Err(Failure::Usage("--test and --test-fraction cannot both be".to_owned())),
+            (Some(_), Some(_)) => {
+                return Err(Failure::Usage("--test and --test-fraction exclude each other".to_owned()));
+            }
             (Some(path), None) => Some(Portion::File(path.clone())),
             (None, share) => share.map(Portion::Share),
         };
@@ -229,7 +231,7 @@ impl TrainDataArgs {
         let flags = [("--split-seed", self.split_seed != 0), ("--no-stratify", self.no_stratify)];
         match flags.iter().find(|(_, given)| *given && !divided) {
             Some((flag, _)) => Err(Failure::Usage(format!(
-                "{flag} is for dividing the samples, which nothing does here; add --validation SHARE, or leave it out"
+                "{flag} is for a split, but the samples are not split; add --validation SHARE, or leave it out"
             ))),
             None => Ok(()),
         }

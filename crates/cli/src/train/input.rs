@@ -47,7 +47,7 @@ impl FromStr for Amounts {
         for part in text.split(',') {
             let known = "shift=2,rotate=10,scale=0.1,elastic=5,size=28x28";
             let Some((key, value)) = part.trim().split_once('=') else {
-                return Err(format!("`{part}` is no KEY=NUMBER; write for instance {known}"));
+                return Err(format!("`{part}` is not KEY=NUMBER; for example {known}"));
             };
             let number = || args::rate(value).map_err(|reason| format!("{key}: {reason}"));
             match key.trim() {
@@ -66,5 +66,5 @@ impl FromStr for Amounts {
 fn size(text: &str) -> Result<[usize; 2], String> {
     let sides = text.split_once('x').and_then(|(width, height)| Some([width.parse().ok()?, height.parse().ok()?]));
     let sides = sides.filter(|[width, height]| *width > 0 && *height > 0);
-    sides.ok_or_else(|| format!("size: `{text}` is no WIDTHxHEIGHT such as 28x28"))
+    sides.ok_or_else(|| format!("size: `{text}` is not WIDTHxHEIGHT, such as 28x28"))
 }

@@ -138,7 +138,7 @@ fn directory(
 fn interrupted(history: &History, directory: Option<&RunDirectory>) -> Failure {
     let steps = history.steps;
     Failure::Interrupted(match directory {
-        Some(directory) => format!("stopped after {steps} steps; go on with: {}", directory.way_on()),
+        Some(directory) => format!("stopped after {steps} steps; resume with: {}", directory.way_on()),
         None => format!("stopped after {steps} steps; nothing is kept without --out DIR"),
     })
 }

@@ -63,7 +63,7 @@ impl OptimizerArgs {
         let spec = self.spec();
         if self.no_decay_biases && spec.weight_decay == 0.0 && spec.l1 == 0.0 {
             let reason =
-                "--no-decay-biases is for --weight-decay and --l1, and there is neither; add one or leave it out";
+                "--no-decay-biases is for --weight-decay and --l1, but neither is given; add one or leave it out";
             return Err(Failure::Usage(reason.to_owned()));
         }
         Ok(())

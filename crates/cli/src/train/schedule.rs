@@ -29,7 +29,7 @@ pub fn parse(text: &str) -> Result<Schedule, String> {
     };
     let mut given = Vec::new();
     for option in options.split(',').filter(|option| !option.is_empty()) {
-        let (key, value) = option.split_once('=').ok_or(format!("`{option}` is no option; write key=value"))?;
+        let (key, value) = option.split_once('=').ok_or(format!("`{option}` is not an option; write key=value"))?;
         let key = key.trim().replace('_', "-");
         if keys.is_empty() {
             return Err(format!("{name} has no options, but `{option}` is given"));

@@ -179,7 +179,7 @@ impl Scored {
             return;
         }
         let right = self.replicas.iter().filter(|replica| accuracy(&replica.parts) == Some(1.0)).count();
-        list.entry(&format!("all {part} answers right"), format!("{right} of {} replicas", self.replicas.len()));
+        list.entry(&format!("all {part} predictions correct"), format!("{right} of {} replicas", self.replicas.len()));
     }
 }
 

@@ -18,11 +18,11 @@ fn refused(more: &[&str], status: i32, words: &[&str]) {
 #[test]
 fn widths() {
     refused(&["--hidden", "0"], 2, &["--hidden", "'0'", "at least 1 unit"]);
-    refused(&["--hidden", "-3"], 2, &["--hidden", "`-3` is no width", "256,128"]);
+    refused(&["--hidden", "-3"], 2, &["--hidden", "`-3` is not a width", "256,128"]);
     refused(&["--hidden", "99999999999"], 2, &["--hidden", "99999999999", "16777216"]);
-    refused(&["--hidden", "99999999999999999999999"], 2, &["--hidden", "is no width"]);
-    refused(&["--hidden", "a,b"], 2, &["--hidden", "`a` is no width", "none"]);
-    refused(&["--hidden", "8,,8"], 2, &["--hidden", "`` is no width"]);
+    refused(&["--hidden", "99999999999999999999999"], 2, &["--hidden", "is not a width"]);
+    refused(&["--hidden", "a,b"], 2, &["--hidden", "`a` is not a width", "none"]);
+    refused(&["--hidden", "8,,8"], 2, &["--hidden", "`` is not a width"]);
     refused(&["--hidden", ""], 2, &["--hidden"]);
 }
 

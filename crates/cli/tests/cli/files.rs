@@ -220,7 +220,7 @@ fn flags_that_do_not_go_together() {
     refused(&pets(20), &["--test-fraction", "1"], 2, &["--test-fraction", "below 1"]);
     refused(&pets(20), &["--task", "sorting"], 2, &["--task", "sorting"]);
     refused(&pets(20), &["--preprocess", "standardize,min-max"], 2, &["--preprocess: give one of"]);
-    refused(&pets(20), &[&PETS[..], &["--scale-target"]].concat(), 2, &["--scale-target is for a regression"]);
+    refused(&pets(20), &[&PETS[..], &["--scale-target"]].concat(), 2, &["--scale-target is for regression"]);
     let keeping = ["train", "iris", "--device", "cpu", "--checkpoint-every", "5"];
     wgrad(&keeping).refused(2, &["--checkpoint-every is for --out"]);
     let place = Place::new();

@@ -22,8 +22,8 @@ fn of_data() {
     for data in [&images, &table, "iris"] {
         refused(data, &["--data-dir", "/nowhere"], &["--data-dir is for mnist and fashion-mnist", data]);
     }
-    refused(&images, &["--split-seed", "3"], &["--split-seed is for dividing the samples", "--validation SHARE"]);
-    refused(&table, &["--no-stratify", "--test-fraction", "0"], &["--no-stratify is for dividing"]);
+    refused(&images, &["--split-seed", "3"], &["--split-seed is for a split", "--validation SHARE"]);
+    refused(&table, &["--no-stratify", "--test-fraction", "0"], &["--no-stratify is for a split"]);
     refused(&table, &["--validation", ""], &["--validation is empty"]);
     refused(&table, &["--augment", "shift=1"], &["--augment is for images", "t is a table"]);
     for good in [&["--split-seed", "3", "--validation", "0.2"][..], &["--validation", "0.2", "--no-stratify"]] {
@@ -64,7 +64,7 @@ fn of_a_run_that_goes_on() {
     let model = format!("{out}/model.safetensors");
     for flag in [&["--recipe", "classic"][..], &["--recipe=classic"], &["--from", &model], &["--replace-head"]] {
         let line = [&["train", "--resume", &out, "--epochs", "2"], flag].concat();
-        wgrad(&line).refused(2, &[flag[0].split('=').next().unwrap(), "is for the beginning of a run", "--resume"]);
+        wgrad(&line).refused(2, &[flag[0].split('=').next().unwrap(), "is for a new run", "--resume"]);
     }
     // Its own recipe is in its configuration.
     wgrad(&["train", "--resume", &out, "--epochs", "2"]).ok();
@@ -97,6 +97,6 @@ fn of_eval_predict_and_import() {
     wgrad(&["export", &model, &state]).ok();
     for flag in [&["--residual"][..], &["--norm-epsilon", "0.1"]] {
         let line = [&["import", &state, "--loss", "ce", "-o", &out], flag].concat();
-        wgrad(&line).refused(2, &[flag[0], "does nothing: 16-8-3 has no"]);
+        wgrad(&line).refused(2, &[flag[0], "has no effect: 16-8-3 has no"]);
     }
 }

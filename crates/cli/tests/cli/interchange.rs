@@ -168,7 +168,7 @@ fn an_imported_model_is_judged_on_a_table() {
     // A model that was trained on a table knows it.
     let (prices, trained) = (place.path("prices.csv"), table_model(&place));
     let run = wgrad(&["eval", &trained, &prices, "--target", "price", "--device", "cpu"]);
-    run.refused(2, &["--target", "answers are in `price`", "leave it out"]);
+    run.refused(2, &["--target", "targets are in `price`", "leave it out"]);
 }
 
 /// Labels are the outputs' numbers, whichever of them there are: with the first class missing they once moved up.

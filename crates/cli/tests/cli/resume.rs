@@ -297,7 +297,7 @@ fn ctrl_c_saves_and_says_how_to_go_on() {
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(130), "{stderr}");
     let last = stderr.lines().last().unwrap();
-    assert!(last.contains("go on with: wgrad train --resume '") && last.contains("a run'"), "{stderr}");
+    assert!(last.contains("resume with: wgrad train --resume '") && last.contains("a run'"), "{stderr}");
     assert!(!stderr.contains("error"), "{stderr}");
     assert!(fs::exists(format!("{out}/model.safetensors")).unwrap());
     let resumed = ["train", "--resume", &out, "-q"];

@@ -94,8 +94,8 @@ fn what_is_tuned_is_remembered_used_and_forgotten() {
     // Damaged: said, and passed over.
     fs::write(record(&place), "{").unwrap();
     let run = cached(&place, &base);
-    assert!(run.ok().contains("(default)") && run.stderr.contains("no sound record"), "{run:?}");
-    cached(&place, &["tune", "--adapter", &adapter, "--show"]).refused(1, &["no sound record"]);
+    assert!(run.ok().contains("(default)") && run.stderr.contains("not a valid record"), "{run:?}");
+    cached(&place, &["tune", "--adapter", &adapter, "--show"]).refused(1, &["not a valid record"]);
     let run = cached(&place, &["tune", "--adapter", &adapter, "--forget"]);
     assert!(run.ok().contains("deleted") && fs::read_dir(place.path("cache/wgrad")).unwrap().next().is_none());
     assert!(cached(&place, &["tune", "--adapter", &adapter, "--forget"]).ok().contains("nothing to forget"));
