@@ -55,6 +55,8 @@ pub enum Hint {
     DataDirectory,
     /// A checkpoint is for training to go on from.
     Resume,
+    /// The order of modules in a file.
+    Order,
     /// Widths that agree with the model to start from.
     Widths,
     /// A smaller learning rate.
@@ -105,7 +107,8 @@ impl Display for Hint {
             Self::Stratify => "use a smaller fraction or do not stratify, or take them as values",
             Self::DataDirectory => "or name its directory, or set WGRAD_DATA to it",
             Self::Resume => "it is for resuming; models are model.safetensors and best.safetensors beside it",
-            Self::Widths => "hidden layers must be as wide",
+            Self::Order => "set the order of the modules",
+            Self::Widths => "widths must agree to start from it",
             Self::SmallerRate => "try a smaller learning rate",
             Self::SmallerRateOrF32 => "try a smaller learning rate, or precision f32, whose range is larger",
             Self::Driver => {

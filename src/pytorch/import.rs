@@ -7,6 +7,7 @@ use super::names::{Piece, natural, places_between};
 use super::tensors::{Tensor, read};
 use crate::data::{Preprocessing, Task};
 use crate::error::{Error, Result};
+use crate::hint::Hint;
 use crate::ops::{Activation, Loss};
 use crate::spec::{self, DenseSpec, Norm, OptimizerSpec, Part, Replica, Sequential, TensorSpec, TrainSpec};
 use crate::train::{ModelFile, TrainingFacts};
@@ -105,11 +106,12 @@ pub fn import(path: &Path, options: &Import) -> Result<Imported> {
     let bytes = std::fs::read(path).map_err(|e| Error::io(path, "read", e))?;
     let mut notes = Vec::new();
     let refused = |reason| Error::model(path, reason);
-    let modules = read(&bytes)
-        .and_then(|tensors| grouped(tensors, &mut notes))
-        .and_then(|modules| ordered(modules, &options.order))
-        .map_err(refused)?;
-    let layers = layers(&modules, &mut notes).map_err(refused)?;
+    let modules = read(&bytes).and_then(|tensors| grouped(tensors, &mut notes)).map_err(refused)?;
+    let modules = ordered(modules, &options.order).map_err(|reason| refused(reason).hinting(Hint::Order))?;
+    let layers = layers(&modules, &mut notes).map_err(|Refusal { reason, of_order }| match of_order {
+        true => refused(reason).hinting(Hint::Order),
+        false => refused(reason),
+    })?;
     let last = layers.len() - 1;
     let mut model = Sequential::new(layers[0].inputs);
     for (n, layer) in layers.iter().enumerate() {
@@ -201,18 +203,18 @@ fn ordered(mut modules: Vec<Module>, order: &[String]) -> Result<Vec<Module>, St
     for name in order {
         let at = modules.iter().position(|module| module.name == *name);
         let at = at.ok_or_else(|| {
-            format!("order names `{name}` once too often, or it has no tensors; there are {}", had.join(", "))
+            format!("`{name}` is named once too often, or has no tensors; there are {}", had.join(", "))
         })?;
         sorted.push(modules.remove(at));
     }
     match modules.first() {
         None => Ok(sorted),
-        Some(left) => Err(format!("order leaves out `{}`; name all of {}", left.name, had.join(", "))),
+        Some(left) => Err(format!("`{}` is left out; name all of {}", left.name, had.join(", "))),
     }
 }
 
 /// Dense layers with their norms, at least one.
-fn layers<'a>(modules: &'a [Module], notes: &mut Vec<String>) -> Result<Vec<Layer<'a>>, String> {
+fn layers<'a>(modules: &'a [Module], notes: &mut Vec<String>) -> Result<Vec<Layer<'a>>, Refusal> {
     let order = order_of(modules);
     let mut layers: Vec<Layer<'a>> = Vec::new();
     for module in modules {
@@ -220,7 +222,7 @@ fn layers<'a>(modules: &'a [Module], notes: &mut Vec<String>) -> Result<Vec<Laye
         if !module.is_dense()? {
             let Some(layer) = layers.last_mut() else {
                 let reason = "comes before the first dense layer; wgrad normalizes the sums of dense layers only";
-                return Err(format!("the norm `{name}` {reason}{order}"));
+                return Err(misplaced(format!("the norm `{name}` {reason}"), &order));
             };
             add_norm(layer, module, &order)?;
             continue;
@@ -228,14 +230,17 @@ fn layers<'a>(modules: &'a [Module], notes: &mut Vec<String>) -> Result<Vec<Laye
         let layer = module.dense(notes)?;
         if let Some(Layer { dense, outputs, .. }) = layers.last().filter(|last| last.outputs != layer.inputs) {
             let (before, taken) = (&dense.name, layer.inputs);
-            return Err(format!("`{before}` gives {outputs} numbers, but `{name}` behind it takes {taken}{order}"));
+            let reason = format!("`{before}` gives {outputs} numbers, but `{name}` behind it takes {taken}");
+            return Err(misplaced(reason, &order));
         }
         layers.push(layer);
     }
     match layers.last() {
-        None => Err(format!("it has no dense layer: no *.weight has two extents; {KNOWN}")),
+        None => Err(format!("it has no dense layer: no *.weight has two extents; {KNOWN}").into()),
         Some(Layer { dense, norm: Some(_), .. }) => {
-            Err(format!("a norm follows the last dense layer, `{}`; wgrad's output layer has none{order}", dense.name))
+            let reason =
+                format!("a norm follows the last dense layer, `{}`; wgrad's output layer has none", dense.name);
+            Err(misplaced(reason, &order))
         }
         Some(_) => Ok(layers),
     }
@@ -244,19 +249,36 @@ fn layers<'a>(modules: &'a [Module], notes: &mut Vec<String>) -> Result<Vec<Laye
 /// In which order modules were taken.
 fn order_of(modules: &[Module]) -> String {
     let names: Vec<_> = modules.iter().map(|module| module.name.as_str()).collect();
-    format!("; they were taken in the order {}: give the right one as order", names.join(","))
+    format!("they were taken in the order {}", names.join(","))
+}
+
+/// Why modules are no model, and whether another order might make one of them.
+struct Refusal {
+    reason: String,
+    of_order: bool,
+}
+
+impl From<String> for Refusal {
+    fn from(reason: String) -> Self {
+        Self { reason, of_order: false }
+    }
+}
+
+fn misplaced(reason: String, order: &str) -> Refusal {
+    Refusal { reason: format!("{reason}; {order}"), of_order: true }
 }
 
 /// Puts a norm behind a layer.
-fn add_norm<'a>(layer: &mut Layer<'a>, module: &'a Module, order: &str) -> Result<(), String> {
+fn add_norm<'a>(layer: &mut Layer<'a>, module: &'a Module, order: &str) -> Result<(), Refusal> {
     let (name, before) = (&module.name, &layer.dense.name);
     if layer.norm.is_some() {
-        return Err(format!("the norm `{name}` is the second behind `{before}`; wgrad has one a layer{order}"));
+        let reason = format!("the norm `{name}` is the second behind `{before}`; wgrad has one a layer");
+        return Err(misplaced(reason, order));
     }
     // One place on is right behind it; between them there would be an activation.
     if places_between(before, name).is_some_and(|places| places > 1) {
         let reason = "does not stand right behind it; wgrad normalizes sums, before the activation";
-        return Err(format!("the norm `{name}` of `{before}` {reason}"));
+        return Err(format!("the norm `{name}` of `{before}` {reason}").into());
     }
     module.check_norm()?;
     layer.norm = Some(module);

@@ -122,7 +122,11 @@ fn what_is_no_stack_of_dense_layers_is_refused() {
     use Dtype::F32;
     let (first, second) = (("0.weight", F32, &[3, 2][..]), ("2.weight", F32, &[2, 3][..]));
     refused(&[], &[], &["no tensors"]);
-    refused(&[first, ("2.weight", F32, &[2, 4])], &[], &["`0` gives 3", "`2`", "takes 4", "0,2", "as order"]);
+    refused(
+        &[first, ("2.weight", F32, &[2, 4])],
+        &[],
+        &["`0` gives 3", "`2`", "takes 4", "0,2", "order of the modules"],
+    );
     refused(&[first, ("0.bias", F32, &[4]), second], &[], &["0.bias", "[4]", "[3]"]);
     refused(&[("0.bias", F32, &[3]), second], &[], &["0.weight is missing"]);
     refused(&[("conv.weight", F32, &[3, 1, 5, 5]), second], &[], &["conv.weight", "nn.Linear"]);

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::fit_state::SampleRecord;
 use crate::data::Preprocessing;
 use crate::error::{Error, Result};
+use crate::hint::Hint;
 use crate::spec::{PartValues, Sequential, TrainSpec, parts};
 use crate::state::State;
 
@@ -140,7 +141,10 @@ impl ModelFile {
             return Err(Error::model(path, reason));
         }
         let bytes = std::fs::read(path).map_err(|e| Error::io(path, "read", e))?;
-        Self::from_bytes(&bytes).map_err(|reason| Error::model(path, reason))
+        Self::from_bytes(&bytes).map_err(|reason| match is_checkpoint(&bytes) {
+            true => Error::model(path, "a checkpoint and no model").hinting(Hint::Resume),
+            false => Error::model(path, reason),
+        })
     }
 
     fn to_bytes(&self) -> Result<Vec<u8>, String> {
@@ -163,16 +167,10 @@ impl ModelFile {
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(broken)?;
         let tensors = SafeTensors::deserialize(bytes).map_err(broken)?;
         let metadata = |key: &str| header.metadata().as_ref().and_then(|map| map.get(key));
-        let text = metadata(METADATA_KEY).ok_or_else(|| match metadata(super::checkpoint::METADATA_KEY) {
-            Some(_) => {
-                "a checkpoint, from which training goes on, and no model; models are model.safetensors and \
-                        best.safetensors beside it"
-            }
-            None => {
-                "a safetensors file, but without wgrad's metadata: not saved by wgrad; `wgrad import` makes a model of \
-                     a PyTorch state dict"
-            }
-        })?;
+        let text = metadata(METADATA_KEY).ok_or(
+            "a safetensors file, but without wgrad's metadata: not saved by wgrad; `wgrad import` makes a model of a \
+             PyTorch state dict",
+        )?;
         let Metadata { model, spec, facts, preprocessing } =
             serde_json::from_str(text).map_err(|e| format!("wgrad's metadata cannot be read: {e}"))?;
         spec.validate(&model).map_err(|e| format!("wgrad's metadata make no sense: {e}"))?;
@@ -204,4 +202,10 @@ fn numbers(tensors: &SafeTensors<'_>, name: &str, shape: &[usize]) -> Result<Vec
         None => Ok(values),
         Some(at) => Err(format!("tensor {name} has {} at {at}: the model is not usable", values[at])),
     }
+}
+
+/// Whether this is a checkpoint of a run.
+fn is_checkpoint(bytes: &[u8]) -> bool {
+    let header = SafeTensors::read_metadata(bytes).ok().and_then(|(_, header)| header.metadata().clone());
+    header.is_some_and(|map| map.contains_key(super::checkpoint::METADATA_KEY))
 }

@@ -172,7 +172,9 @@ impl Float for f64 {}
 
 /// A learning rate or a decay.
 pub fn rate<T: Float>(text: &str) -> Result<T, String> {
-    let value = text.parse::<T>().ok().filter(|value| (*value).into().is_finite() && (*value).into() >= 0.0);
+    // Devices compute in f32.
+    let sound = |value: &T| ((*value).into() as f32).is_finite() && (*value).into() >= 0.0;
+    let value = text.parse::<T>().ok().filter(sound);
     value.ok_or_else(|| "must be a finite number of at least 0".to_owned())
 }
 

@@ -55,7 +55,8 @@ fn flags(hint: Hint) -> Option<&'static str> {
         Hint::Resume => {
             "`wgrad train --resume` continues from it; models are model.safetensors and best.safetensors beside it"
         }
-        Hint::Widths => "--hidden must agree for --from",
+        Hint::Order => "set it with --order",
+        Hint::Widths => "widths must agree for --from: see --hidden",
         Hint::SmallerRateOrF32 => "try a smaller learning rate, or `--precision f32`, whose range is larger",
         Hint::NoSubgroups => "leave out `--kernels subgroup`, or name another with `--adapter`",
         Hint::NoF16 => "train with `--precision f32`, or use `--device cpu` or another `--adapter`",
