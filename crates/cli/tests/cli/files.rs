@@ -255,7 +255,10 @@ fn rows_that_a_model_cannot_take() {
         &["line 2, column 2 (`color`): `pink` is a category that training did not have", "black, brown, white"],
     );
     predict("size,colr\n1,white\n", &["no column `color`", "did you mean `colr`?"]);
-    predict("size,color\nlarge,white\n", &["line 2, column 1 (`size`): `large` is not a number; in training"]);
+    predict(
+        "size,color\nlarge,white\n",
+        &["line 2, column 1 (`size`): `large` is not a number; this column was numeric in training"],
+    );
     predict("size,color\n\"1,5\",white\n", &["line 2, column 1 (`size`): `1,5` is not a number; write a point"]);
     predict("size,color\n,white\n", &["line 2, column 1", "no value"]);
     predict("1,white,3\n", &["3 columns", "reads 2 of the 4"]);
