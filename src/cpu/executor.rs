@@ -1,7 +1,7 @@
 use super::scratch::scratch_bytes;
 use crate::error::Result;
 use crate::executor::{Clock, DeviceInfo, Executor, StepMetrics, Timing, own_weights, slot_metrics};
-use crate::host::{Compute, Memory, Own, Shared, alone, side_by_side, tensor_bytes};
+use crate::host::{Compute, Memory, Own, Shared, side_by_side, tensor_bytes, within};
 use crate::ops::{Hyper, Op, Operation};
 use crate::plan::{MemoryLimits, MemoryReport, Plan, Port, ProgramId};
 use crate::platform::{available_memory, now};
@@ -124,7 +124,7 @@ impl<T: Compute> CpuExecutor<T> {
             }
         };
         match work.as_mut_slice() {
-            [own] if flops < Self::SMALL => alone(|| run(0, own)),
+            [own] if flops < Self::SMALL => within(1, || run(0, own)),
             all => side_by_side(all, batches, &run),
         }
     }

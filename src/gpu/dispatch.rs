@@ -126,7 +126,7 @@ mod tests {
         assert_eq!(workgroups(65_535, "max norm", [65_535, 1, 1024]).unwrap(), [65_535, 1, 1024]);
         let error = workgroups(65_535, "layers.0 max norm", [70_000, 1, 1]).unwrap_err().to_string();
         let wanted = "layers.0 max norm, a kernel, needs 70000 workgroups, but the adapter's \
-                      max_compute_workgroups_per_dimension is 65535 workgroups; use narrower layers, a smaller batch or \
+                      max_compute_workgroups_per_dimension is 65535 workgroups; use a smaller batch, narrower layers or \
                       fewer replicas";
         assert_eq!(error, wanted);
     }

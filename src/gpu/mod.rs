@@ -11,10 +11,11 @@ mod queue;
 #[cfg(test)]
 mod random_tests;
 pub(crate) mod reflect;
+mod report;
 mod tuning;
 mod upload;
 
-pub use adapters::{AdapterReport, Gpu, GpuOptions, GpuRequest, adapters, adapters_blocking, automatic};
+pub use adapters::{Gpu, GpuOptions, GpuRequest, adapters, adapters_blocking};
 #[cfg(test)]
 pub(crate) use dispatch::bound;
 pub use executor::GpuExecutor;
@@ -26,5 +27,6 @@ pub(crate) use pipelines::{constants, specializations};
 #[cfg(test)]
 pub(crate) use probes::PROBES;
 pub(crate) use probes::{Copy, MultiplyAdd};
+pub use report::{AdapterReport, automatic};
 pub use tuning::Tuning;
 pub(crate) use tuning::shape_of;

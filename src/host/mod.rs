@@ -19,7 +19,7 @@ pub(crate) use few_rows::FEW_ROWS;
 pub(crate) use gathered::{GatherKey, Gathered};
 pub(crate) use matmul::{apart, apart_len, in_same_sets};
 pub(crate) use memory::{Memory, Numbers, Own, Shared, matrix, tensor_bytes};
-pub(crate) use pool::{alone, join, side_by_side};
+pub(crate) use pool::{join, side_by_side, within};
 pub(crate) use scratch::Scratch;
 pub(crate) use simd::{prefetch, vectorized};
 pub(crate) use tiles::{in_chunks, in_tiles, share, tasks, tasks_within};

@@ -56,7 +56,7 @@ fn each<R: Send>(things: &mut [R], first: usize, body: &(impl Fn(usize, &mut R) 
 }
 
 /// Runs `work`, which may fork onto so many threads.
-fn within(width: usize, work: impl FnOnce()) {
+pub(crate) fn within(width: usize, work: impl FnOnce()) {
     /// Puts back the width from before, after a panic too.
     struct Leave(usize);
     impl Drop for Leave {
@@ -66,11 +66,6 @@ fn within(width: usize, work: impl FnOnce()) {
     }
     let _leave = Leave(WIDTH.replace(width));
     work();
-}
-
-/// Runs `work` on the caller's thread, where it forks onto no other.
-pub(crate) fn alone(work: impl FnOnce()) {
-    within(1, work);
 }
 
 /// How many threads the work on this one may fork onto.

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::build::{Builder, Capacity, LayerTensors};
+use super::build::{Builder, LayerTensors};
+use super::request::Capacity;
 use super::tail::TailTensors;
 use crate::ops::{
     Activation, Dense, DenseForward, DenseLayer, Input, InputKind, LossWeights, Op, PrepareInput, TargetKind,

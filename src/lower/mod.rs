@@ -5,7 +5,8 @@ mod forward;
 mod limits;
 mod measure;
 mod ranking;
+mod request;
 mod tail;
 
-pub(crate) use build::{Capacity, PlanRequest};
 pub(crate) use ranking::ranking;
+pub(crate) use request::{Capacity, PlanRequest};
