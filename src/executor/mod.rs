@@ -121,13 +121,13 @@ pub trait Executor: Send {
     /// Writes elements of a tensor from `offset` on, behind all work submitted so far.
     ///
     /// # Errors
-    /// [`Error::Shape`] for data of another type or beyond the tensor's end, [`Error::Device`].
+    /// [`Error::Shape`](crate::Error::Shape) for data of another type or beyond the tensor's end, [`Error::Device`](crate::Error::Device).
     fn write(&mut self, id: TensorId, offset: usize, data: TensorData<'_>) -> Result<()>;
 
     /// An f32 or f16 tensor's numbers, after all work submitted so far.
     ///
     /// # Errors
-    /// [`Error::Device`].
+    /// [`Error::Device`](crate::Error::Device).
     fn read(&mut self, id: TensorId) -> Result<Vec<f32>>;
 
     /// The tensors of some roles, by name, all f32: (R, ...).
@@ -163,7 +163,7 @@ pub trait Executor: Send {
     /// A u32 tensor's numbers, after all work submitted so far.
     ///
     /// # Errors
-    /// [`Error::Device`].
+    /// [`Error::Device`](crate::Error::Device).
     fn read_words(&mut self, id: TensorId) -> Result<Vec<u32>>;
 
     /// Sets the fit's position, for the schedules of iterations submitted from now on.
@@ -173,7 +173,7 @@ pub trait Executor: Send {
     /// in a full queue.
     ///
     /// # Errors
-    /// [`Error::Device`].
+    /// [`Error::Device`](crate::Error::Device).
     fn submit(&mut self, program: ProgramId, iterations: &[Iteration]) -> Result<()> {
         self.submit_weighted(program, iterations, &[])
     }
@@ -188,14 +188,14 @@ pub trait Executor: Send {
     /// Queues one step of a program.
     ///
     /// # Errors
-    /// [`Error::Device`].
+    /// [`Error::Device`](crate::Error::Device).
     fn submit_step(&mut self, program: ProgramId, step: usize, iteration: Iteration) -> Result<()>;
 
     /// Runs one step of a program many times over, after all work submitted so far, and waits for it: for benchmarks. On
     /// a GPU that is one submission, so that what is timed is the step and not its submission.
     ///
     /// # Errors
-    /// [`Error::Device`].
+    /// [`Error::Device`](crate::Error::Device).
     fn time_step(&mut self, program: ProgramId, step: usize, iteration: Iteration, times: usize) -> Result<Timing>;
 
     /// The kernels that run a program's steps, in order; none on the CPU.
@@ -230,19 +230,19 @@ pub trait Executor: Send {
     /// Metrics of iterations that have finished since the last call, in order; with `wait`, of all that were submitted.
     ///
     /// # Errors
-    /// [`Error::Device`].
+    /// [`Error::Device`](crate::Error::Device).
     fn metrics(&mut self, wait: bool) -> Result<Vec<StepMetrics>>;
 
     /// Saves the current parameters on the device, in one of two places.
     ///
     /// # Errors
-    /// [`Error::Device`].
+    /// [`Error::Device`](crate::Error::Device).
     fn keep_parameters(&mut self, generation: usize) -> Result<()>;
 
     /// Restores the parameters last saved there.
     ///
     /// # Errors
-    /// [`Error::Device`].
+    /// [`Error::Device`](crate::Error::Device).
     fn restore_parameters(&mut self, generation: usize) -> Result<()>;
 }
 

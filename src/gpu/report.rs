@@ -29,9 +29,9 @@ pub struct AdapterReport {
     pub max_workgroup_memory: u32,
     /// Invocations a workgroup.
     pub max_invocations: u32,
-    /// Whether it has subgroup operations, for [`GpuOptions::subgroups`].
+    /// Whether it has subgroup operations, for [`GpuOptions::subgroups`](super::GpuOptions::subgroups).
     pub subgroups: bool,
-    /// Whether it has `SHADER_F16`, for [`GpuOptions::f16`].
+    /// Whether it has `SHADER_F16`, for [`GpuOptions::f16`](super::GpuOptions::f16).
     pub f16: bool,
     /// Whether `auto` may take it: a real GPU that meets the limits.
     pub eligible: bool,

@@ -77,7 +77,7 @@ pub enum Port {
     DifferenceSums,
     /// Which of two classes each sample is of, u32 (N).
     Classes,
-    /// Pairs of samples by rank, u32 (R, 3): see [`MannWhitney`](crate::ops::MannWhitney).
+    /// Pairs of samples by rank, u32 (R, 3), counted by `mann_whitney`.
     Pairs,
 }
 
@@ -146,7 +146,7 @@ pub struct Plan {
     pub replicas: usize,
     /// Iterations that the metrics have room for between two reads.
     pub slots: usize,
-    /// Of plans that train; others run with [`Hyper::neutral`].
+    /// Of plans that train; others run with `Hyper::neutral`.
     pub(crate) hyper: Option<HyperSource>,
 }
 
