@@ -94,8 +94,7 @@ pub(crate) struct Specialized<'a> {
 impl ModuleConstants for Specialized<'_> {
     fn value(&self, name: &str) -> u32 {
         let own = self.overrides.iter().find(|(own, _)| *own == name).map(|(_, value)| *value as u32);
-        // A name that is not there would be a mistake in an operation; the registry's test walks all of them.
-        own.or_else(|| self.reflection.constant(name)).unwrap_or(1).max(1)
+        own.or_else(|| self.reflection.constant(name)).unwrap_or_else(|| panic!("the shader has no constant {name}"))
     }
 }
 
@@ -112,7 +111,7 @@ fn size(module: &Module, ty: Handle<Type>) -> u64 {
 }
 
 fn fields(module: &Module, ty: Handle<Type>) -> Vec<Field> {
-    let TypeInner::Struct { members, .. } = &module.types[ty].inner else { return Vec::new() };
+    let TypeInner::Struct { members, .. } = &module.types[ty].inner else { panic!("a uniform is no struct") };
     let field =
         |member: &naga::StructMember| Some(Field { name: member.name.clone()?, offset: member.offset as usize });
     members.iter().filter_map(field).collect()

@@ -39,7 +39,8 @@ thread_local! {
 /// depend on how a product is cut along M and N. All of it or, of large ones, blocks go to `finish` when they are complete
 /// and still in cache.
 ///
-/// Products with other shapes than these leave `c` as it is in release builds; the operations cut their slices to fit.
+/// # Panics
+/// If the shapes are others.
 pub(crate) fn matmul_f32(
     a: ArrayView2<f32>,
     (b, columns): (ArrayView2<f32>, Option<&Columns>),
@@ -48,8 +49,8 @@ pub(crate) fn matmul_f32(
 ) {
     let ((m, k), n) = (a.dim(), b.ncols());
     let fits = columns.map_or(b.nrows(), Columns::count) == k && c.dim() == (m, n);
-    debug_assert!(fits, "{:?} {:?} {:?}", a.dim(), b.dim(), c.dim());
-    if !fits || m == 0 || n == 0 {
+    assert!(fits, "a product of {:?} and {:?} is not {:?}", a.dim(), b.dim(), c.dim());
+    if m == 0 || n == 0 {
         return;
     }
     if k == 0 {

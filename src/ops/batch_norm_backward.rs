@@ -98,9 +98,8 @@ impl BatchNormBackward {
         let [scale, shift] = self.tail.pair(memory, self.scales, columns.clone());
         let sums = |b| self.tail.sums(memory, b, columns.clone());
         let (mut scale_totals, mut shift_totals) = totals.multi_slice_mut((s![0, ..], s![1, ..]));
-        let (Some(products_total), Some(total)) = (scale_totals.as_slice_mut(), shift_totals.as_slice_mut()) else {
-            return;
-        };
+        let [products_total, total] = [&mut scale_totals, &mut shift_totals]
+            .map(|row| row.as_slice_mut().expect("rows of totals are contiguous"));
         memory.with_scratch(rows * width, |products| {
             vectorized(
                 #[inline(always)]

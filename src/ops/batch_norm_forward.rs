@@ -111,7 +111,8 @@ impl BatchNormForward {
             row.copy_from_slice(sums(b));
         }
         let (mut means, mut deviations) = statistics.multi_slice_mut((s![0, ..], s![1, ..]));
-        let (Some(means), Some(deviations)) = (means.as_slice_mut(), deviations.as_slice_mut()) else { return };
+        let [means, deviations] =
+            [&mut means, &mut deviations].map(|row| row.as_slice_mut().expect("rows of statistics are contiguous"));
         T::column_sums(n.view(), means);
         means.iter_mut().for_each(|mean| *mean = *mean / count);
         // The squared distances first, in place of what is to come.

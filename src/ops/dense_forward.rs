@@ -94,7 +94,7 @@ impl DenseLayer {
         let (weight, transposed) = memory.weights(self.weight, [outputs, inputs]);
         let few = transposed && rows <= FEW_ROWS && columns.is_none();
         let bias = memory.real(self.bias);
-        let Ok(output) = ArrayViewMut2::from_shape((rows, outputs), output) else { return };
+        let output = ArrayViewMut2::from_shape((rows, outputs), output).expect("outputs are whole rows");
         in_tiles(output, [0, 0], tasks, &|[row, unit], mut tile| {
             let (rows, units) = tile.dim();
             let (x, weight) = (x.slice(s![row..row + rows, ..]), weight.slice(s![.., unit..unit + units]));

@@ -96,7 +96,7 @@ impl DenseInputGradient {
         let output_gradient = matrix(memory.real(self.output_gradient), rows, outputs);
         let weight: ArrayView2<T> = matrix(memory.real(self.weight), outputs, inputs);
         let input: ArrayView2<T> = matrix(memory.real(self.input), rows, inputs);
-        let Ok(gradient) = ArrayViewMut2::from_shape((rows, inputs), gradient) else { return };
+        let gradient = ArrayViewMut2::from_shape((rows, inputs), gradient).expect("gradients are whole rows");
         in_tiles(gradient, [0, 0], tasks(self.flops()), &|[row, column], tile| {
             let (rows, columns) = tile.dim();
             let weight = weight.slice(s![.., column..column + columns]);

@@ -199,9 +199,8 @@ impl DenseWeightGradient {
         let Operands { x, columns, gradient } = self.operands(memory, iteration.rows as usize);
         T::column_sums(gradient, &mut biases);
         let kept = x.ncols();
-        if let Ok(product) = ArrayViewMut2::from_shape((outputs, kept), &mut weights[..outputs * kept]) {
-            T::matmul(gradient.reversed_axes(), x, product);
-        }
+        let product = ArrayViewMut2::from_shape((outputs, kept), &mut weights[..outputs * kept]);
+        T::matmul(gradient.reversed_axes(), x, product.expect("the slice has just this length"));
         if let Some(columns) = columns {
             memory.with_scratch(kept, |own| {
                 // The last unit first: its place is behind those of the others.
@@ -316,10 +315,9 @@ impl DenseWeightGradient {
                 for above in (0..count).step_by(tile[0]) {
                     let rows = above..count.min(above + tile[0]);
                     let gradients = &mut scratch[..rows.len() * places.len()];
-                    if let Ok(product) = ArrayViewMut2::from_shape((rows.len(), places.len()), &mut *gradients) {
-                        let gradient = operands.of_units(rows.clone()).gradient;
-                        T::matmul(gradient.reversed_axes(), x, product);
-                    }
+                    let product = ArrayViewMut2::from_shape((rows.len(), places.len()), &mut *gradients);
+                    let gradient = operands.of_units(rows.clone()).gradient;
+                    T::matmul(gradient.reversed_axes(), x, product.expect("the slice has just this length"));
                     self.unscale(memory, hyper, gradients);
                     let columns = operands.columns.map_or(places.clone(), |columns| columns.columns(places.clone()));
                     let row = &mut row[..columns.len()];

@@ -99,7 +99,8 @@ impl LayerNormGradient {
         let (means, deviations) = memory.real(self.statistics).split_at(batch);
         let row = |id, b: usize| &memory.real(id)[b * outputs..][columns.clone()];
         let (mut products_total, mut total) = totals.multi_slice_mut((s![0, ..], s![1, ..]));
-        let (Some(products_total), Some(total)) = (products_total.as_slice_mut(), total.as_slice_mut()) else { return };
+        let [products_total, total] =
+            [&mut products_total, &mut total].map(|row| row.as_slice_mut().expect("rows of totals are contiguous"));
         memory.with_scratch(2 * rows * width, |scratch| {
             let (gradient, products) = scratch.split_at_mut(rows * width);
             for (b, g) in gradient.chunks_mut(width).enumerate() {

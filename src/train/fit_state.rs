@@ -1,5 +1,6 @@
 //! Where a fit stands: what its checkpoints hold beside the tensors.
 
+use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint::fingerprint;
@@ -32,14 +33,20 @@ impl DataRecord {
 /// Of a dataset's features and of its targets.
 fn samples(data: &Dataset) -> [u64; 2] {
     let features = match data.features() {
-        Features::U8(x) => x.as_slice().map(fingerprint),
-        Features::F32(x) => x.as_slice().map(|x| fingerprint(bytemuck::cast_slice(x))),
+        Features::U8(x) => of_array(x),
+        Features::F32(x) => of_array(x),
     };
     let targets = match data.targets() {
-        Targets::Classes(labels) => Some(fingerprint(bytemuck::cast_slice(labels))),
-        Targets::Values(y) => y.as_slice().map(|y| fingerprint(bytemuck::cast_slice(y))),
+        Targets::Classes(labels) => fingerprint(bytemuck::cast_slice(labels)),
+        Targets::Values(y) => of_array(y),
     };
-    [features, targets].map(Option::unwrap_or_default)
+    [features, targets]
+}
+
+/// Of an array's numbers, row by row.
+fn of_array<T: bytemuck::Pod>(array: &Array2<T>) -> u64 {
+    let rows = array.as_standard_layout();
+    fingerprint(bytemuck::cast_slice(rows.as_slice().expect("the standard layout is contiguous")))
 }
 
 fn joined(parts: &[u64]) -> String {
