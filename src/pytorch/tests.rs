@@ -141,7 +141,7 @@ fn what_is_no_stack_of_dense_layers_is_refused() {
     let late = [first, ("2.weight", F32, &[3][..]), ("3.weight", F32, &[2, 3][..])];
     refused(&late, &[], &["`2`", "`0`", "before the activation"]);
     refused(&[first, second], &["0", "1"], &["`1`", "0, 2"]);
-    refused(&[first, second], &["2"], &["leaves out `0`"]);
+    refused(&[first, second], &["2"], &["`0` is left out"]);
     refused(&[first, ("2.weight", F32, &[4, 3])], &["2", "0"], &["`2` gives 4", "`0`", "takes 2"]);
 }
 
