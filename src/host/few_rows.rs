@@ -7,7 +7,7 @@ use pulp::{Simd, WithSimd};
 
 use super::matmul::pass_depth;
 
-/// The most rows for which this is faster than a product in blocks.
+/// The most rows for which products are added up this way. Chosen by estimate: not measured yet.
 pub(crate) const FEW_ROWS: usize = 4;
 /// Vectors of a row of the product that are added up at a time, in registers.
 const VECTORS: usize = 8;
