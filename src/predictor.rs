@@ -15,8 +15,11 @@ use crate::spec::{Sequential, TrainSpec};
 use crate::tensor::TensorData;
 use crate::train::{Device, ModelFile};
 
-/// Rows of a batch on the CPU: few, so that more columns of images are zero in all of them and are left out.
-const CPU_BATCH: usize = 128;
+/// Numbers of a layer's output that a batch on the CPU has at most: what two threads keep in their caches.
+const CPU_NUMBERS: usize = 1 << 17;
+/// Rows of a batch on the CPU are a multiple of it, which groups of rows divide, and at most [`CPU_BATCH`].
+const CPU_ROWS: usize = 60;
+const CPU_BATCH: usize = 480;
 /// Rows of a batch on a GPU.
 const GPU_BATCH: usize = 1024;
 
@@ -138,7 +141,9 @@ impl Predictor {
 
     /// Its plan: parameters, statistics, and one batch.
     fn plan(model: &Sequential, spec: &TrainSpec, device: &Device) -> Result<Plan> {
-        let batch = if device.as_gpu().is_some() { GPU_BATCH } else { CPU_BATCH };
+        let widest = model.layers.iter().map(|layer| layer.units).max().unwrap_or(1).max(1);
+        let rows = (CPU_NUMBERS / widest / CPU_ROWS * CPU_ROWS).clamp(CPU_ROWS, CPU_BATCH);
+        let batch = if device.as_gpu().is_some() { GPU_BATCH } else { rows };
         let capacity = Capacity { batch, samples: batch, order: 0 };
         let spec = TrainSpec { replicas: vec![spec.replicas[0]], ..spec.clone() };
         PlanRequest {

@@ -36,15 +36,15 @@ impl<T: Compute> CpuExecutor<T> {
     /// [`Error::Limit`](crate::Error::Limit) if the machine has less free memory than the plan needs.
     pub fn new(plan: Plan) -> Result<Self> {
         Self::footprint(&plan).check()?;
-        let transposed = transposed(&plan);
+        let in_panels = if T::SQUEEZES { untrained_weights(&plan) } else { Vec::new() };
         let replica = |_| Replica {
-            own: Own::new(&plan.tensors, plan.replicas, &transposed),
+            own: Own::new(&plan.tensors, plan.replicas, &in_panels),
             kept: Default::default(),
             losses: Vec::new(),
         };
         let replicas = (0..plan.replicas).map(replica).collect();
         Ok(Self {
-            shared: Shared::new(&plan.tensors, plan.replicas),
+            shared: Shared::new(&plan.tensors, plan.replicas, T::SQUEEZES && in_panels.is_empty()),
             replicas,
             plan,
             hypers: Vec::new(),
@@ -278,8 +278,8 @@ impl<T: Compute> Executor for CpuExecutor<T> {
     }
 }
 
-/// Weights that are stored by columns, as their products want them: those that nothing trains, since nothing else reads them.
-fn transposed(plan: &Plan) -> Vec<TensorId> {
+/// Weights that nothing trains, which their products alone read.
+fn untrained_weights(plan: &Plan) -> Vec<TensorId> {
     let steps = plan.programs.values().flat_map(|program| &program.steps);
     let weights = steps.filter_map(|step| match &step.op {
         Op::DenseForward(op) => Some(op.layer.weight),

@@ -4,8 +4,8 @@ use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView2, ArrayViewMut2, CowArray};
 
 use super::columns::Columns;
-use super::few_rows::few_rows_f32;
 use super::matmul::matmul_f32;
+use super::panels::{Panels, panels_f32};
 use crate::scalar::{Bounded, Scalar};
 
 /// What is done to a block of a product, told the row and column of its first number.
@@ -13,7 +13,8 @@ pub type Finish<'a, T> = &'a mut dyn FnMut([usize; 2], ArrayViewMut2<T>);
 
 /// A number type that operations run on: a [`Scalar`] with matrix products.
 pub trait Compute: Scalar {
-    /// Whether products leave out columns of samples that are zero throughout a batch: not where they are the reference.
+    /// Whether products leave out what is zero, and weights that nothing trains are stored in panels: not where they are
+    /// the reference.
     const SQUEEZES: bool = false;
 
     /// `c = a b`, shapes (M, K), (K, N), (M, N).
@@ -30,9 +31,12 @@ pub trait Compute: Scalar {
         finish: Finish<'_, Self>,
     );
 
-    /// `c = a b` where a has at most [`FEW_ROWS`](super::FEW_ROWS) and rows of b are contiguous; b is finite.
-    fn few_rows(a: ArrayView2<Self>, b: ArrayView2<Self>, c: ArrayViewMut2<Self>) {
-        Self::matmul(a, b, c);
+    /// `c = a b` for weights b in panels, of the outputs from `first` on, a multiple of the panels' width.
+    ///
+    /// # Panics
+    /// Where weights are not stored so.
+    fn by_panels(a: ArrayView2<Self>, _: Panels<Self>, _: usize, _: ArrayViewMut2<Self>) {
+        panic!("weights are not stored in panels, of which {:?} is to be multiplied", a.dim());
     }
 }
 
@@ -48,8 +52,8 @@ impl Compute for f32 {
         matmul_f32(a, b, c, finish);
     }
 
-    fn few_rows(a: ArrayView2<Self>, b: ArrayView2<Self>, c: ArrayViewMut2<Self>) {
-        few_rows_f32(a, b, c);
+    fn by_panels(a: ArrayView2<Self>, weights: Panels<Self>, first: usize, c: ArrayViewMut2<Self>) {
+        panels_f32(a, weights, first, c);
     }
 }
 

@@ -7,6 +7,7 @@ use aligned_vec::{AVec, ConstAlign};
 
 use super::compute::Compute;
 use super::gathered::{GatherKey, Gathered};
+use super::panels::{Panels, panel_index, panel_width};
 use super::simd::LINE;
 use crate::scalar::Scalar;
 use crate::tensor::TensorData;
@@ -29,10 +30,13 @@ enum Storage<T> {
     Real(Numbers<T>),
     /// Numbers that f16 has: what writes them rounds them.
     Half(Numbers<T>),
-    /// A matrix (O, I) as (I, O), by columns as products want it.
-    Transposed {
+    /// Weights (O, I) in panels.
+    Panels {
         values: Numbers<T>,
-        outputs: usize,
+        /// (O, I)
+        shape: [usize; 2],
+        /// Outputs in a panel.
+        width: usize,
     },
     Words(Vec<u32>),
     Bytes(Vec<u8>),
@@ -96,7 +100,7 @@ impl<T: Compute> Storage<T> {
 
     fn len(&self) -> usize {
         match self {
-            Self::Real(values) | Self::Half(values) | Self::Transposed { values, .. } => values.len(),
+            Self::Real(values) | Self::Half(values) | Self::Panels { values, .. } => values.len(),
             Self::Words(values) => values.len(),
             Self::Bytes(values) => values.len(),
         }
@@ -104,9 +108,7 @@ impl<T: Compute> Storage<T> {
 
     fn bytes(&self) -> usize {
         match self {
-            Self::Real(values) | Self::Half(values) | Self::Transposed { values, .. } => {
-                values.capacity() * size_of::<T>()
-            }
+            Self::Real(values) | Self::Half(values) | Self::Panels { values, .. } => values.capacity() * size_of::<T>(),
             Self::Words(values) => values.capacity() * size_of::<u32>(),
             Self::Bytes(values) => values.capacity(),
         }
@@ -116,7 +118,7 @@ impl<T: Compute> Storage<T> {
         match self {
             Self::Real(_) => "f32",
             Self::Half(_) => "f16",
-            Self::Transposed { .. } => "f32 that is transposed",
+            Self::Panels { .. } => "f32 in panels",
             Self::Words(_) => "u32",
             Self::Bytes(_) => "u8",
         }
@@ -153,10 +155,9 @@ impl<T: Compute> Storage<T> {
             (Self::Half(to), TensorData::F32(from)) => {
                 to[offset..offset + from.len()].iter_mut().zip(from).for_each(|(t, f)| *t = T::stored_half(f.half()));
             }
-            (Self::Transposed { values, outputs }, TensorData::F32(from)) => {
-                let inputs = values.len() / *outputs;
+            (Self::Panels { values, shape, width }, TensorData::F32(from)) => {
                 for (n, value) in (offset..).zip(from) {
-                    values[n % inputs * *outputs + n / inputs] = T::real(*value);
+                    values[panel_index(*shape, *width, [n / shape[1], n % shape[1]])] = T::real(*value);
                 }
             }
             (Self::Words(to), TensorData::U32(from)) => to[offset..offset + from.len()].copy_from_slice(from),
@@ -167,17 +168,13 @@ impl<T: Compute> Storage<T> {
 }
 
 impl<T: Compute> Shared<T> {
-    pub fn new(tensors: &[Tensor], replicas: usize) -> Self {
+    /// With `squeezes` columns of samples that are zero throughout a batch are left out.
+    pub fn new(tensors: &[Tensor], replicas: usize, squeezes: bool) -> Self {
         let tensors = tensors.iter().map(|tensor| {
             let shared = tensor.share_of_a_replica(replicas) == 0;
             Storage::new(tensor.element, if shared { tensor.len() } else { 0 })
         });
-        Self {
-            tensors: tensors.collect(),
-            squeezes: T::SQUEEZES,
-            scratch: Mutex::default(),
-            gathered: Mutex::default(),
-        }
+        Self { tensors: tensors.collect(), squeezes, scratch: Mutex::default(), gathered: Mutex::default() }
     }
 
     /// Leaves out no columns, for tests that compare.
@@ -222,12 +219,15 @@ impl<T: Compute> Shared<T> {
 }
 
 impl<T: Compute> Own<T> {
-    /// With the matrices `transposed` stored as (I, O).
-    pub fn new(tensors: &[Tensor], replicas: usize, transposed: &[TensorId]) -> Self {
+    /// With the weights `in_panels` (R, O, I) stored so.
+    pub fn new(tensors: &[Tensor], replicas: usize, in_panels: &[TensorId]) -> Self {
         let tensors = tensors.iter().enumerate().map(|(index, tensor)| {
             let len = tensor.share_of_a_replica(replicas);
-            match transposed.iter().any(|id| id.index() == index) {
-                true => Storage::Transposed { values: zeros(len), outputs: tensor.shape[1] },
+            match in_panels.iter().any(|id| id.index() == index) {
+                true => {
+                    let shape = [tensor.shape[1], tensor.shape[2]];
+                    Storage::Panels { values: zeros(len), shape, width: panel_width() }
+                }
                 false => Storage::new(tensor.element, len),
             }
         });
@@ -237,9 +237,9 @@ impl<T: Compute> Own<T> {
     /// A tensor's numbers in the plan's order.
     pub fn numbers(&self, id: TensorId) -> Cow<'_, [T]> {
         match &self.tensors[id.index()] {
-            Storage::Transposed { values, outputs } => {
-                let inputs = values.len() / outputs;
-                Cow::Owned((0..values.len()).map(|n| values[n % inputs * outputs + n / inputs]).collect())
+            Storage::Panels { values, shape, width } => {
+                let place = |n: usize| panel_index(*shape, *width, [n / shape[1], n % shape[1]]);
+                Cow::Owned((0..values.len()).map(|n| values[place(n)]).collect())
             }
             other => Cow::Borrowed(other.real()),
         }
@@ -270,6 +270,14 @@ impl<T: Compute> Own<T> {
     pub fn held(&self) -> u64 {
         self.tensors.iter().map(Storage::bytes).sum::<usize>() as u64
     }
+}
+
+/// Weights, as products want them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Weights<'a, T> {
+    /// (I, O)
+    Matrix(ArrayView2<'a, T>),
+    Panels(Panels<'a, T>),
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -317,11 +325,16 @@ impl<'a, T: Compute> Memory<'a, T> {
         }
     }
 
-    /// Weights (O, I) as a matrix (I, O), and whether that is how they are stored.
-    pub fn weights(&self, id: TensorId, [outputs, inputs]: [usize; 2]) -> (ArrayView2<'_, T>, bool) {
+    /// Whether a tensor's numbers are the caller's.
+    pub fn is_lent(&self, id: TensorId) -> bool {
+        self.lent.is_some_and(|(lent, _)| lent == id)
+    }
+
+    /// Weights (O, I), for products with (I, O).
+    pub fn weights(&self, id: TensorId, [outputs, inputs]: [usize; 2]) -> Weights<'_, T> {
         match self.tensor(id) {
-            Storage::Transposed { values, .. } => (matrix(values, inputs, outputs), true),
-            other => (matrix(other.real(), outputs, inputs).reversed_axes(), false),
+            Storage::Panels { values, .. } => Weights::Panels(Panels { values, inputs, outputs }),
+            other => Weights::Matrix(matrix(other.real(), outputs, inputs).reversed_axes()),
         }
     }
 

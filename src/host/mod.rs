@@ -2,11 +2,11 @@
 
 mod columns;
 mod compute;
-mod few_rows;
 mod gathered;
 mod kernels;
 mod matmul;
 mod memory;
+mod panels;
 mod pool;
 mod scratch;
 mod simd;
@@ -15,10 +15,10 @@ mod transpose;
 
 pub use columns::Columns;
 pub use compute::Compute;
-pub(crate) use few_rows::FEW_ROWS;
 pub(crate) use gathered::{GatherKey, Gathered};
 pub(crate) use matmul::{apart, apart_len, in_same_sets};
-pub(crate) use memory::{Memory, Numbers, Own, Shared, matrix, tensor_bytes};
+pub(crate) use memory::{Memory, Numbers, Own, Shared, Weights, matrix, tensor_bytes};
+pub(crate) use panels::GROUP;
 pub(crate) use pool::{join, side_by_side, within};
 pub(crate) use scratch::Scratch;
 pub(crate) use simd::{prefetch, vectorized};

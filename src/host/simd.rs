@@ -28,3 +28,14 @@ pub(crate) fn prefetch_at<T>(start: *const T, len: usize) {
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (start, len, LINE);
 }
+
+#[cfg(test)]
+mod tests {
+    /// A feature of pulp that is left out would leave loops at what the binary was built for.
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn loops_use_the_widest_vectors() {
+        let wide = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        assert_eq!(!matches!(pulp::Arch::new(), pulp::Arch::Scalar), wide);
+    }
+}

@@ -6,7 +6,7 @@ use super::{
     Argument, Constant, Dense, DenseLayer, Hyper, InputKind, ModuleConstants, Operation, Param, Shader, SubgroupKernel,
     Variant, matmul, shader,
 };
-use crate::host::{Columns, Compute, FEW_ROWS, Memory, in_tiles, tasks, vectorized};
+use crate::host::{Columns, Compute, GROUP, Memory, Weights, in_chunks, in_tiles, tasks, vectorized};
 use crate::tensor::{Iteration, TensorId};
 
 pub(super) static SHADER: Shader =
@@ -91,13 +91,11 @@ impl DenseLayer {
         let rows = output.len() / outputs;
         let (x, columns) = self.input.rows(memory, inputs, first..first + rows);
         let x = x.slice_move(s![.., ..columns.map_or(inputs, Columns::count)]);
-        let (weight, transposed) = memory.weights(self.weight, [outputs, inputs]);
-        let few = transposed && rows <= FEW_ROWS && columns.is_none();
+        let weights = memory.weights(self.weight, [outputs, inputs]);
         let bias = memory.real(self.bias);
-        let output = ArrayViewMut2::from_shape((rows, outputs), output).expect("outputs are whole rows");
-        in_tiles(output, [0, 0], tasks, &|[row, unit], mut tile| {
+        let multiply = |[row, unit]: [usize; 2], mut tile: ArrayViewMut2<T>| {
             let (rows, units) = tile.dim();
-            let (x, weight) = (x.slice(s![row..row + rows, ..]), weight.slice(s![.., unit..unit + units]));
+            let x = x.slice(s![row..row + rows, ..]);
             // While its numbers are in cache.
             let activate = &mut |[_, column]: [usize; 2], mut block: ArrayViewMut2<T>| {
                 let bias = &bias[unit + column..][..block.ncols()];
@@ -115,11 +113,30 @@ impl DenseLayer {
                     },
                 );
             };
-            if few {
-                T::few_rows(x, weight, tile.view_mut());
-                return activate([0, 0], tile);
+            match weights {
+                Weights::Matrix(weights) => {
+                    T::matmul_then(x, (weights.slice(s![.., unit..unit + units]), columns), tile, activate);
+                }
+                Weights::Panels(panels) => {
+                    T::by_panels(x, panels, unit, tile.view_mut());
+                    activate([0, 0], tile);
+                }
             }
-            T::matmul_then(x, (weight, columns), tile, activate);
-        });
+        };
+        match weights {
+            // Groups of rows: each leaves out what is zero in it.
+            Weights::Panels(_) if rows >= tasks * GROUP => {
+                let part = rows.div_ceil(tasks).next_multiple_of(GROUP);
+                in_chunks([output], [part * outputs], &|index, [output]| {
+                    multiply([index * part, 0], whole_rows(output, outputs))
+                });
+            }
+            _ => in_tiles(whole_rows(output, outputs), [0, 0], tasks, &multiply),
+        }
     }
+}
+
+/// Numbers as a matrix of so many columns.
+fn whole_rows<T>(numbers: &mut [T], columns: usize) -> ArrayViewMut2<'_, T> {
+    ArrayViewMut2::from_shape((numbers.len() / columns, columns), numbers).expect("outputs are whole rows")
 }

@@ -4,9 +4,7 @@ use std::ops::Range;
 use ndarray::{ArrayView2, s};
 
 use super::{Argument, Constant, Dense, Param};
-use crate::host::{
-    Columns, Compute, FEW_ROWS, GatherKey, Gathered, Memory, ROW_SHARD, in_chunks, matrix, prefetch, vectorized,
-};
+use crate::host::{Columns, Compute, GatherKey, Gathered, Memory, ROW_SHARD, in_chunks, matrix, prefetch, vectorized};
 use crate::tensor::{Iteration, TensorId};
 
 /// Samples that are asked for ahead of the one that is gathered: they lie anywhere in memory.
@@ -86,7 +84,7 @@ impl Input {
     pub fn gather<T: Compute>(&self, memory: &mut Memory<T>, iteration: &Iteration, dense: Dense, anew: bool) {
         let outputs = dense.outputs;
         let key = GatherKey { samples: self.tensor, order: self.order, iteration: *iteration, outputs };
-        if self.kind == InputKind::Activations || (!anew && memory.gathered().key == Some(key)) {
+        if self.in_place(memory) || (!anew && memory.gathered().key == Some(key)) {
             return;
         }
         let Dense { batch, inputs, .. } = dense;
@@ -95,7 +93,7 @@ impl Input {
         let order = &memory.words(self.order())[iteration.first as usize..][..count];
         gathered.make_room(batch * inputs);
         let Gathered { rows, columns, looks, squeezed, .. } = &mut gathered;
-        *squeezed = memory.squeezes() && inputs >= FEWEST_COLUMNS && count > FEW_ROWS && looks.due() && {
+        *squeezed = memory.squeezes() && inputs >= FEWEST_COLUMNS && looks.due() && {
             self.look_for_zeros(memory, order, inputs, &mut looks.seen);
             columns.find(&looks.seen[..inputs]);
             looks.found(columns.worthwhile(count, outputs))
@@ -105,6 +103,11 @@ impl Input {
             self.gather_rows(memory, &order[shard * ROW_SHARD..], columns, inputs, part);
         });
         memory.put_gathered(key, gathered);
+    }
+
+    /// Whether rows are read where they lie: those of the layer before, and those of a caller who wants all of them as they are.
+    fn in_place<T: Compute>(&self, memory: &Memory<T>) -> bool {
+        self.kind == InputKind::Activations || (self.scale == 1.0 && memory.is_lent(self.tensor))
     }
 
     /// Marks the columns of a batch in `seen` (shards, I) in which any number is not zero, in the first I of it.
@@ -207,7 +210,7 @@ impl Input {
         rows: Range<usize>,
     ) -> (ArrayView2<'a, T>, Option<&'a Columns>) {
         let own = rows.start * inputs..rows.end * inputs;
-        if self.kind == InputKind::Activations {
+        if self.in_place(memory) {
             return (matrix(&memory.real(self.tensor)[own], rows.len(), inputs), None);
         }
         let gathered = memory.gathered();
