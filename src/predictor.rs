@@ -15,8 +15,8 @@ use crate::spec::{Sequential, TrainSpec};
 use crate::tensor::TensorData;
 use crate::train::{Device, ModelFile};
 
-/// Numbers of a layer's output that a batch on the CPU has at most: what two threads keep in their caches.
-const CPU_NUMBERS: usize = 1 << 17;
+/// Numbers of a layer's output that a batch on the CPU has at most, which stay in a core's cache. Each thread has a batch.
+const CPU_NUMBERS: usize = 1 << 16;
 /// Rows of a batch on the CPU are a multiple of it, which groups of rows divide, and at most [`CPU_BATCH`].
 const CPU_ROWS: usize = 60;
 const CPU_BATCH: usize = 480;

@@ -1,8 +1,8 @@
 use super::scratch::scratch_bytes;
 use crate::error::Result;
 use crate::executor::{Clock, DeviceInfo, Executor, StepMetrics, Timing, own_weights, slot_metrics};
-use crate::host::{Compute, Memory, Own, Shared, side_by_side, tensor_bytes, within};
-use crate::ops::{Hyper, Op, Operation};
+use crate::host::{Compute, GROUP, Layout, Memory, Own, Shared, side_by_side, tensor_bytes, within};
+use crate::ops::{Hyper, Operation};
 use crate::plan::{MemoryLimits, MemoryReport, Plan, Port, ProgramId};
 use crate::platform::{available_memory, now};
 use crate::schedule::Pace;
@@ -36,15 +36,12 @@ impl<T: Compute> CpuExecutor<T> {
     /// [`Error::Limit`](crate::Error::Limit) if the machine has less free memory than the plan needs.
     pub fn new(plan: Plan) -> Result<Self> {
         Self::footprint(&plan).check()?;
-        let in_panels = if T::SQUEEZES { untrained_weights(&plan) } else { Vec::new() };
-        let replica = |_| Replica {
-            own: Own::new(&plan.tensors, plan.replicas, &in_panels),
-            kept: Default::default(),
-            losses: Vec::new(),
-        };
-        let replicas = (0..plan.replicas).map(replica).collect();
+        let layout = layout::<T>(&plan);
+        let replica =
+            |_| Replica { own: Own::new(&plan.tensors, &layout), kept: Default::default(), losses: Vec::new() };
+        let replicas = (0..layout.lanes.unwrap_or(plan.replicas)).map(replica).collect();
         Ok(Self {
-            shared: Shared::new(&plan.tensors, plan.replicas, T::SQUEEZES && in_panels.is_empty()),
+            shared: Shared::new(&plan.tensors, &layout),
             replicas,
             plan,
             hypers: Vec::new(),
@@ -55,7 +52,9 @@ impl<T: Compute> CpuExecutor<T> {
     /// What it takes for a plan, and what the machine has.
     pub(crate) fn footprint(plan: &Plan) -> MemoryReport {
         let limits = MemoryLimits { available: available_memory(), ..MemoryLimits::default() };
-        let report = plan.memory_report(plan.memory(tensor_bytes::<T>), tensor_bytes::<T>, limits);
+        let mut held = plan.memory(tensor_bytes::<T>);
+        held.activations = held.activations.saturating_mul(layout::<T>(plan).lanes.unwrap_or(1) as u64);
+        let report = plan.memory_report(held, tensor_bytes::<T>, limits);
         MemoryReport { scratch: scratch_bytes(plan), ..report }
     }
 
@@ -100,20 +99,25 @@ impl<T: Compute> CpuExecutor<T> {
     }
 
     /// Floating-point operations of so many rows below which the caller's thread does the work itself, rather than wake the
-    /// pool. Chosen by estimate: not measured yet.
-    const SMALL: u64 = 1_000_000;
+    /// pool: a tenth of a millisecond's.
+    const SMALL: u64 = 6_000_000;
 
-    /// Applies the program that predicts to rows (N, I) that lie with the caller; their answers go to `into` (R, N, O).
+    /// Applies the program that predicts to rows (N, I) that lie with the caller; their answers go to `into` (R, N, O). Each
+    /// lane takes some of the rows.
     fn apply(&mut self, rows: &[T], into: &mut [f32]) {
         let program = self.plan.program(ProgramId::Predict);
         let [samples, outputs] = [Port::Samples, Port::Outputs].map(|port| program.port(port));
         let inputs = self.plan.tensor(samples).shape[1];
         let count = rows.len() / inputs;
         let flops = program.steps.iter().map(|step| step.op.flops()).sum::<u64>() / program.batch as u64 * count as u64;
-        let (batches, shared) = (count.div_ceil(program.batch), &self.shared);
         let width = into.len() / count / self.plan.replicas;
-        let mut work: Vec<_> = self.replicas.iter_mut().zip(into.chunks_mut(count * width)).collect();
-        let run = |_: usize, (replica, into): &mut (&mut Replica<T>, &mut [f32])| {
+        let lanes = self.replicas.len() / self.plan.replicas;
+        let part = if flops < Self::SMALL { count } else { count.div_ceil(lanes).next_multiple_of(GROUP).min(count) };
+        // Of each replica all rows, or of each lane its part.
+        let parts = rows.chunks(part * inputs).cycle().zip(into.chunks_mut(part * width));
+        let mut work: Vec<_> = self.replicas.iter_mut().zip(parts).collect();
+        let shared = &self.shared;
+        let run = |_: usize, (replica, (rows, into)): &mut (&mut Replica<T>, (&[T], &mut [f32]))| {
             let mut memory = Memory::new(&mut replica.own, shared);
             let batches = rows.chunks(program.batch * inputs).zip(into.chunks_mut(program.batch * width));
             for (rows, into) in batches {
@@ -126,7 +130,7 @@ impl<T: Compute> CpuExecutor<T> {
         };
         match work.as_mut_slice() {
             [own] if flops < Self::SMALL => within(1, || run(0, own)),
-            all => side_by_side(all, batches, &run),
+            all => side_by_side(all, part.div_ceil(program.batch), &run),
         }
     }
 
@@ -142,9 +146,9 @@ impl<T: Compute> CpuExecutor<T> {
 
     /// The numbers of an f32 or f16 tensor, replica after replica.
     pub(crate) fn numbers(&self, id: TensorId) -> Vec<T> {
-        let own = self.replicas.iter().map(|replica| replica.own.numbers(id));
-        own.fold(self.shared.real(id).to_vec(), |mut all, own| {
-            all.extend_from_slice(&own);
+        let own = self.replicas.iter().map(|replica| replica.own.real(id));
+        own.fold(self.shared.numbers(id).into_owned(), |mut all, own| {
+            all.extend_from_slice(own);
             all
         })
     }
@@ -278,14 +282,11 @@ impl<T: Compute> Executor for CpuExecutor<T> {
     }
 }
 
-/// Weights that nothing trains, which their products alone read.
-fn untrained_weights(plan: &Plan) -> Vec<TensorId> {
-    let steps = plan.programs.values().flat_map(|program| &program.steps);
-    let weights = steps.filter_map(|step| match &step.op {
-        Op::DenseForward(op) => Some(op.layer.weight),
-        _ => None,
-    });
-    if plan.hyper.is_some() { Vec::new() } else { weights.collect() }
+/// Where its tensors lie. A predictor's rows are shared out among the threads.
+fn layout<T: Compute>(plan: &Plan) -> Layout {
+    let predicts = plan.replicas == 1 && plan.programs.keys().eq(&[ProgramId::Predict]);
+    let lanes = predicts.then(rayon::current_num_threads);
+    Layout { replicas: plan.replicas, lanes, squeezes: T::SQUEEZES }
 }
 
 /// For reports.

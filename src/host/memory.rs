@@ -11,7 +11,7 @@ use super::panels::{Panels, panel_index, panel_width};
 use super::simd::LINE;
 use crate::scalar::Scalar;
 use crate::tensor::TensorData;
-use crate::tensor::{Element, Tensor, TensorId};
+use crate::tensor::{Element, Role, Tensor, TensorId};
 
 /// Numbers that start on a cache line: a vector that lies across two costs two accesses.
 pub(crate) type Numbers<T> = AVec<T, ConstAlign<LINE>>;
@@ -40,6 +40,34 @@ enum Storage<T> {
     },
     Words(Vec<u32>),
     Bytes(Vec<u8>),
+}
+
+/// Where a plan's tensors lie: which of them each replica has for itself, and which are shared.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layout {
+    /// R
+    pub replicas: usize,
+    /// Of a plan that predicts and nothing else, for one model: threads that each predict some of the rows. They share all
+    /// but activations.
+    pub lanes: Option<usize>,
+    /// Whether columns of samples that are zero throughout a batch are left out; so are, by lanes, weights' terms.
+    pub squeezes: bool,
+}
+
+impl Layout {
+    /// Elements that each replica or lane has of a tensor; 0 for what is shared.
+    fn own_len(&self, tensor: &Tensor) -> usize {
+        match self.lanes {
+            Some(_) if tensor.role != Role::Activation => 0,
+            Some(_) => tensor.len(),
+            None => tensor.share_of_a_replica(self.replicas),
+        }
+    }
+
+    /// Whether weights are stored in panels: where nothing trains them, but for references.
+    fn in_panels(&self, tensor: &Tensor) -> bool {
+        self.lanes.is_some() && self.squeezes && tensor.role == Role::Parameter && tensor.shape.len() == 3
+    }
 }
 
 /// What a plan's replicas share: the samples, what they should give and, where there is one for all, their order; and the
@@ -98,6 +126,12 @@ impl<T: Compute> Storage<T> {
         }
     }
 
+    /// Weights (1, O, I), zero.
+    fn panels(tensor: &Tensor) -> Self {
+        let shape = [tensor.shape[1], tensor.shape[2]];
+        Self::Panels { values: zeros(tensor.len()), shape, width: panel_width() }
+    }
+
     fn len(&self) -> usize {
         match self {
             Self::Real(values) | Self::Half(values) | Self::Panels { values, .. } => values.len(),
@@ -129,6 +163,17 @@ impl<T: Compute> Storage<T> {
         match self {
             Self::Real(values) | Self::Half(values) => values,
             other => panic!("a tensor of {} is read as numbers", other.name()),
+        }
+    }
+
+    /// An f32 or f16 tensor's numbers in the plan's order.
+    fn numbers(&self) -> Cow<'_, [T]> {
+        match self {
+            Self::Panels { values, shape, width } => {
+                let place = |n: usize| panel_index(*shape, *width, [n / shape[1], n % shape[1]]);
+                Cow::Owned((0..values.len()).map(|n| values[place(n)]).collect())
+            }
+            other => Cow::Borrowed(other.real()),
         }
     }
 
@@ -168,13 +213,21 @@ impl<T: Compute> Storage<T> {
 }
 
 impl<T: Compute> Shared<T> {
-    /// With `squeezes` columns of samples that are zero throughout a batch are left out.
-    pub fn new(tensors: &[Tensor], replicas: usize, squeezes: bool) -> Self {
+    pub fn new(tensors: &[Tensor], layout: &Layout) -> Self {
         let tensors = tensors.iter().map(|tensor| {
-            let shared = tensor.share_of_a_replica(replicas) == 0;
-            Storage::new(tensor.element, if shared { tensor.len() } else { 0 })
+            let len = if layout.own_len(tensor) == 0 { tensor.len() } else { 0 };
+            if layout.in_panels(tensor) && len > 0 {
+                Storage::panels(tensor)
+            } else {
+                Storage::new(tensor.element, len)
+            }
         });
-        Self { tensors: tensors.collect(), squeezes, scratch: Mutex::default(), gathered: Mutex::default() }
+        Self {
+            tensors: tensors.collect(),
+            squeezes: layout.squeezes,
+            scratch: Mutex::default(),
+            gathered: Mutex::default(),
+        }
     }
 
     /// Leaves out no columns, for tests that compare.
@@ -194,8 +247,9 @@ impl<T: Compute> Shared<T> {
         self.tensors[id.index()].len() > 0
     }
 
-    pub fn real(&self, id: TensorId) -> &[T] {
-        self.tensors[id.index()].real()
+    /// A tensor's numbers in the plan's order.
+    pub fn numbers(&self, id: TensorId) -> Cow<'_, [T]> {
+        self.tensors[id.index()].numbers()
     }
 
     pub fn words(&self, id: TensorId) -> &[u32] {
@@ -219,30 +273,9 @@ impl<T: Compute> Shared<T> {
 }
 
 impl<T: Compute> Own<T> {
-    /// With the weights `in_panels` (R, O, I) stored so.
-    pub fn new(tensors: &[Tensor], replicas: usize, in_panels: &[TensorId]) -> Self {
-        let tensors = tensors.iter().enumerate().map(|(index, tensor)| {
-            let len = tensor.share_of_a_replica(replicas);
-            match in_panels.iter().any(|id| id.index() == index) {
-                true => {
-                    let shape = [tensor.shape[1], tensor.shape[2]];
-                    Storage::Panels { values: zeros(len), shape, width: panel_width() }
-                }
-                false => Storage::new(tensor.element, len),
-            }
-        });
+    pub fn new(tensors: &[Tensor], layout: &Layout) -> Self {
+        let tensors = tensors.iter().map(|tensor| Storage::new(tensor.element, layout.own_len(tensor)));
         Self { tensors: tensors.collect() }
-    }
-
-    /// A tensor's numbers in the plan's order.
-    pub fn numbers(&self, id: TensorId) -> Cow<'_, [T]> {
-        match &self.tensors[id.index()] {
-            Storage::Panels { values, shape, width } => {
-                let place = |n: usize| panel_index(*shape, *width, [n / shape[1], n % shape[1]]);
-                Cow::Owned((0..values.len()).map(|n| values[place(n)]).collect())
-            }
-            other => Cow::Borrowed(other.real()),
-        }
     }
 
     /// Elements that it has of a tensor.

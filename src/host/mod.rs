@@ -17,7 +17,7 @@ pub use columns::Columns;
 pub use compute::Compute;
 pub(crate) use gathered::{GatherKey, Gathered};
 pub(crate) use matmul::{apart, apart_len, in_same_sets};
-pub(crate) use memory::{Memory, Numbers, Own, Shared, Weights, matrix, tensor_bytes};
+pub(crate) use memory::{Layout, Memory, Numbers, Own, Shared, Weights, matrix, tensor_bytes};
 pub(crate) use panels::GROUP;
 pub(crate) use pool::{join, side_by_side, within};
 pub(crate) use scratch::Scratch;
