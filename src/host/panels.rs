@@ -13,7 +13,7 @@ use super::simd::prefetch_at;
 /// Rows that are multiplied together: what is zero in all of them is left out.
 pub(crate) const GROUP: usize = 6;
 /// Rows whose terms are listed at a time.
-const ROWS: usize = 10 * GROUP;
+const ROWS: usize = 20 * GROUP;
 
 /// Weights (I, O) in panels: (I, width) of consecutive outputs one after the other, the last perhaps narrower.
 #[derive(Clone, Copy, Debug)]
