@@ -2,7 +2,7 @@ use super::scratch::scratch_bytes;
 use crate::error::Result;
 use crate::executor::{Clock, DeviceInfo, Executor, StepMetrics, Timing, own_weights, slot_metrics};
 use crate::host::{Compute, GROUP, Layout, Memory, Own, Shared, side_by_side, tensor_bytes, within};
-use crate::ops::{Hyper, Operation};
+use crate::ops::{Hyper, Op, Operation};
 use crate::plan::{MemoryLimits, MemoryReport, Plan, Port, ProgramId};
 use crate::platform::{available_memory, now};
 use crate::schedule::Pace;
@@ -285,8 +285,14 @@ impl<T: Compute> Executor for CpuExecutor<T> {
 /// Where its tensors lie. A predictor's rows are shared out among the threads.
 fn layout<T: Compute>(plan: &Plan) -> Layout {
     let predicts = plan.replicas == 1 && plan.programs.keys().eq(&[ProgramId::Predict]);
+    let steps = plan.programs.values().flat_map(|program| &program.steps);
+    let weights = steps.filter_map(|step| match &step.op {
+        Op::DenseForward(op) if predicts && T::SQUEEZES => Some(op.layer.weight),
+        _ => None,
+    });
+    let in_panels = weights.collect();
     let lanes = predicts.then(rayon::current_num_threads);
-    Layout { replicas: plan.replicas, lanes, squeezes: T::SQUEEZES }
+    Layout { replicas: plan.replicas, lanes, in_panels, squeezes: T::SQUEEZES }
 }
 
 /// For reports.

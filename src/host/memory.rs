@@ -43,14 +43,16 @@ enum Storage<T> {
 }
 
 /// Where a plan's tensors lie: which of them each replica has for itself, and which are shared.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Layout {
     /// R
     pub replicas: usize,
     /// Of a plan that predicts and nothing else, for one model: threads that each predict some of the rows. They share all
     /// but activations.
     pub lanes: Option<usize>,
-    /// Whether columns of samples that are zero throughout a batch are left out; so are, by lanes, weights' terms.
+    /// Weights (R, O, I) that are stored in panels.
+    pub in_panels: Vec<TensorId>,
+    /// Whether columns of samples that are zero throughout a batch are left out.
     pub squeezes: bool,
 }
 
@@ -62,11 +64,6 @@ impl Layout {
             Some(_) => tensor.len(),
             None => tensor.share_of_a_replica(self.replicas),
         }
-    }
-
-    /// Whether weights are stored in panels: where nothing trains them, but for references.
-    fn in_panels(&self, tensor: &Tensor) -> bool {
-        self.lanes.is_some() && self.squeezes && tensor.role == Role::Parameter && tensor.shape.len() == 3
     }
 }
 
@@ -214,12 +211,11 @@ impl<T: Compute> Storage<T> {
 
 impl<T: Compute> Shared<T> {
     pub fn new(tensors: &[Tensor], layout: &Layout) -> Self {
-        let tensors = tensors.iter().map(|tensor| {
-            let len = if layout.own_len(tensor) == 0 { tensor.len() } else { 0 };
-            if layout.in_panels(tensor) && len > 0 {
-                Storage::panels(tensor)
-            } else {
-                Storage::new(tensor.element, len)
+        let tensors = tensors.iter().enumerate().map(|(index, tensor)| {
+            match layout.in_panels.iter().any(|id| id.index() == index) {
+                true => Storage::panels(tensor),
+                false if layout.own_len(tensor) > 0 => Storage::new(tensor.element, 0),
+                false => Storage::new(tensor.element, tensor.len()),
             }
         });
         Self {

@@ -74,7 +74,7 @@ pub(crate) fn panels_f32(a: ArrayView2<f32>, weights: Panels<f32>, first: usize,
             let rows = start..a.nrows().min(start + ROWS);
             let (a, mut c) = (a.slice(s![rows.clone(), ..]), c.slice_mut(s![rows, ..]));
             c.fill(0.0);
-            for of in (0..weights.inputs).step_by(depth) {
+            for of in (0..weights.inputs).step_by(depth.max(1)) {
                 let of = of..weights.inputs.min(of + depth);
                 pulp::Arch::new().dispatch(Pass { a, of, terms: &mut *terms, weights, first, c: c.view_mut() });
             }
