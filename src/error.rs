@@ -268,3 +268,52 @@ impl Error {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever has a hint ends with it, so that a front end can say it in its own words.
+    #[test]
+    fn hints_are_told_in_other_words() {
+        let path = Path::new("a.csv");
+        let of_feature = Error::Feature {
+            adapter: "llvmpipe".to_owned(),
+            feature: "SHADER_F16",
+            setting: "precision f16",
+            hint: Hint::NoF16,
+        };
+        let non_finite = |precision, kept| Error::NonFinite {
+            loss: f32::NAN,
+            step: 3,
+            epoch: 1,
+            replica: 0,
+            replicas: 2,
+            learning_rate: 1e-9,
+            precision,
+            kept,
+        };
+        let errors = [
+            Error::spec("batch", "0 rows").hinting(Hint::Widths),
+            Error::data(path, "row 3 has no number").hinting(Hint::MissingDrop),
+            Error::model(path, "a checkpoint").hinting(Hint::Resume),
+            Error::adapter("no adapter", Hint::Driver),
+            of_feature,
+            Error::too_large("tensor x".to_owned(), [2, 1], "the limit", Hint::Smaller),
+            non_finite(Precision::F32, None),
+            non_finite(Precision::F16, Some(path.to_path_buf())),
+        ];
+        for error in errors {
+            let hint = error.hint().unwrap();
+            let text = error.to_string();
+            let told = error.told(|own| {
+                assert_eq!(own, hint);
+                "use --other".to_owned()
+            });
+            assert_eq!(told, text.replace(&hint.to_string(), "use --other"), "{error:?}");
+            assert!(told.ends_with("; use --other"), "{told}");
+        }
+        let plain = Error::spec("batch", "0 rows");
+        assert_eq!(plain.told(|_| unreachable!("there is no hint")), plain.to_string());
+    }
+}

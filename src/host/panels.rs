@@ -164,11 +164,16 @@ impl Pass<'_> {
         for (place, factors) in terms.places.iter().zip(terms.factors.as_chunks::<R>().0) {
             for p in 0..P {
                 let at = (*place as usize + p * inputs) * stride;
-                let weights = weights.get(at..at + V * lanes).unwrap_or_else(|| {
-                    // The end of the last panel, which is narrower.
-                    edge[..weights.len() - at].copy_from_slice(&weights[at..]);
-                    &edge[..V * lanes]
-                });
+                let weights = match weights.get(at..at + V * lanes) {
+                    Some(weights) => weights,
+                    // Several panels are whole.
+                    None if P > 1 => panic!("a panel ends at {}, not {at}", weights.len()),
+                    None => {
+                        // The end of the last panel, which is narrower.
+                        edge[..weights.len() - at].copy_from_slice(&weights[at..]);
+                        &edge[..V * lanes]
+                    }
+                };
                 let (weights, _) = S::as_simd_f32s(weights);
                 for r in 0..R {
                     let factor = simd.splat_f32s(factors[r]);

@@ -1,9 +1,11 @@
 //! Spec to plan.
 
+use std::collections::BTreeMap;
+
 use super::build::Builder;
 use crate::error::{Error, Result};
 use crate::ops::{InputKind, TargetKind};
-use crate::plan::{HyperSource, Plan, ProgramId};
+use crate::plan::{HyperSource, Plan, Program, ProgramId};
 use crate::spec::{Sequential, TrainSpec};
 
 /// How much room the host wants for the samples of one program.
@@ -40,18 +42,28 @@ impl PlanRequest<'_> {
     pub fn plan(&self) -> Result<Plan> {
         self.check()?;
         let mut builder = Builder::new(self, true);
-        let train = builder.train();
+        let mut programs = BTreeMap::from([(ProgramId::Train, builder.train())]);
+        programs.extend(Self::evaluating(&mut builder));
+        let hyper = HyperSource::new(self.spec.replicas.clone(), self.spec.optimizer);
+        Ok(builder.plan(programs, Some(hyper)))
+    }
+
+    /// A plan that evaluates and predicts, without any training state.
+    ///
+    /// # Errors
+    /// As [`PlanRequest::plan`].
+    pub fn evaluation(&self) -> Result<Plan> {
+        self.check()?;
+        let mut builder = Builder::new(self, false);
+        let programs = Self::evaluating(&mut builder);
+        Ok(builder.plan(programs.into(), None))
+    }
+
+    fn evaluating(builder: &mut Builder) -> [(ProgramId, Program); 3] {
         let evaluate = builder.evaluate();
         let predict = builder.predict(&evaluate.steps[..evaluate.steps.len() - 1], &evaluate);
         let measure = builder.measure(&evaluate);
-        let programs = [
-            (ProgramId::Train, train),
-            (ProgramId::Evaluate, evaluate),
-            (ProgramId::Predict, predict),
-            (ProgramId::Measure, measure),
-        ];
-        let hyper = HyperSource::new(self.spec.replicas.clone(), self.spec.optimizer);
-        Ok(builder.plan(programs.into(), Some(hyper)))
+        [(ProgramId::Evaluate, evaluate), (ProgramId::Predict, predict), (ProgramId::Measure, measure)]
     }
 
     /// A plan that predicts and does nothing else: parameters, statistics, and one batch of `evaluate`.
@@ -81,7 +93,7 @@ mod tests {
     use super::*;
     use crate::ops::optimizer::Optimizer;
     use crate::ops::{Activation, Loss, Operation, Shader};
-    use crate::plan::{Port, Program};
+    use crate::plan::Port;
     use crate::spec::{Adam, OptimizerSpec, Replica};
 
     /// A plan of `layers` layers that ends in `outputs`.

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::{Model, Rows};
 use crate::data::{Header, Table, TableFormat, missing_spellings};
+use crate::predictor::Predictor;
 use crate::train::{Device, ModelFile, Trainer};
 use crate::verify::test_gpu;
 use crate::{Activation, Features, Norm, datasets};
@@ -93,7 +94,7 @@ impl Case {
         let file = self.file();
         let (known, loss) = (file.preprocessing.clone().unwrap_or_default(), file.spec.loss);
         let inputs = self.inputs(&file, arrays);
-        let mut predictions = Trainer::from_file(file, device).unwrap().predict(inputs).unwrap();
+        let mut predictions = Predictor::new(&file, &device).unwrap().predict(&inputs).unwrap();
         known.restore(&mut predictions);
         let mut worst: f64 = 0.0;
         for (name, wanted) in &self.outputs {

@@ -192,7 +192,7 @@ impl TrainerBuilder {
     fn check_size(&self) -> Result<()> {
         let (targets, weighted) = (self.spec.loss.usual_targets(), !self.spec.loss_options.class_weights.is_empty());
         let (capacity, order) = (self.spec.batch, self.spec.batch);
-        let shape = Shape { samples: InputKind::SamplesU8, targets, weighted, capacity, order };
+        let shape = Shape { samples: InputKind::SamplesU8, targets, weighted, capacity, order, trains: true };
         let plan = shape.plan(&self.model, &self.spec)?;
         self.device.check_precision(&plan)?;
         memory(&self.device, &plan).check()

@@ -192,3 +192,25 @@ fn a_run_that_does_not_fit_ends_before_its_first_step() {
         assert!(refused.contains("layers.1.weight.state [1, 2, 4194304, 4194304]"), "{refused}");
     }
 }
+
+/// Nor do a later fit's bits depend on an evaluation before it.
+#[test]
+fn evaluation_alone_holds_no_training_state() {
+    let trained = |role| matches!(role, Role::OptimizerState | Role::Gradient);
+    for device in devices() {
+        let build = || builder(dressed(), Loss::SoftmaxCrossEntropy, Adam::new(0.01)).device(device.clone());
+        let (mut trainer, mut other) = (build().build().unwrap(), build().build().unwrap());
+        trainer.evaluate(&classes()).unwrap();
+        let plan = trainer.session.as_ref().unwrap().executor.plan();
+        assert!(!plan.trains() && plan.tensors.iter().all(|tensor| !trained(tensor.role)), "{plan}");
+        trainer.fit(&classes(), epochs(2), &mut ()).unwrap();
+        let after = trainer.evaluate(&classes()).unwrap().loss;
+        let plan = trainer.session.as_ref().unwrap().executor.plan();
+        assert!(plan.trains() && plan.tensors.iter().any(|tensor| trained(tensor.role)));
+        other.fit(&classes(), epochs(2), &mut ()).unwrap();
+        assert_eq!(trainer.weights(0).unwrap(), other.weights(0).unwrap());
+        // From its file it is evaluated without training state too.
+        let mut again = Trainer::from_file(trainer.to_file(0).unwrap(), device.clone()).unwrap();
+        assert_eq!(again.evaluate(&classes()).unwrap().loss, after);
+    }
+}

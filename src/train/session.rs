@@ -30,6 +30,8 @@ pub(super) struct Shape {
     pub capacity: usize,
     /// Sample indices per replica on the device at a time.
     pub order: usize,
+    /// Whether it holds what training needs beside parameters and statistics.
+    pub trains: bool,
 }
 
 impl Shape {
@@ -39,24 +41,25 @@ impl Shape {
         let (samples, targets) = (input_kind(data.features()), target_kind(data.targets()));
         let weighted = weighted(data, spec);
         if (data.len() * data.features().row_bytes()) as u64 <= limit {
-            return Self { samples, targets, weighted, capacity: data.len(), order: data.len() };
+            return Self { samples, targets, weighted, capacity: data.len(), order: data.len(), trains: true };
         }
         let rows_per_step = spec.batch * spec.replicas.len();
         let affordable = CHUNK_BYTES.min(usize::try_from(limit).unwrap_or(CHUNK_BYTES)) / data.features().row_bytes();
         let steps = (affordable / rows_per_step).max(1);
-        Self { samples, targets, weighted, capacity: steps * rows_per_step, order: steps * spec.batch }
+        Self { samples, targets, weighted, capacity: steps * rows_per_step, order: steps * spec.batch, trains: true }
     }
 
     /// For evaluation and prediction only.
     pub fn evaluation(features: &Features, targets: TargetKind, weighted: bool, spec: &TrainSpec) -> Self {
-        Self { samples: input_kind(features), targets, weighted, capacity: spec.batch, order: spec.batch }
+        let (capacity, order) = (spec.batch, spec.batch);
+        Self { samples: input_kind(features), targets, weighted, capacity, order, trains: false }
     }
 
     /// The plan of this shape.
     pub fn plan(&self, model: &Sequential, spec: &TrainSpec) -> Result<Plan> {
         let bytes = if self.samples == InputKind::SamplesU8 { 1 } else { 4 };
         let rows = (CHUNK_BYTES / (model.inputs * bytes)).clamp(1, 16 * EVALUATION_BATCH);
-        PlanRequest {
+        let request = PlanRequest {
             model,
             spec,
             samples: self.samples,
@@ -65,8 +68,8 @@ impl Shape {
             train: Capacity { batch: spec.batch, samples: self.capacity, order: self.order },
             evaluate: Capacity { batch: EVALUATION_BATCH.min(rows), samples: rows, order: 0 },
             keep_gradients: false,
-        }
-        .plan()
+        };
+        if self.trains { request.plan() } else { request.evaluation() }
     }
 }
 
@@ -104,7 +107,8 @@ impl Session {
         let mut new = Self { shape, executor: device.executor(shape.plan(model, spec)?, record)?, ranking: None };
         let classes = class_weights(spec, LossWeights::classes(model.outputs()));
         for program in [ProgramId::Train, ProgramId::Evaluate] {
-            if let Some(weights) = new.executor.plan().program(program).find(Port::Weights) {
+            let plan = new.executor.plan();
+            if let Some(weights) = plan.find(program).and_then(|program| program.find(Port::Weights)) {
                 new.executor.write(weights, 0, TensorData::F32(&classes))?;
             }
         }

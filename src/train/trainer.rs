@@ -266,17 +266,26 @@ impl Trainer {
         self.session.as_mut().ok_or_else(|| Error::Device("no session".to_owned()))
     }
 
-    /// The present session, or one in which the state can be read and written.
+    /// The present session, or one in which the whole state can be read and written.
     pub(super) fn any_session(&mut self) -> Result<&mut Session> {
-        let shape = self.session.as_ref().map_or_else(|| self.usual_shape(), |session| session.shape);
-        self.session(shape)
+        let present = self.session.as_ref().map(|session| session.shape);
+        self.session(present.map_or_else(|| self.usual_shape(), |shape| Shape { trains: true, ..shape }))
+    }
+
+    /// Whether there is state beside the model's: of an optimizer that has begun.
+    fn has_begun(&self) -> bool {
+        match &self.session {
+            Some(session) => session.shape.trains,
+            None => self.carried.len() > self.model.tensors().len(),
+        }
     }
 
     /// The shape of a session that is for nothing in particular.
     pub(super) fn usual_shape(&self) -> Shape {
         let none = Features::F32(Array2::zeros((0, self.model.inputs)));
         let weighted = !self.spec.loss_options.class_weights.is_empty();
-        Shape::evaluation(&none, self.spec.loss.usual_targets(), weighted, &self.spec)
+        let shape = Shape::evaluation(&none, self.spec.loss.usual_targets(), weighted, &self.spec);
+        Shape { trains: true, ..shape }
     }
 
     pub(super) fn session_for_evaluation(
@@ -295,7 +304,8 @@ impl Trainer {
             let usual = self.spec.loss.usual_targets();
             let targets = wanted.or(present.map(|shape| shape.targets)).unwrap_or(usual);
             let weighted = weighted || !self.spec.loss_options.class_weights.is_empty();
-            Shape::evaluation(features, targets, weighted, &self.spec)
+            let shape = Shape::evaluation(features, targets, weighted, &self.spec);
+            Shape { trains: self.has_begun(), ..shape }
         });
         self.session(shape)
     }
