@@ -49,7 +49,7 @@ impl<T: Compute> CpuExecutor<T> {
         })
     }
 
-    /// What it takes for a plan, and what the machine has.
+    /// The memory that a plan needs, and what the machine has.
     pub(crate) fn footprint(plan: &Plan) -> MemoryReport {
         let limits = MemoryLimits { available: available_memory(), ..MemoryLimits::default() };
         let mut held = plan.memory(tensor_bytes::<T>);

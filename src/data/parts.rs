@@ -6,7 +6,7 @@ use crate::{Error, Result};
 use ndarray::Axis;
 use std::sync::Arc;
 
-/// What a model learns from, and what it is judged on.
+/// Training and test samples.
 #[derive(Clone, Debug)]
 pub struct TrainTest {
     /// Samples to learn from.
@@ -28,14 +28,14 @@ impl TrainTest {
     }
 }
 
-/// What a model learns from, is watched on while it learns, and is judged on when it has.
+/// Training, validation and test samples.
 #[derive(Clone, Debug)]
 pub struct Parts {
     /// Samples to learn from.
     pub train: Dataset,
-    /// Samples to judge it on after each epoch.
+    /// Samples to validate on after each epoch.
     pub validation: Option<Dataset>,
-    /// Samples to judge the final model on.
+    /// Samples to test the final model on.
     pub test: Option<Dataset>,
 }
 

@@ -311,7 +311,7 @@ impl Preprocessing {
         };
         let name = table.source().file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
         let data = data.with_name(name).with_preprocessing(self.clone());
-        // A table to judge a model on need not have weights.
+        // A table to evaluate a model on need not have weights.
         let column = self.weights.as_ref().and_then(|source| self.place(table, source).ok());
         let Some(column) = column else { return Ok(data) };
         let weight = |row: &usize| match table.number(*row, column)? {

@@ -10,10 +10,10 @@ use std::collections::BTreeMap;
 /// How samples are divided. The same split of as many samples with the same classes gives the same parts.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Split {
-    /// Share of the samples to judge the final model on.
+    /// Share of the samples to test the final model on.
     #[serde(default)]
     pub test: f64,
-    /// Share of the samples to judge the model on while it trains.
+    /// Share of the samples to validate the model on while it trains.
     #[serde(default)]
     pub validation: f64,
     /// Draws who goes where.

@@ -24,7 +24,7 @@ pub(super) fn at_once(plan: &Plan) -> impl Iterator<Item = (ProgramId, &Program)
 }
 
 impl GpuExecutor {
-    /// What it takes for a plan, and what the device allows; a software rasterizer's memory is the machine's. What metrics
+    /// The memory that a plan needs, and what the device allows; a software rasterizer's memory is the machine's. What metrics
     /// need beyond evaluation comes on top once they are asked for.
     pub(crate) fn footprint(gpu: &Gpu, plan: &Plan) -> MemoryReport {
         let own = gpu.device.limits();

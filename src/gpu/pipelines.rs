@@ -18,7 +18,7 @@ pub(crate) enum Choice {
     Named(&'static str),
     /// For each step of a program one of the two, for the tuner.
     Steps(Vec<Option<&'static str>>),
-    /// For each step of each program one of the two, for a run that goes on.
+    /// For each step of each program one of the two, for a resumed run.
     Programs(BTreeMap<ProgramId, Vec<Option<&'static str>>>),
 }
 

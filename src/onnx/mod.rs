@@ -113,7 +113,7 @@ impl Display for Port {
 pub struct Model {
     /// The file's content.
     pub bytes: Vec<u8>,
-    /// What it takes.
+    /// The inputs.
     pub inputs: Vec<Port>,
     /// What it gives.
     pub outputs: Vec<Port>,

@@ -143,7 +143,7 @@ impl DataSpec {
             Source::Images => self.images()?,
             Source::Table { table, .. } => self.table(&table)?,
             Source::Made(data) if self.source == "xor" && !matches!(self.test, Some(Portion::Share(_))) => {
-                // All four rows are needed to learn it, and it is judged on them.
+                // All four rows are needed to learn it, and to test it.
                 let parts = self.arrays(RawParts { train: data.into(), validation: None, test: None }, 0.0)?;
                 Parts { test: parts.test.or_else(|| Some(parts.train.clone())), ..parts }
             }

@@ -97,7 +97,7 @@ impl Trainer {
         }
     }
 
-    /// Goes on with an epoch: submits some steps, and sees which have finished; or waits for all that are queued, where the
+    /// Continues an epoch: submits some steps, and sees which have finished; or waits for all that are queued, where the
     /// epoch is over, a checkpoint is due, or somebody asked to stop.
     pub(super) fn go_on_with(&mut self, course: &mut Course, mut epoch: Box<Epoch>) -> Result<()> {
         let done = match std::mem::take(&mut epoch.unwatched) {

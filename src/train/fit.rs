@@ -17,7 +17,7 @@ use crate::plan::ProgramId;
 use crate::platform::now;
 use crate::state::State;
 
-/// How long to train, on what to judge it, when to stop, and where to keep it.
+/// How long to train, what to validate on, when to stop, and where to write checkpoints.
 #[derive(Clone, Copy, Debug)]
 pub struct Fit<'a> {
     pub(super) epochs: usize,
@@ -54,7 +54,7 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Keeps checkpoints there, from which the fit goes on after a stop or a crash ([`Trainer::resume`]).
+    /// Keeps checkpoints there, from which the fit resumes after a stop or a crash ([`Trainer::resume`]).
     #[must_use]
     pub fn checkpoints(mut self, checkpoints: impl Into<Option<&'a Checkpoints>>) -> Self {
         self.checkpoints = checkpoints.into();
@@ -94,7 +94,7 @@ impl Trainer {
     /// Trains on a dataset, to the end or until the callback asks to stop: [`Trainer::start`], pulled. Losses are those
     /// before each step's update.
     ///
-    /// After [`Trainer::resume`] the first fit goes on where the checkpoint stands: its epochs, steps and patience count
+    /// After [`Trainer::resume`] the first fit continues from the checkpoint: its epochs, steps and patience count
     /// from where the interrupted fit began, and the end is the same, bit for bit, as if there had been no interruption.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! What is foretold of memory is what executors hold.
+//! The memory report states exactly what executors hold.
 
 use ndarray::Array2;
 

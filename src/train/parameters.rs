@@ -33,7 +33,7 @@ impl Trainer {
     }
 
     /// Gives the first layers of every replica these tensors, as many layers as there are of; the others keep their own.
-    /// So a new head goes on top of layers that learned something else: give all of a model's layers but the last.
+    /// This puts a new head on top of pretrained layers: give all of a model's layers but the last.
     ///
     /// ```
     /// use wgrad::datasets::{self, MakeMoons, make_moons};

@@ -1,4 +1,4 @@
-//! What a run tells while it goes on and when it is over.
+//! What a run reports while it trains and when it is over.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ pub struct Scores {
     pub loss: f64,
     /// Share of right answers; 0 for values as targets, which are never just right.
     pub accuracy: f64,
-    /// What else it is judged by; none during training, in whose way it would be.
+    /// Metrics beside loss and accuracy; none during training, which they would slow down.
     #[serde(default, skip_serializing_if = "Metrics::is_empty")]
     pub metrics: Metrics,
 }

@@ -96,7 +96,7 @@ fn short(value: &Value) -> String {
 }
 
 impl TrainerBuilder {
-    /// Goes on from a checkpoint as [`Trainer::resume`] does, provided that it is of this model with these settings.
+    /// Continues from a checkpoint as [`Trainer::resume`] does, provided that it is of this model with these settings.
     ///
     /// # Errors
     /// As [`TrainerBuilder::build`] and [`Trainer::resume`]; [`Error::Resume`] that names the first field that differs.
@@ -110,7 +110,7 @@ impl TrainerBuilder {
 }
 
 impl Trainer {
-    /// A trainer that goes on where a checkpoint stands: the file, or the newest good one of a directory of
+    /// A trainer that continues from a checkpoint: the file, or the newest good one of a directory of
     /// [`Checkpoints`](super::Checkpoints). The next fit continues the interrupted one; asked for the same data, it ends with the bits
     /// that it would have had without the interruption, on the same device and driver. On a GPU it takes the kernel variants that ran before.
     /// [`Trainer::resume_note`] says where any of this does not hold.
@@ -165,7 +165,7 @@ impl Trainer {
         self.resume_note.as_deref()
     }
 
-    /// Epochs and steps that the fit which goes on has behind it, those within its present epoch included.
+    /// Epochs and steps that the resumed fit has done, including those of its current epoch.
     pub fn resumes_after(&self) -> Option<(usize, u64)> {
         let state = &self.resumed.as_ref()?.state;
         Some((state.reports.len(), state.steps + state.steps_within_epoch() as u64))

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::state::State;
 
 /// A fit under way, from [`Trainer::start`]. Nothing happens between two calls of [`Run::next`] but what was submitted to
-/// the device, which goes on; whoever pulls decides when the run goes on, and whether.
+/// the device, which keeps working; the caller decides when the run continues, and whether.
 ///
 /// ```
 /// use wgrad::{Activation::*, Adam, End, Event, Loss::*, Sequential, Trainer, datasets, epochs};

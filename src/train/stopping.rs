@@ -46,7 +46,7 @@ pub enum Reference {
     BestSoFar,
 }
 
-/// Stops a run after `patience` epochs without an improvement. Every replica is judged by its own values: one that has
+/// Stops a run after `patience` epochs without an improvement. Every replica is measured by its own values: one that has
 /// stopped keeps its weights of then, and the run ends with the last.
 ///
 /// ```
@@ -142,7 +142,7 @@ pub(super) struct Verdict {
 }
 
 impl Standing {
-    /// Judges an epoch. Without `stops` nothing ever stops: only the best is told.
+    /// Compares an epoch with the best so far. Without `stops` nothing ever stops: only the best is reported.
     pub fn judge(&mut self, rule: &EarlyStopping, stops: bool, report: &EpochReport, replica: usize) -> Verdict {
         if self.stopped.is_some() {
             return Verdict::default();

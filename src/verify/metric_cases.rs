@@ -1,4 +1,4 @@
-//! The cases of what judges a model: counts of classes, sums of differences, and the ranking of scores.
+//! The cases of the metrics: counts of classes, sums of differences, and the ranking of scores.
 
 use super::cases::{ANY, AROUND, order, row_extents, rows};
 use super::suite::{Fill, Suite, SuiteBuilder};

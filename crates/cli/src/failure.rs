@@ -27,7 +27,7 @@ pub enum Failure {
     Resumable {
         /// Why it ended.
         error: wgrad::Error,
-        /// The command that goes on.
+        /// The command that resumes.
         way_on: String,
     },
     /// Ctrl-C; what to do next.

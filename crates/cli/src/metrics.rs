@@ -24,7 +24,7 @@ pub fn in_units(mut evaluation: Evaluation, known: &Preprocessing) -> Evaluation
     evaluation
 }
 
-/// The JSON fields of what a model is judged by.
+/// The JSON fields of a model's metrics.
 #[derive(Serialize)]
 pub struct MetricFields<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -93,7 +93,7 @@ impl<'a> MetricFields<'a> {
     }
 }
 
-/// The tables of what a model is judged by, those that come after the list of single numbers.
+/// The tables of a model's metrics, printed after the list of single numbers.
 pub struct MetricTables(Vec<(&'static str, Table)>);
 
 impl MetricTables {

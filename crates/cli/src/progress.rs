@@ -22,7 +22,7 @@ impl ProgressBar {
         Self { bar: None, epochs: 0, classes: true, judged_on: "validation" }
     }
 
-    /// What the samples are called that each epoch is judged on, if any; `validation` unless told otherwise.
+    /// The name of the samples that each epoch is validated on, if any; `validation` by default.
     pub fn judged_on(self, judged_on: &'static str) -> Self {
         Self { judged_on, ..self }
     }
@@ -63,7 +63,7 @@ impl ProgressBar {
         let judged = validation.as_ref().map_or_else(String::new, |scores| {
             format!("  {} {:.4}{}", self.judged_on, scores.loss, right("", scores.accuracy))
         });
-        // Not eprintln, which panics where stderr is closed; a run goes on without anyone to watch it.
+        // Not eprintln, which panics where stderr is closed; a run continues without anyone watching.
         writeln!(
             std::io::stderr(),
             "epoch {epoch}/{}  loss {:.4}{}{judged}  lr {rate:.3e}  {seconds:.2} s  {samples_per_second:.0} samples/s",

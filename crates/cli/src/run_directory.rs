@@ -1,4 +1,4 @@
-//! The directory of a run: checked before training, filled while it goes on, so that it can be resumed at any moment.
+//! The directory of a run: checked before training and filled during it, so that it can be resumed at any moment.
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
@@ -44,7 +44,7 @@ pub struct Beginning {
     pub specs: Vec<u8>,
     /// Epochs before an interruption; none for a new run.
     pub resumed: Option<Vec<EpochReport>>,
-    /// Whether epochs are judged on a validation part, and not on the test part.
+    /// Whether epochs are validated on a validation part rather than on the test part.
     pub validates: bool,
 }
 
@@ -69,7 +69,7 @@ impl Beginning {
 }
 
 impl RunDirectory {
-    /// Makes the directory if need be, and sees whether it can be written to. A run that goes on holds its lock already.
+    /// Makes the directory if need be, and sees whether it can be written to. A resumed run holds its lock already.
     pub fn prepare(path: &Path, lock: Option<RunLock>, checkpoints: Checkpoints, beginning: Beginning) -> Result<Self> {
         let new = !path.exists();
         std::fs::create_dir_all(path).map_err(|e| refused(path, "create this directory for --out", e))?;
@@ -96,7 +96,7 @@ impl RunDirectory {
         self.path.join(SETTINGS).exists() && self.checkpoints.are_there()
     }
 
-    /// The command that goes on with this run.
+    /// The command that resumes this run.
     pub fn way_on(&self) -> String {
         let path = self.path.display().to_string();
         let plain = path.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+".contains(c));

@@ -3,7 +3,7 @@
 
 use super::NpyError;
 
-/// What the header says, not yet judged.
+/// The header's fields, not yet validated.
 #[derive(Debug, PartialEq)]
 pub(super) struct Header {
     pub(super) descr: String,

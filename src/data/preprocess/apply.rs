@@ -132,7 +132,7 @@ impl Preprocessing {
         for target in &self.targets {
             places.push(self.place(table, &target.source)?);
         }
-        // A table to judge a model on need not have weights.
+        // A table to evaluate a model on need not have weights.
         places.extend(self.weights.as_ref().and_then(|source| self.place(table, source).ok()));
         let drop = self.missing == Missing::Drop;
         let whole = |row: &usize| !drop || !places.iter().any(|place| table.is_missing(*row, *place));

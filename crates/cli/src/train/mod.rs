@@ -73,7 +73,7 @@ pub fn run(args: &TrainArgs, mut settings: Settings, output: &Output, started: I
     };
     let trainer = run.close();
     let saved = directory.as_mut().map(|directory| save(directory, trainer, &history)).transpose()?;
-    // The model is safe by now, whatever comes of judging it.
+    // The model is saved by now, whether its evaluation succeeds or not.
     let scores = scored(trainer, &history, spec.fit.stopping.is_some(), parts)?;
     let seconds = started.elapsed().as_secs_f64();
     summarize(&Summary::new(&history, &scores, seconds, device.note(), saved), output);

@@ -95,7 +95,7 @@ impl Scored {
         (train, validation, test): (&Dataset, Option<&Dataset>, Option<&Dataset>),
     ) -> Result<Self> {
         let regression = matches!(train.targets(), Targets::Values(_));
-        // Epochs are judged by loss and accuracy alone.
+        // Epochs are compared by loss and accuracy alone.
         let watched = watched.filter(|_| !restored && !regression);
         let mut judge = |data: Option<&Dataset>, watched: Option<Evaluation>| match (data, watched) {
             (Some(_), Some(watched)) => Ok(Some(watched)),
