@@ -54,7 +54,7 @@ fn kernel_records<'de, D: Deserializer<'de>>(from: D) -> Result<KernelRecords, D
 impl DeviceRecord {
     pub fn of(info: &DeviceInfo, kernels: KernelRecords) -> Self {
         let DeviceInfo { device, adapter, backend, driver } = info.clone();
-        Self { device: device.to_owned(), adapter, backend, driver, kernels }
+        Self { device: device.into_owned(), adapter, backend, driver, kernels }
     }
 }
 

@@ -15,6 +15,7 @@ mod golden;
 mod memory_tests;
 mod metrics;
 mod model_file;
+mod non_finite;
 mod pace;
 mod parameters;
 mod ranking;

@@ -95,7 +95,7 @@ impl DeviceArgs {
 
 /// The variants that a program's kernels run in, and who chose them, in one line; nothing for the CPU.
 pub fn kernel_line(kernels: &[KernelChoice]) -> Option<String> {
-    let variants: Vec<_> = kernels.iter().map(|kernel| kernel.variant).collect();
+    let variants: Vec<&str> = kernels.iter().map(|kernel| &*kernel.variant).collect();
     let chosen = match kernels.iter().filter(|kernel| kernel.tuned).count() {
         0 if variants.contains(&"subgroup") => "asked for".to_owned(),
         0 => "default".to_owned(),
