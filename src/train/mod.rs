@@ -36,6 +36,7 @@ pub use fit_state::SampleRecord;
 pub use metrics::{Classification, Deviation, Metrics, Rates, Regression};
 pub use model_file::{ModelFile, TrainingFacts};
 pub use report::{Callback, End, EpochReport, Evaluation, History, Progress, RunInfo, Scores, StepReport};
+pub(crate) use resume::run_of;
 pub use run::Run;
 pub use saver::Checkpoints;
 pub use stopping::{EarlyStopping, Monitor, Reference};

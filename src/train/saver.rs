@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::ModelFile;
 use super::checkpoint::Checkpoint;
@@ -47,10 +47,17 @@ const DEFAULT_SECONDS: f64 = 10.0;
 /// # Ok::<(), wgrad::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Checkpoints {
     directory: PathBuf,
     steps: Option<u64>,
+    /// JSON has null for an infinite time.
+    #[serde(deserialize_with = "or_never")]
     seconds: f64,
+}
+
+fn or_never<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or(f64::INFINITY))
 }
 
 impl Checkpoints {
@@ -76,6 +83,17 @@ impl Checkpoints {
     /// Where they are.
     pub fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    /// The same in another directory.
+    #[must_use]
+    pub(crate) fn moved_to(self, directory: impl Into<PathBuf>) -> Self {
+        Self { directory: directory.into(), ..self }
+    }
+
+    /// Whether a file has the name of a checkpoint of a directory.
+    pub(crate) fn is_name(path: &Path) -> bool {
+        GENERATIONS.iter().any(|name| path.file_name().is_some_and(|own| own == *name))
     }
 
     /// Where the best epoch's model is.
@@ -295,6 +313,7 @@ mod tests {
             epochs: 0,
             steps,
             fit: None,
+            run: None,
         };
         Checkpoint { header, state: State::default(), best: State::default() }
     }

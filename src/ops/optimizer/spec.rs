@@ -11,6 +11,7 @@ pub const MAX_REPLICAS: usize = 1024;
 
 /// The optimizer with the hyper-parameters that all replicas share, and the base values of those that each has its own.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct OptimizerSpec {
     /// Which update rule.
     pub optimizer: Optimizer,
