@@ -206,10 +206,8 @@ impl Saver {
     /// Whether it is time for one after so many steps, at an epoch's end or within.
     pub fn is_due(&self, steps: u64, epoch_end: bool) -> bool {
         let by_steps = self.settings.steps.is_some_and(|every| steps - self.last_steps >= every);
-        let interval = match epoch_end {
-            true => SHORTEST_INTERVAL.min(Duration::from_secs_f64(self.settings.seconds.clamp(0.0, 1.0))),
-            false => Duration::from_secs_f64(self.settings.seconds.clamp(0.0, 1e9)),
-        };
+        let seconds = Duration::try_from_secs_f64(self.settings.seconds.max(0.0)).unwrap_or(Duration::MAX);
+        let interval = if epoch_end { SHORTEST_INTERVAL.min(seconds) } else { seconds };
         by_steps || self.last.elapsed() >= interval
     }
 
