@@ -98,6 +98,16 @@ pub enum Error {
         /// Its requested value.
         wanted: String,
     },
+    /// A file that describes a run, and cannot be used.
+    #[error("{}: {}{reason}", path.display(), within(field))]
+    RunFile {
+        /// The file.
+        path: PathBuf,
+        /// The field at fault, such as `training.optimizer.learning_rate`; empty where it is the file as a whole.
+        field: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// No adapter matches the request.
     #[error("{reason}{}", after(hint))]
     Adapter {
@@ -170,6 +180,11 @@ fn after(hint: &Option<Hint>) -> String {
     hint.map_or_else(String::new, |hint| format!("; {hint}"))
 }
 
+/// The field at the beginning of a message, if it is about one.
+fn within(field: &str) -> String {
+    if field.is_empty() { String::new() } else { format!("{field}: ") }
+}
+
 /// What to do about a loss that diverges.
 fn slower(precision: Precision) -> Hint {
     if precision == Precision::F16 { Hint::SmallerRateOrF32 } else { Hint::SmallerRate }
@@ -202,6 +217,11 @@ impl Error {
     /// A model file that cannot be used.
     pub fn model(path: &Path, reason: impl Into<String>) -> Self {
         Self::Model { path: path.to_path_buf(), reason: reason.into(), hint: None }
+    }
+
+    /// A file that describes a run, and cannot be used.
+    pub(crate) fn run_file(path: &Path, field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::RunFile { path: path.to_path_buf(), field: field.into(), reason: reason.into() }
     }
 
     /// No adapter for the request.
@@ -242,6 +262,7 @@ impl Error {
             | Self::MissingTensor { .. }
             | Self::Io { .. }
             | Self::Resume { .. }
+            | Self::RunFile { .. }
             | Self::Device(_) => None,
         }
     }

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 ///
 /// Steps are counted from t = 0 at the start of a fit, T in all, and epochs from e = 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Schedule {
     /// base
     #[default]

@@ -7,6 +7,7 @@ mod refine;
 
 pub use refine::{refine, refine_in};
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -59,16 +60,16 @@ pub struct TunedStep {
     /// Every variant that passed verification.
     pub candidates: Vec<Candidate>,
     /// What would run without tuning.
-    pub default: &'static str,
+    pub default: Cow<'static, str>,
     /// What runs from now on: the fastest, or the default where that is as fast within 5 %.
-    pub chosen: &'static str,
+    pub chosen: Cow<'static, str>,
 }
 
 impl TunedStep {
     /// How many times as fast as the default the choice is, where both were timed.
     pub fn speedup(&self) -> Option<f64> {
         let seconds = |name| self.candidates.iter().find(|own| own.variant == name).map(|own| own.seconds);
-        Some(seconds(self.default)? / seconds(self.chosen)?)
+        Some(seconds(&self.default)? / seconds(&self.chosen)?)
     }
 }
 
@@ -113,7 +114,7 @@ pub fn tune(
     let budget = budget / steps.len().max(1) as u32;
     for (network, plan) in &contests {
         for tuned in contest(&gpu, tuning, network, plan, budget)? {
-            tuning.choose(tuned.shape.clone(), tuned.chosen);
+            tuning.choose(tuned.shape.clone(), &tuned.chosen);
             report(Finding::Tuned(&tuned));
         }
     }
@@ -203,8 +204,8 @@ fn contest(gpu: &Gpu, tuning: &Tuning, network: &Network, plan: &Plan, budget: D
         let seconds = race(variants.len(), budget, &mut run)?;
         let candidates: Vec<_> =
             variants.into_iter().zip(seconds).map(|(variant, seconds)| Candidate { variant, seconds }).collect();
-        let (step, default) = (kernels[index].step.clone(), kernels[index].variant);
-        let chosen = winner(&candidates, default);
+        let (step, default) = (kernels[index].step.clone(), kernels[index].variant.clone());
+        let chosen = winner(&candidates, &default).map_or_else(|| default.clone(), Cow::from);
         tuned.push(TunedStep { network: network.to_string(), replicas, step, shape, candidates, default, chosen });
     }
     Ok(tuned)
@@ -236,12 +237,11 @@ fn race(count: usize, budget: Duration, run: &mut dyn FnMut(usize, usize) -> Res
     }
 }
 
-/// The fastest, unless the default is as good as that.
-fn winner(candidates: &[Candidate], default: &'static str) -> &'static str {
-    let fastest = candidates.iter().min_by(|a, b| a.seconds.total_cmp(&b.seconds));
-    let Some(fastest) = fastest else { return default };
+/// The fastest, unless the default is as good as that; none of none.
+fn winner(candidates: &[Candidate], default: &str) -> Option<&'static str> {
+    let fastest = candidates.iter().min_by(|a, b| a.seconds.total_cmp(&b.seconds))?;
     let as_good = |own: &&Candidate| own.variant == default && own.seconds <= TIE * fastest.seconds;
-    candidates.iter().find(as_good).unwrap_or(fastest).variant
+    Some(candidates.iter().find(as_good).unwrap_or(fastest).variant)
 }
 
 #[cfg(test)]

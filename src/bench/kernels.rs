@@ -1,5 +1,6 @@
 //! Each step of a training plan by itself, against the roofline.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -30,7 +31,7 @@ pub struct KernelRow {
     /// The kernel family.
     pub operation: &'static str,
     /// The variant that the device runs; none on the CPU.
-    pub variant: Option<&'static str>,
+    pub variant: Option<Cow<'static, str>>,
     /// Floating-point operations of one run, a multiply-add counted as two.
     pub flops: u64,
     /// Bytes that one run must read and write at least.
@@ -77,7 +78,7 @@ pub fn kernels(
             network: network.to_string(),
             step: step.label.clone(),
             operation: step.operation(),
-            variant: chosen.get(index).map(|kernel| kernel.variant),
+            variant: chosen.get(index).map(|kernel| kernel.variant.clone()),
             flops,
             bytes,
             runs: samples.times * samples.seconds.len(),

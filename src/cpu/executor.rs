@@ -298,5 +298,5 @@ fn layout<T: Compute>(plan: &Plan) -> Layout {
 /// For reports.
 pub(crate) fn info() -> DeviceInfo {
     let adapter = format!("{} threads", rayon::current_num_threads());
-    DeviceInfo { device: "cpu", adapter, backend: "ndarray".to_owned(), driver: String::new() }
+    DeviceInfo { device: "cpu".into(), adapter, backend: "ndarray".to_owned(), driver: String::new() }
 }

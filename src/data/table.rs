@@ -45,6 +45,7 @@ pub enum Header {
 
 /// How a table is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TableFormat {
     /// What stands between cells, a comma unless told otherwise.
     pub delimiter: u8,

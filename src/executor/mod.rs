@@ -2,6 +2,7 @@
 
 mod probe;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -39,10 +40,10 @@ impl StepMetrics {
 }
 
 /// What ran the plan, for every report.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceInfo {
     /// `gpu` or `cpu`.
-    pub device: &'static str,
+    pub device: Cow<'static, str>,
     /// The adapter's name; for the CPU, how many threads.
     pub adapter: String,
     /// `vulkan`, `metal`, `dx12`, or `ndarray` on the CPU.
@@ -71,14 +72,14 @@ pub struct Timing {
 }
 
 /// The kernel that runs a step on a GPU. Variants sum in different orders, so a run's bits depend on it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KernelChoice {
     /// `layers.0 forward`
     pub step: String,
     /// The kernel family.
-    pub kernel: &'static str,
+    pub kernel: Cow<'static, str>,
     /// Its variant.
-    pub variant: &'static str,
+    pub variant: Cow<'static, str>,
     /// Whether `wgrad tune` measured it for this shape; else it is the default by adapter and shape.
     pub tuned: bool,
 }
@@ -97,7 +98,7 @@ pub(crate) type KernelRecords = BTreeMap<ProgramId, Vec<KernelRecord>>;
 impl From<&KernelChoice> for KernelRecord {
     fn from(choice: &KernelChoice) -> Self {
         let KernelChoice { step, kernel, variant, .. } = choice;
-        Self { step: step.clone(), kernel: (*kernel).to_owned(), variant: (*variant).to_owned() }
+        Self { step: step.clone(), kernel: kernel.to_string(), variant: variant.to_string() }
     }
 }
 

@@ -144,7 +144,7 @@ impl Gpu {
     /// For reports.
     pub fn info(&self) -> DeviceInfo {
         DeviceInfo {
-            device: "gpu",
+            device: "gpu".into(),
             adapter: self.info.name.clone(),
             backend: self.info.backend.to_string(),
             driver: driver(&self.info),

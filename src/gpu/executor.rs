@@ -273,8 +273,8 @@ impl Executor for GpuExecutor {
         let steps = self.plan.program(program).steps.iter().zip(self.programs.get(&program).into_iter().flatten());
         let choice = |(step, Dispatch { kernel, .. }): (&Step, &Dispatch)| KernelChoice {
             step: step.label.clone(),
-            kernel: kernel.stem,
-            variant: kernel.variant,
+            kernel: kernel.stem.into(),
+            variant: kernel.variant.into(),
             tuned: kernel.tuned,
         };
         steps.map(choice).collect()

@@ -22,10 +22,13 @@
 //! ```
 
 mod data;
+mod file;
 mod fit;
 mod model;
 mod prepared;
 mod source;
+#[cfg(test)]
+mod tests;
 mod training;
 
 use serde::{Deserialize, Serialize};

@@ -77,17 +77,20 @@ impl Prepared {
         self.parts.validation.as_ref().or(self.parts.test.as_ref())
     }
 
-    /// Starts the run of a trainer that [`Prepared::trainer`] or [`Prepared::resume`] gave. It shares the samples.
+    /// Starts the run of a trainer that [`Prepared::trainer`] or [`Prepared::resume`] gave. It shares the samples, and its
+    /// checkpoints carry the spec ([`RunSpec::load`]).
     ///
     /// # Errors
-    /// As [`Trainer::start`].
+    /// As [`Trainer::start`]; [`Error::Spec`] for a path in the spec that is not UTF-8, which checkpoints cannot carry.
     pub fn start(&self, trainer: Trainer) -> Result<Run<'static>> {
         let fit = &self.spec.fit;
         let asked = epochs(fit.epochs_of(self.parts.train.len(), self.spec.training.batch_of(self.parts.train.len())));
         let asked = asked.steps(fit.steps).early_stopping(fit.stopping).checkpoints(fit.checkpoints.as_ref());
         let asked = self.watched().into_iter().fold(asked, |asked, watched| asked.validate(watched));
+        let described = fit.checkpoints.as_ref().map(|_| self.spec.carried()).transpose()?;
         let mut run = trainer.into_run(&self.parts.train, asked)?;
         run.note_start(self.notes());
+        described.into_iter().for_each(|described| run.describe(described));
         Ok(run)
     }
 

@@ -6,7 +6,7 @@ use crate::ops::{Loss, LossWeights};
 
 /// Options of a loss. Weights of single samples belong to the dataset ([`crate::Dataset::with_weights`]).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct LossOptions {
     /// Of softmax cross-entropy, s in [0, 1): targets become `(1 - s) y + s / O` (Szegedy et al., CVPR 2016; PyTorch's
     /// `CrossEntropyLoss(label_smoothing=s)`). The default is 0.

@@ -16,6 +16,6 @@ pub use tensors::{DenseTensors, Module, NormTensors, Part, TensorSpec};
 pub(crate) use tensors::{PartValues, parts};
 
 pub use crate::ops::optimizer::{Adadelta, Adagrad, Adam, AdamW, GradientDescent, Lion, Nadam, Rmsprop, Sgd};
-pub use crate::ops::optimizer::{MAX_REPLICAS, OptimizerSpec, Replica};
+pub use crate::ops::optimizer::{MAX_REPLICAS, OptimizerSpec, Replica, check_rate};
 pub use crate::schedule::{Pace, PlateauState, Schedule};
 pub use train::{Clip, TrainSpec};

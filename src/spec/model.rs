@@ -11,6 +11,7 @@ use crate::tensor::{MAX_WIDTH, Role};
 /// z = W x + b;  n = norm(z);  a = activation(n) + the output of an earlier layer;  y = dropout(a)
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DenseSpec {
     /// O, the number of outputs.
     pub units: usize,

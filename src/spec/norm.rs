@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 /// Normalizes a layer's sums to mean 0 and variance 1 before its activation; then each unit has a trained scale and
 /// shift: `n = scale (z - mean) / sqrt(variance + epsilon) + shift`. Scales start at 1, shifts at 0.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Norm {
     /// Each unit over the rows of a batch (Ioffe and Szegedy, "Batch normalization", ICML 2015), as PyTorch's
     /// `nn.BatchNorm1d`. Evaluation and prediction use running statistics instead, which each training step moves

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use super::fit_state::{FitState, SampleRecord};
 use crate::data::Preprocessing;
@@ -54,7 +55,7 @@ fn kernel_records<'de, D: Deserializer<'de>>(from: D) -> Result<KernelRecords, D
 impl DeviceRecord {
     pub fn of(info: &DeviceInfo, kernels: KernelRecords) -> Self {
         let DeviceInfo { device, adapter, backend, driver } = info.clone();
-        Self { device: device.to_owned(), adapter, backend, driver, kernels }
+        Self { device: device.into_owned(), adapter, backend, driver, kernels }
     }
 }
 
@@ -76,6 +77,9 @@ pub(super) struct Header {
     pub steps: u32,
     /// Where a fit stood; none between two fits.
     pub fit: Option<FitState>,
+    /// The run that the fit is of, as `run::RunSpec` writes it; none where it was not started from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<Value>,
 }
 
 /// A run at one moment.

@@ -164,8 +164,8 @@ impl Trainer {
         let notes = [on_cpu, kernels, goes_on, changed].into_iter().flatten().map(Event::Note);
         let events = notes.chain([Event::Started(Box::new(info.clone()))]).collect();
         let (fit, data, phase) = (fit.into(), data.clone(), Phase::Beginning(newest));
-        let (saver, error, asked, cut_short) = (None, None, false, None);
-        Ok(Course { fit, data, info, state, captured, watch, saver, phase, events, error, asked, cut_short })
+        let (run, saver, error, asked, cut_short) = (None, None, None, false, None);
+        Ok(Course { fit, data, info, state, captured, watch, run, saver, phase, events, error, asked, cut_short })
     }
 
     fn check_fit(&self, data: &Dataset, fit: &Fit<'_>) -> Result<()> {

@@ -4,6 +4,8 @@ use ndarray::Array2;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::non_finite::number;
+
 /// Metrics beyond the loss, as far as loss and targets define them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -107,11 +109,14 @@ impl Classification {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Regression {
     /// Mean absolute error.
+    #[serde(deserialize_with = "number")]
     pub mae: f64,
     /// Root of the mean squared error.
+    #[serde(deserialize_with = "number")]
     pub rmse: f64,
     /// R², the explained fraction of the targets' variance: 1 - sum (a - y)² / sum (y - mean y)². For constant targets, 1 for
     /// an exact model and else 0.
+    #[serde(deserialize_with = "number")]
     pub r2: f64,
     /// The metrics of each output.
     pub outputs: Vec<Deviation>,
@@ -121,10 +126,13 @@ pub struct Regression {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Deviation {
     /// Mean absolute error.
+    #[serde(deserialize_with = "number")]
     pub mae: f64,
     /// Root of the mean squared error.
+    #[serde(deserialize_with = "number")]
     pub rmse: f64,
     /// R², the explained fraction of the targets' variance.
+    #[serde(deserialize_with = "number")]
     pub r2: f64,
 }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::metrics::Metrics;
+use super::non_finite::{number, numbers, present};
 use crate::executor::{DeviceInfo, KernelChoice};
 use crate::precision::Precision;
 
@@ -10,8 +11,10 @@ use crate::precision::Precision;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scores {
     /// Mean loss over the samples.
+    #[serde(deserialize_with = "number")]
     pub loss: f64,
     /// Share of right answers; 0 for values as targets, which are never just right.
+    #[serde(deserialize_with = "number")]
     pub accuracy: f64,
     /// Metrics beside loss and accuracy; none during training, which they would slow down.
     #[serde(default, skip_serializing_if = "Metrics::is_empty")]
@@ -41,8 +44,10 @@ impl Scores {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
     /// Mean loss over samples and replicas.
+    #[serde(deserialize_with = "number")]
     pub loss: f64,
     /// Share of right answers, over samples and replicas.
+    #[serde(deserialize_with = "number")]
     pub accuracy: f64,
     /// Each replica's own.
     pub replicas: Vec<Scores>,
@@ -62,7 +67,7 @@ impl Evaluation {
 }
 
 /// What is known when a run starts.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunInfo {
     /// Where it runs.
     #[serde(flatten)]
@@ -92,21 +97,22 @@ pub struct RunInfo {
 }
 
 /// One step's loss, before its update.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepReport {
     /// From 1, since the model's training began.
     pub step: u64,
     /// Which replica.
     pub replica: usize,
     /// Mean loss of the batch.
+    #[serde(deserialize_with = "number")]
     pub loss: f32,
     /// The norm of all gradients before they were clipped, where clipping by global norm computes it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub gradient_norm: Option<f64>,
 }
 
 /// How far an epoch has come.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// From 1.
     pub epoch: usize,
@@ -115,10 +121,13 @@ pub struct Progress {
     /// Steps of the epoch.
     pub steps: usize,
     /// Mean loss of the epoch so far, over all replicas.
+    #[serde(deserialize_with = "number")]
     pub loss: f64,
     /// Share of right answers of the epoch so far.
+    #[serde(deserialize_with = "number")]
     pub accuracy: f64,
     /// Samples per second of the epoch so far, of all replicas together.
+    #[serde(deserialize_with = "number")]
     pub samples_per_second: f64,
 }
 
@@ -134,16 +143,17 @@ pub struct EpochReport {
     #[serde(alias = "test")]
     pub validation: Option<Evaluation>,
     /// Each replica's learning rate at the epoch's last step.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "numbers")]
     pub learning_rates: Vec<f32>,
     /// Seconds of training, without the validation.
     pub seconds: f64,
     /// Of training, of all replicas together.
+    #[serde(deserialize_with = "number")]
     pub samples_per_second: f64,
 }
 
 /// Why a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum End {
     /// All epochs are done.
@@ -157,7 +167,7 @@ pub enum End {
 }
 
 /// A whole run.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct History {
     /// What was known at its start.
     pub run: RunInfo,

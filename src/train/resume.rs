@@ -95,6 +95,11 @@ fn short(value: &Value) -> String {
     }
 }
 
+/// The description of the run that the latest checkpoint is of, and that checkpoint's path; as [`Trainer::resume`] finds it.
+pub(crate) fn run_of(path: &Path) -> Result<(Option<Value>, PathBuf)> {
+    latest(path).map(|(checkpoint, file, _)| (checkpoint.header.run, file))
+}
+
 impl TrainerBuilder {
     /// Continues from a checkpoint as [`Trainer::resume`] does, provided that it is of this model with these settings.
     ///
@@ -180,7 +185,9 @@ impl Trainer {
     pub(super) fn checkpoint(&mut self, course: &mut Course) -> Result<()> {
         let (epochs, steps) = (course.state.reports.len(), course.steps());
         let Some(saver) = &mut course.saver else { return Ok(()) };
-        saver.offer(self.snapshot(Some(course.state.clone()), course.captured.clone())?, steps)?;
+        let mut checkpoint = self.snapshot(Some(course.state.clone()), course.captured.clone())?;
+        checkpoint.header.run = course.run.clone();
+        saver.offer(checkpoint, steps)?;
         course.events.push_back(Event::Checkpoint(CheckpointReport { epochs, steps }));
         Ok(())
     }
@@ -200,6 +207,7 @@ impl Trainer {
             epochs: self.epochs,
             steps: self.steps,
             fit,
+            run: None,
         };
         Ok(Checkpoint { header, state: self.any_session()?.executor.read_state(Role::is_state)?, best })
     }

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 
+use serde_json::Value;
+
 use super::epoch::{Epoch, Watch};
 use super::event::{Event, Note};
 use super::fit::Settings;
@@ -76,6 +78,8 @@ pub(super) struct Course {
     /// The model's tensors of each replica's best epoch, or of its last.
     pub captured: State,
     pub watch: Watch,
+    /// Its description, for checkpoints.
+    pub run: Option<Value>,
     pub saver: Option<Saver>,
     pub phase: Phase,
     /// What has happened, and is yet to be pulled; then the error that ended the run, if one did.
@@ -194,6 +198,11 @@ impl<'t> Run<'t> {
         let of_device = |event: &Event| matches!(event, Event::Note(Note::OnCpu { .. } | Note::DefaultKernels { .. }));
         let at = self.course.events.iter().take_while(|event| of_device(event)).count();
         notes.into_iter().rev().for_each(|note| self.course.events.insert(at, Event::Note(note)));
+    }
+
+    /// Its checkpoints carry this description of it.
+    pub(crate) fn describe(&mut self, run: Value) {
+        self.course.run = Some(run);
     }
 
     /// Ends the run where it stands, if it is not over, without another checkpoint, and gives its trainer.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::ModelFile;
 use super::checkpoint::Checkpoint;
@@ -47,10 +47,17 @@ const DEFAULT_SECONDS: f64 = 10.0;
 /// # Ok::<(), wgrad::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Checkpoints {
     directory: PathBuf,
     steps: Option<u64>,
+    /// JSON has null for an infinite time.
+    #[serde(deserialize_with = "or_never")]
     seconds: f64,
+}
+
+fn or_never<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or(f64::INFINITY))
 }
 
 impl Checkpoints {
@@ -76,6 +83,17 @@ impl Checkpoints {
     /// Where they are.
     pub fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    /// The same in another directory.
+    #[must_use]
+    pub(crate) fn moved_to(self, directory: impl Into<PathBuf>) -> Self {
+        Self { directory: directory.into(), ..self }
+    }
+
+    /// Whether a file has the name of a checkpoint of a directory.
+    pub(crate) fn is_name(path: &Path) -> bool {
+        GENERATIONS.iter().any(|name| path.file_name().is_some_and(|own| own == *name))
     }
 
     /// Where the best epoch's model is.
@@ -188,10 +206,8 @@ impl Saver {
     /// Whether it is time for one after so many steps, at an epoch's end or within.
     pub fn is_due(&self, steps: u64, epoch_end: bool) -> bool {
         let by_steps = self.settings.steps.is_some_and(|every| steps - self.last_steps >= every);
-        let interval = match epoch_end {
-            true => SHORTEST_INTERVAL.min(Duration::from_secs_f64(self.settings.seconds.clamp(0.0, 1.0))),
-            false => Duration::from_secs_f64(self.settings.seconds.clamp(0.0, 1e9)),
-        };
+        let seconds = Duration::try_from_secs_f64(self.settings.seconds.max(0.0)).unwrap_or(Duration::MAX);
+        let interval = if epoch_end { SHORTEST_INTERVAL.min(seconds) } else { seconds };
         by_steps || self.last.elapsed() >= interval
     }
 
@@ -295,6 +311,7 @@ mod tests {
             epochs: 0,
             steps,
             fit: None,
+            run: None,
         };
         Checkpoint { header, state: State::default(), best: State::default() }
     }

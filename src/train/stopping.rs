@@ -63,6 +63,7 @@ pub enum Reference {
 /// # Ok::<(), wgrad::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct EarlyStopping {
     /// What is watched.
     pub monitor: Monitor,

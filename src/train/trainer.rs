@@ -236,7 +236,7 @@ impl Trainer {
             samples: self.trained_samples.clone(),
             epochs: self.epochs,
             steps: self.steps,
-            device: self.device.info().device.to_owned(),
+            device: self.device.info().device.into_owned(),
             adapter: self.device.info().adapter,
             bytes: self.bytes,
         };

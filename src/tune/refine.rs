@@ -52,7 +52,7 @@ pub fn refine(trainer: &Trainer, data: &Dataset, tuning: &mut Tuning, budget: Du
         let contest =
             Contest { step, shape, default: present.name, variants: alike.iter().map(|own| own.name).collect() };
         let decided = contest.decide(gpu, &plan, network.clone())?;
-        tuning.refine(decided.shape.clone(), decided.chosen);
+        tuning.refine(decided.shape.clone(), &decided.chosen);
         tuned.push(decided);
     }
     Ok(tuned)
@@ -121,7 +121,8 @@ impl Contest<'_> {
         let candidates = steps.iter().zip(seconds);
         let candidates: Vec<_> =
             candidates.map(|(step, seconds)| Candidate { variant: variants[*step], seconds }).collect();
-        let chosen = winner(&candidates, default);
+        let chosen = winner(&candidates, default).unwrap_or(default).into();
+        let default = default.into();
         let replicas = plan.replicas;
         Ok(TunedStep { network, replicas, step: step.label.clone(), shape, candidates, default, chosen })
     }

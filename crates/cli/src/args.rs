@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use wgrad::executor::KernelChoice;
 use wgrad::files::cache_directory;
 use wgrad::gpu::{GpuOptions, GpuRequest};
-use wgrad::spec::MAX_REPLICAS;
+use wgrad::spec::{MAX_REPLICAS, check_rate};
 use wgrad::{Activation, Device, Error, Init, Loss, Precision, Sequential};
 
 use crate::output::Output;
@@ -95,7 +95,7 @@ impl DeviceArgs {
 
 /// The variants that a program's kernels run in, and who chose them, in one line; nothing for the CPU.
 pub fn kernel_line(kernels: &[KernelChoice]) -> Option<String> {
-    let variants: Vec<_> = kernels.iter().map(|kernel| kernel.variant).collect();
+    let variants: Vec<&str> = kernels.iter().map(|kernel| &*kernel.variant).collect();
     let chosen = match kernels.iter().filter(|kernel| kernel.tuned).count() {
         0 if variants.contains(&"subgroup") => "asked for".to_owned(),
         0 => "default".to_owned(),
@@ -172,10 +172,13 @@ impl Float for f64 {}
 
 /// A learning rate or a decay.
 pub fn rate<T: Float>(text: &str) -> Result<T, String> {
-    // Devices compute in f32.
-    let sound = |value: &T| ((*value).into() as f32).is_finite() && (*value).into() >= 0.0;
-    let value = text.parse::<T>().ok().filter(sound);
-    value.ok_or_else(|| "must be a finite number of at least 0".to_owned())
+    let value: T = text.parse().map_err(|_| "must be a finite number of at least 0".to_owned())?;
+    // The library knows what devices can compute with.
+    match check_rate("rate", value.into()) {
+        Ok(()) => Ok(value),
+        Err(Error::Spec { reason, .. }) => Err(reason),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// A limit or a distance.

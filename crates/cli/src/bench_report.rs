@@ -176,7 +176,7 @@ fn kernel_table(rows: &[KernelRow]) -> Table {
         table.row([
             row.network.clone(),
             row.step.clone(),
-            row.variant.unwrap_or("-").to_owned(),
+            row.variant.as_deref().unwrap_or("-").to_owned(),
             format!("{:.2}", row.gflops),
             format!("{:.2}", row.bytes as f64 / row.seconds / 1e9),
             seconds(row.seconds),

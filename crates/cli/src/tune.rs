@@ -167,7 +167,7 @@ fn table(steps: &[TunedStep]) -> Table {
         times.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
         let times: Vec<_> = times.iter().map(|own| format!("{} {}", own.variant, seconds(own.seconds))).collect();
         let names = [step.network.clone(), step.replicas.to_string(), step.step.clone(), times.join(", ")];
-        table.row(names.into_iter().chain([step.default, step.chosen].map(str::to_owned)));
+        table.row(names.into_iter().chain([&step.default, &step.chosen].map(ToString::to_string)));
     }
     table
 }

@@ -10,6 +10,7 @@ use crate::ops::optimizer::OptimizerSpec;
 
 /// What all replicas share of it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Rule {
     /// How fast the learning rate falls by itself: it is divided by 1 + (t - 1) times this.
     pub rate_decay: f64,

@@ -9,6 +9,7 @@ use crate::ops::optimizer::OptimizerSpec;
 
 /// It has no numbers of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Rule {}
 
 /// Gradient descent on the whole training set: w = w - learning_rate g. Each step takes all samples, so that the batch

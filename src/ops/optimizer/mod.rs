@@ -15,7 +15,7 @@ pub(crate) use hyper::GRADIENT_BITS;
 pub(crate) use hyper::Hyper;
 pub(crate) use rule::SLOTS;
 use rule::{Constants, Rule};
-pub use spec::{MAX_REPLICAS, OptimizerSpec, Replica};
+pub use spec::{MAX_REPLICAS, OptimizerSpec, Replica, check_rate};
 pub(crate) use update::{Update, split_slots, state_slots};
 
 macro_rules! optimizers {
@@ -116,9 +116,7 @@ impl Optimizer {
     /// # Errors
     /// [`Error::Spec`] that names the field.
     pub(crate) fn validate(self, momentum: f64) -> Result<()> {
-        if !(0.0..1.0).contains(&momentum) {
-            return Err(Error::spec("momentum", format!("must be at least 0 and below 1, got {momentum}")));
-        }
+        spec::check_share("momentum", momentum)?;
         if self.momentum().is_none() && momentum != 0.0 {
             return Err(Error::spec("momentum", format!("{} has none; leave it out, or at 0", self.name())));
         }

@@ -16,6 +16,7 @@ const NEGLIGIBLE: f64 = 1e-18;
 
 /// What all replicas share of it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Rule {
     /// Decay rate of the second moment.
     pub beta2: f64,

@@ -10,6 +10,7 @@ use crate::ops::optimizer::OptimizerSpec;
 
 /// What all replicas share of it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Rule {
     /// Decay rate of the mean of squares; Keras calls it rho.
     pub alpha: f64,

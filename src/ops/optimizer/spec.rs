@@ -11,6 +11,7 @@ pub const MAX_REPLICAS: usize = 1024;
 
 /// The optimizer with the hyper-parameters that all replicas share, and the base values of those that each has its own.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct OptimizerSpec {
     /// Which update rule.
     pub optimizer: Optimizer,
@@ -91,25 +92,84 @@ impl Replica {
 
     pub(crate) fn validate(&self, optimizer: Optimizer) -> Result<()> {
         let Self { learning_rate, weight_decay, momentum, l1, dropout, .. } = *self;
-        if !(learning_rate.is_finite() && learning_rate >= 0.0) {
-            return Err(Error::spec(
-                "learning rate",
-                format!("must be a finite number of at least 0, got {learning_rate}"),
-            ));
-        }
-        if !(weight_decay.is_finite() && weight_decay >= 0.0) {
-            return Err(Error::spec(
-                "weight decay",
-                format!("must be a finite number of at least 0, got {weight_decay}"),
-            ));
-        }
-        if !(l1.is_finite() && l1 >= 0.0) {
-            return Err(Error::spec("l1", format!("must be a finite number of at least 0, got {l1}")));
-        }
-        if let Some(rate) = dropout.filter(|rate| !(0.0..1.0).contains(rate)) {
-            return Err(Error::spec("dropout", format!("must be at least 0 and below 1, got {rate}")));
-        }
+        check_rate("learning rate", learning_rate)?;
+        check_rate("weight decay", weight_decay)?;
+        check_rate("l1", l1)?;
+        dropout.map_or(Ok(()), |rate| check_share("dropout", rate))?;
         self.schedule.validate()?;
         optimizer.validate(momentum)
+    }
+}
+
+/// Checks a learning rate, a weight decay or an L1 penalty, by the name that the error gives it: finite and not negative, also
+/// in f32, in which devices compute, and there 0 only if it is 0.
+///
+/// # Errors
+/// [`Error::Spec`].
+pub fn check_rate(field: &str, value: f64) -> Result<()> {
+    check(field, value, "a finite number of at least 0", |value| value.is_finite() && value >= 0.0)
+}
+
+/// A momentum or a dropout rate, likewise.
+pub(crate) fn check_share(field: &str, value: f64) -> Result<()> {
+    check(field, value, "at least 0 and below 1", |value| (0.0..1.0).contains(&value))
+}
+
+fn check(field: &str, value: f64, wanted: &str, sound: impl Fn(f64) -> bool) -> Result<()> {
+    if !sound(value) {
+        return Err(Error::spec(field, format!("must be {wanted}, got {value}")));
+    }
+    let held = value as f32;
+    if sound(f64::from(held)) && (held == 0.0) == (value == 0.0) {
+        return Ok(());
+    }
+    Err(Error::spec(field, format!("must be {wanted} in f32, in which {value:e} is {held}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::Sgd;
+
+    /// With one field at a value, what the error says, which names the field.
+    fn refusal(field: &str, value: f64) -> Option<String> {
+        let spec = OptimizerSpec::from(Sgd::new(0.1));
+        let mut replica = Replica::new(0, &spec);
+        match field {
+            "learning rate" => replica.learning_rate = value,
+            "weight decay" => replica.weight_decay = value,
+            "l1" => replica.l1 = value,
+            "momentum" => replica.momentum = value,
+            _ => replica.dropout = Some(value),
+        }
+        replica.validate(spec.optimizer).err().map(|error| {
+            let Error::Spec { field: own, reason, .. } = error else { panic!("{error}") };
+            assert_eq!(own, field);
+            reason
+        })
+    }
+
+    #[test]
+    fn numbers_that_f32_cannot_hold_are_refused() {
+        for field in ["learning rate", "weight decay", "l1"] {
+            for value in [0.0, -0.0, 1e-45, 1e-38, 0.1, 3.4e38] {
+                assert_eq!(refusal(field, value), None, "{field} {value:e}");
+            }
+            let reason = |rest: &str| Some(format!("must be a finite number of at least 0{rest}"));
+            assert_eq!(refusal(field, 1e60), reason(" in f32, in which 1e60 is inf"));
+            assert_eq!(refusal(field, 3.5e38), reason(" in f32, in which 3.5e38 is inf"));
+            assert_eq!(refusal(field, 1e-60), reason(" in f32, in which 1e-60 is 0"));
+            assert_eq!(refusal(field, -1.0), reason(", got -1"));
+            assert_eq!(refusal(field, f64::NAN), reason(", got NaN"));
+            assert_eq!(refusal(field, f64::INFINITY), reason(", got inf"));
+        }
+        for field in ["momentum", "dropout"] {
+            assert_eq!([0.0, 1e-45, 0.9, 0.9999999].map(|value| refusal(field, value)), [const { None }; 4]);
+            let reason = |rest: &str| Some(format!("must be at least 0 and below 1{rest}"));
+            assert_eq!(refusal(field, 1e-60), reason(" in f32, in which 1e-60 is 0"));
+            assert_eq!(refusal(field, 1.0 - 1e-12), reason(" in f32, in which 9.99999999999e-1 is 1"));
+            assert_eq!(refusal(field, 1.0), reason(", got 1"));
+            assert_eq!(refusal(field, -0.5), reason(", got -0.5"));
+        }
     }
 }

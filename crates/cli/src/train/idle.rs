@@ -19,7 +19,7 @@ pub fn refine(trainer: &Trainer, data: &Dataset, output: &Output) {
             for step in steps.iter().filter(|step| step.chosen != step.default) {
                 output.event("refined", step);
                 let times = step.speedup().map_or(String::new(), |times| format!(", {times:.2} times as fast"));
-                let (label, default, chosen) = (&step.step, step.default, step.chosen);
+                let (label, default, chosen) = (&step.step, &step.default, &step.chosen);
                 output.note(&format!("later runs take {chosen} for {label}, not {default}: the same bits{times}"));
             }
         }

@@ -96,7 +96,7 @@ pub fn summarize(summary: &Summary<'_>, output: &Output) {
 
 /// The device, for every report.
 pub fn device_entries(list: &mut Table, info: &DeviceInfo) {
-    list.entry("device", info.device);
+    list.entry("device", &info.device);
     list.entry("adapter", &info.adapter);
     list.entry("backend", &info.backend);
     if !info.driver.is_empty() {

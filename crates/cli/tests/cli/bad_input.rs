@@ -45,6 +45,8 @@ fn hyper_parameters() {
     refused(&["--lr", "-1"], 2, &["--lr", "'-1'", "finite number of at least 0"]);
     refused(&["--lr", "inf"], 2, &["--lr", "finite"]);
     refused(&["--lr", "1e60"], 2, &["--lr", "finite"]);
+    refused(&["--lr", "1e-60"], 2, &["--lr", "1e-60", "f32"]);
+    refused(&["--momentum", "1e-60"], 2, &["momentum", "1e-60", "f32"]);
     refused(&["--lr", "fast"], 2, &["--lr", "fast"]);
     refused(&["--weight-decay", "-0.1"], 2, &["--weight-decay", "at least 0"]);
     refused(&["--momentum", "1"], 2, &["--momentum", "below 1"]);

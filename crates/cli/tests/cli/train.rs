@@ -4,6 +4,9 @@ use std::fs;
 use std::io::Read;
 use std::process::Stdio;
 
+use wgrad::run::RunSpec;
+use wgrad::{Device, Event, ModelFile, Note};
+
 use crate::support::{Place, command, is_number, wgrad, wgrad_without_adapter};
 
 /// A short run on the CPU.
@@ -146,6 +149,25 @@ fn out_holds_model_history_and_configuration_and_nothing_else() {
     };
     assert_eq!(json("history.json")["epochs"].as_array().unwrap().len(), 2);
     assert_eq!(json("config.json")["training"]["batch"], 32);
+}
+
+#[test]
+fn the_library_repeats_a_run_from_its_configuration_and_goes_on_from_its_checkpoints() {
+    let place = Place::new();
+    let data = place.dataset("five", 100, 5);
+    let out = place.path("run");
+    let args = args(&data, &["--epochs", "2", "--seed", "3", "--lr", "0.02", "--out", &out]);
+    wgrad(&args).ok();
+    let saved = ModelFile::load(format!("{out}/model.safetensors").as_ref()).unwrap().weights;
+    let spec = RunSpec::load(format!("{out}/config.json")).unwrap();
+    let mut run = spec.start(Device::cpu()).unwrap();
+    while run.next().unwrap().is_some() {}
+    assert_eq!(run.close().weights(0).unwrap(), saved);
+    let mut again = RunSpec::load(&out).unwrap().start(Device::cpu()).unwrap();
+    let first = again.next().unwrap();
+    assert_eq!(first, Some(Event::Note(Note::GoesOn { epochs: 2, steps: 8 })));
+    while again.next().unwrap().is_some() {}
+    assert_eq!(again.close().weights(0).unwrap(), saved);
 }
 
 #[test]
