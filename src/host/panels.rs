@@ -152,8 +152,9 @@ impl Pass<'_> {
         }
     }
 
-    /// R rows by P panels of V vectors, in registers.
+    /// R rows by P panels of V vectors, in registers: all loops over sums are of constant extents, which iterators hide.
     #[inline(always)]
+    #[allow(clippy::needless_range_loop)]
     fn block<S: Simd, const R: usize, const P: usize, const V: usize>(&mut self, simd: S, [row, column]: [usize; 2]) {
         let (lanes, inputs) = (S::F32_LANES, self.weights.inputs);
         let weights = &self.weights.values[(self.first + column) * inputs..];
