@@ -2,7 +2,7 @@
 
 use super::columns::Columns;
 use super::compute::Compute;
-use super::memory::{Numbers, zeros};
+use super::storage::{Numbers, zeros};
 use crate::tensor::{Iteration, TensorId};
 
 /// What decides gathered rows: whose samples, in whose order, of which batch, and for a layer of how many outputs, since
