@@ -224,10 +224,10 @@ impl Terms {
             self.bits.iter_mut().zip(row).for_each(|(bits, x)| *bits |= x.to_bits());
         }
         self.places.resize(depth, 0);
-        let mut count = 0;
-        for (k, bits) in self.bits.iter().enumerate() {
+        let (mut count, places) = (0, &mut self.places[..]);
+        for (place, bits) in (first as u32..).zip(&self.bits) {
             // Written over by the next where all are zero: a branch would be guessed wrong too often.
-            self.places[count] = (first + k) as u32;
+            places[count] = place;
             count += usize::from(*bits != 0);
         }
         self.places.truncate(count);
