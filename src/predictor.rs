@@ -74,7 +74,8 @@ impl<'a> From<ArrayView2<'a, u8>> for Rows<'a> {
     }
 }
 
-/// Predicts with a trained model. It holds the weights once and the tensors of one batch; threads can share it.
+/// Predicts with a trained model. It holds the weights once, and the activations of one batch: on the CPU of one batch for each
+/// thread of the pool. Threads can share it.
 ///
 /// ```
 /// use wgrad::{Activation::*, Adam, Loss::*, Predictor, Sequential, Trainer, datasets, epochs};
@@ -225,7 +226,7 @@ impl Predictor {
         self.executor.lock().unwrap_or_else(PoisonError::into_inner).kernels(ProgramId::Predict)
     }
 
-    /// Its memory footprint: the weights and one batch.
+    /// Its memory footprint: the weights, and the activations of one batch, on the CPU for each thread.
     pub fn memory(&self) -> MemoryReport {
         let executor = self.executor.lock().unwrap_or_else(PoisonError::into_inner);
         self.device.memory(executor.plan())

@@ -99,7 +99,7 @@ impl<T: Compute> CpuExecutor<T> {
     }
 
     /// Floating-point operations of so many rows below which the caller's thread does the work itself, rather than wake the
-    /// pool: a tenth of a millisecond's.
+    /// pool: about 0.1 ms on one core. An estimate from the rate of products.
     const SMALL: u64 = 6_000_000;
 
     /// Applies the program that predicts to rows (N, I) that lie with the caller; their answers go to `into` (R, N, O). Each

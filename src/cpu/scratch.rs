@@ -4,7 +4,8 @@ use crate::host::{ROW_SHARD, Scratch};
 use crate::ops::{Dense, InputKind, Operation};
 use crate::plan::{Plan, Step};
 
-/// Bytes of operands' copies that a thread keeps (`host/matmul.rs`): 256 rows of depth 800, in f32.
+/// Bytes that a thread keeps: copies of operands (`host/matmul.rs`), 256 rows of depth 800 in f32; or, in prediction, at most
+/// half of that for the terms of 120 rows (`host/panels.rs`).
 const COPIES: u64 = 1 << 20;
 
 /// The most bytes that steps of a plan borrow: the batch's samples, gathered, and what each thread's task needs.

@@ -67,7 +67,9 @@ thread_local! {
 /// `c = a b`, shapes (M, I), (I, O), of the outputs from `first` on, a multiple of the panels' width. Each number is the sum
 /// that [`matmul_f32`](super::matmul::matmul_f32) gives, in the same order, but for the sign of a zero; b is finite.
 pub(crate) fn panels_f32(a: ArrayView2<f32>, weights: Panels<f32>, first: usize, mut c: ArrayViewMut2<f32>) {
-    assert!(a.ncols() == weights.inputs && a.nrows() == c.nrows() && first + c.ncols() <= weights.outputs);
+    let fits = a.ncols() == weights.inputs && a.nrows() == c.nrows() && first + c.ncols() <= weights.outputs;
+    let shape = [weights.inputs, weights.outputs];
+    assert!(fits, "a product of {:?} and {shape:?} from {first} is not {:?}", a.dim(), c.dim());
     let depth = pass_depth(weights.inputs);
     TERMS.with_borrow_mut(|terms| {
         for start in (0..a.nrows()).step_by(ROWS) {

@@ -28,7 +28,7 @@ const DEFAULT_SECONDS: f64 = 10.0;
 /// each epoch's end (where epochs are shorter than a quarter of a second, after that time), and within long epochs; and
 /// `best.safetensors`, the model of the best epoch, where there is a validation set.
 ///
-/// [`Trainer::resume`](super::Trainer::resume) resumes from them.
+/// [`Trainer::resume`](super::Trainer::resume) continues from them.
 ///
 /// ```
 /// use wgrad::{Activation::*, Adam, Checkpoints, Device, Loss::*, Sequential, Trainer, datasets, epochs};
